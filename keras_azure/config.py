@@ -1,0 +1,229 @@
+"""A run, described once: the same fields on the command line, in run.json, in Python and on a cluster's node."""
+
+import dataclasses
+import json
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from keras_azure import specs
+from keras_azure.errors import ConfigError, UnknownName
+from keras_azure.locate import find_dataset
+from keras_azure.options import coerce
+from keras_azure.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
+
+# Keras's own names, as text, so that a wrong one is found before Keras is loaded; a test compares them with Keras.
+OPTIMIZERS = (
+    *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "muon"),
+    *("nadam", "rmsprop", "sgd"),
+)
+LOSSES = (
+    *("binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy"),
+    *("categorical_hinge", "kl_divergence", "mean_absolute_error", "mean_squared_error", "poisson"),
+)
+METRICS = (
+    *("auc", "categorical_crossentropy", "categorical_hinge", "f1_score", "kl_divergence", "mean_absolute_error"),
+    *("mean_squared_error", "precision", "recall", "top_k_categorical_accuracy"),
+)
+
+
+def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
+    return field(default=default, metadata={"help": description, "at_least": at_least, "below": below})
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's result, flat and JSON-safe.
+
+    Raises:
+        ConfigError: a field has a value that it cannot have.
+    """
+
+    model: str = field(metadata={"help": "The model plugin: cnn, or with options: 'cnn(filters=(16, 32), dropout=0.2)'."})
+    data: str = _setting("digits", "The data set: a name, tfds:NAME, or a folder of IDX files or of pictures.")
+    augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
+    backend: str = _setting("local", "Where to run.")
+    epochs: int = _setting(10, "Rounds of training.", at_least=1)
+    batch_size: int = _setting(32, "Pictures a step.", at_least=1)
+    steps_per_epoch: int | None = _setting(
+        None, "Steps that make an epoch of an endless stream. [default: the whole data set]", at_least=1
+    )
+    learning_rate: float | None = _setting(None, "The step size. [default: the optimizer's own]", at_least=0.0)
+    optimizer: str = _setting("adam", "A Keras optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
+    loss: str = _setting("categorical_crossentropy", "A Keras loss on probabilities.")
+    metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
+    validation_split: float = _setting(
+        0.1, "The share of the training pictures to validate on after each epoch.", at_least=0.0, below=1.0
+    )
+    early_stopping: int | None = _setting(
+        None, "Stop after so many epochs without a lower validation loss.", at_least=1
+    )
+    keep: Literal["last", "best"] = _setting("last", "The epoch whose weights are saved; best: lowest validation loss.")
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = _setting("float32", "The Keras dtype policy.")
+    seed: int = _setting(0, "The start of everything random.", at_least=0, below=2**31)
+    tracking: bool = _setting(True, "Record the run with MLflow.")
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(type(self))
+        for setting in dataclasses.fields(self):
+            value, hint = getattr(self, setting.name), hints[setting.name]
+            try:
+                value = coerce(value, hint)
+            except ValueError:
+                raise ConfigError(
+                    f"The setting {setting.name!r} cannot be {value!r}.", expected=_described(hint)
+                ) from None
+            _check_range(setting, value)
+            object.__setattr__(self, setting.name, value)
+        if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
+            wanted = "early_stopping" if self.early_stopping else "keep='best'"
+            raise ConfigError(
+                f"{wanted} judges epochs by their validation loss, and validation_split is 0.",
+                hint="a validation_split of 0.1",
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """The config with these fields; the others have their defaults.
+
+        Raises:
+            ConfigError: a field is unknown or has a wrong value, or there is no model.
+        """
+        known = [setting.name for setting in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ConfigError(str(UnknownName.among("setting", name, known)))
+        if "model" not in values:
+            raise ConfigError("No model is named.", hint="kaz run cnn; kaz list models shows them all")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunConfig":
+        """The config of a run.json.
+
+        Raises:
+            ConfigError: the text is not a JSON object of known fields.
+        """
+        return cls.from_dict(_json_object(text))
+
+    def to_json(self) -> str:
+        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+
+    def resolved(self) -> "RunConfig":
+        """The same run with every name found and the data's folder recognised. Imports no plugin.
+
+        Raises:
+            SpecError, UnknownName, AmbiguousName: a name is not one, or not one alone.
+            DataError: the data folder is not there or is no data set.
+        """
+        MODELS.find(self.model)
+        BACKENDS.find(self.backend)
+        for augmentation in self.augment:
+            AUGMENTATIONS.find(augmentation)
+        _require_name("optimizer", as_spec(self.optimizer).name, OPTIMIZERS)
+        _require_name("loss", as_spec(self.loss).name, LOSSES)
+        for metric in self.metrics:
+            _require_name("metric", as_spec(metric).name, METRICS)
+        return dataclasses.replace(self, data=str(find_dataset(self.data)))
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run gives back; all of it is in the run folder too.
+
+    Attributes:
+        run_dir: the run folder.
+        test_loss, test_accuracy: of the saved model, loaded again from its file, on the test split.
+        test_metrics: these two and the further metrics that were asked for.
+        images_per_second: training throughput without the first step, which compiles.
+        parameters: the model's number of parameters, trainable or not.
+        seconds: wall time of the whole run.
+        epochs: finished epochs.
+        history: one mapping of numbers per epoch.
+        tracking: where MLflow keeps the run (`uri`, `run_id`), or None.
+    """
+
+    run_dir: Path
+    test_loss: float
+    test_accuracy: float
+    test_metrics: Mapping[str, float]
+    images_per_second: float
+    parameters: int
+    seconds: float
+    epochs: int
+    history: tuple[Mapping[str, float], ...] = field(repr=False)
+    tracking: Mapping[str, str] | None = None
+
+    @property
+    def model(self) -> Any:
+        """The trained `keras.Model`, loaded from the run folder."""
+        from importlib import import_module  # this file is light; Keras loads when a model is wanted
+
+        return import_module("keras_azure.training.saving").load_model(self.run_dir / "model.keras")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}
+
+
+def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a run with `changes` laid over them, where None means unchanged.
+
+    Three changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
+    `skip_unreadable` (for the data set).
+    """
+    changes = {name: value for name, value in changes.items() if value is not None}
+    model_options = dict(map(specs.parse_option, changes.pop("set", ())))
+    data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
+    merged = {**values, **changes}
+    if model_options and "model" in merged:
+        merged["model"] = str(as_spec(merged["model"]).with_options(**model_options))
+    if data_options:
+        data = find_dataset(merged.get("data", RunConfig.data))
+        merged["data"] = str(data.with_options(**data_options))
+    return merged
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The fields that a JSON file sets, unchecked.
+
+    Raises:
+        ConfigError: there is no such file, or no JSON object in it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise ConfigError(f"The config file {path} cannot be read: {reason}.") from error
+    return _json_object(text, f"The config file {path}")
+
+
+def _json_object(text: str, source: str = "The run description") -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{source} is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source} is not a JSON object.", expected='an object such as {"model": "cnn"}')
+    return values
+
+
+def _check_range(setting: dataclasses.Field, value: Any) -> None:
+    low, high = setting.metadata.get("at_least"), setting.metadata.get("below")
+    if value is None or low is None:
+        return
+    if not (value >= low and (high is None or value < high)):
+        expected = f"{low} or more" + (f", and below {high}" if high is not None else "")
+        raise ConfigError(f"The setting {setting.name!r} cannot be {value!r}.", expected=expected)
+
+
+def _require_name(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UnknownName.among(kind, name, known)
+
+
+def _described(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(typing.get_args(hint))
+    return getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)

@@ -1,0 +1,143 @@
+"""The registries. Plugins are text until they are used: listing them imports none of them.
+
+A package adds a plugin through an entry point, and first-party ones do just the same; there is no built-in list.
+
+    [options.entry_points]
+    keras_azure.models =
+        cnn = kaz_cnn:cnn
+"""
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from keras_azure import specs
+from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
+from keras_azure.options import coerce_options
+from keras_azure.specs import Spec
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """What an installed package says of one plugin, read from its metadata without importing it."""
+
+    name: str
+    package: str  # as pip knows it: "keras-azure"
+    target: str  # "module:attribute"
+
+    @property
+    def origin(self) -> str:
+        return f"{self.target} in the package {self.package}"
+
+
+class Registry:
+    """The plugins of one kind.
+
+    Attributes:
+        kind: the word for one of them, for messages: "model".
+        group: the entry-point group: "keras_azure.models".
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self.group = f"keras_azure.{self.plural}"
+
+    @property
+    def plural(self) -> str:
+        return f"{self.kind.replace(' ', '')}s"
+
+    def entries(self) -> list[Entry]:
+        """All plugins of this kind, by name. Imports nothing and never fails."""
+        found = set()  # an editable install can show the same package twice
+        for point in metadata.entry_points(group=self.group):
+            package = point.dist.name if point.dist else "(no package)"
+            found.add(Entry(point.name, package, point.value))
+        return sorted(found)
+
+    def find(self, spec: str | Spec) -> Entry:
+        """The plugin that a spec names, still not imported.
+
+        Raises:
+            SpecError: the text is not a spec.
+            UnknownName: no plugin has the name.
+            AmbiguousName: more than one package claims it.
+        """
+        name = as_spec(spec).name
+        entries = self.entries()
+        matches = [entry for entry in entries if entry.name == name]
+        if not matches:
+            known = [entry.name for entry in entries]
+            raise UnknownName.among(self.kind, name, known, hint=f"kaz list {self.plural}")
+        if len(matches) > 1:
+            packages = [entry.package for entry in matches]
+            raise AmbiguousName(
+                f"The {self.kind} {name!r} is claimed by {' and '.join(packages)}.",
+                hint=f"uninstall one of them: pip uninstall {packages[-1]}",
+            )
+        return matches[0]
+
+    def load(self, spec: str | Spec) -> Callable[..., Any]:
+        """Imports a plugin and gives its callable.
+
+        Raises:
+            BrokenPlugin: the import failed; the original error is its cause.
+        """
+        entry = self.find(spec)
+        point = metadata.EntryPoint(entry.name, entry.target, self.group)
+        try:
+            plugin = point.load()
+        # A plugin that calls sys.exit() while it is imported must not take the command with it.
+        except (Exception, SystemExit) as error:
+            raise BrokenPlugin(
+                f"The {self.kind} {entry.name!r} cannot be loaded ({entry.origin}): {type(error).__name__}: {error}",
+                hint=f"repair or remove the package: pip uninstall {entry.package}",
+            ) from error
+        if not callable(plugin):
+            raise BrokenPlugin(
+                f"The {self.kind} {entry.name!r} ({entry.origin}) is no function or class.",
+                expected="an entry point that names a callable",
+            )
+        return plugin
+
+    def build(self, spec: str | Spec, *arguments: Any) -> Any:
+        """Calls the plugin with `arguments` and the options of the spec, checked against its signature.
+
+        Raises:
+            WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
+            BrokenPlugin: the plugin failed with these options.
+        """
+        spec = as_spec(spec)
+        plugin = self.load(spec)
+        options = coerce_options(spec, plugin, len(arguments), self.kind)
+        try:
+            return plugin(*arguments, **options)
+        except KerasAzureError:
+            raise
+        except (TypeError, ValueError) as error:  # what Python code says of an argument that it cannot take
+            raise WrongOption(
+                f"The {self.kind} {spec} refuses its options: {error}",
+                expected=f"{spec.name}{self.signature(spec)}",
+                hint=f"kaz show {spec.name}",
+            ) from error
+        except Exception as error:
+            entry = self.find(spec)
+            raise BrokenPlugin(
+                f"The {self.kind} {spec} ({entry.origin}) failed: {type(error).__name__}: {error}",
+                hint=f"kaz check {spec.name}",
+            ) from error
+
+    def signature(self, spec: str | Spec) -> inspect.Signature:
+        return inspect.signature(self.load(spec))
+
+
+def as_spec(spec: str | Spec) -> Spec:
+    return spec if isinstance(spec, Spec) else specs.parse(spec)
+
+
+MODELS = Registry("model")
+AUGMENTATIONS = Registry("augmentation")
+DATASETS = Registry("data set")
+BACKENDS = Registry("backend")
+REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS)

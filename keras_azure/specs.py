@@ -1,0 +1,127 @@
+"""The one grammar of names: `cnn`, `cnn(filters=(16, 32), dropout=0.2)`, `features(backbone=inceptionv3)`.
+
+The command line, run.json, MLflow and Azure all carry a plugin and its options as such a text. Values are Python
+literals: numbers, strings, True, False, None and tuples of them (a list is read as a tuple). A bare word is a string,
+and so is a bare call, so that a spec can be the value of an option: `resnet50(head=mlp(units=64))`.
+
+Nothing is evaluated: the text is parsed, and whatever is not a literal is refused.
+"""
+
+import ast
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from keras_azure.errors import SpecError
+
+Literal = str | int | float | bool | None | tuple["Literal", ...]
+
+LONGEST_TEXT = 10_000  # characters; Python's own parser gives up on deep nesting long after a person has
+_TEXT = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?P<call>\(.*\))?\s*", re.DOTALL | re.ASCII)
+_GRAMMAR = "name or name(option=value, ...), where a value is a number, a word, a quoted string or a tuple"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name and its options; `str(spec)` is the text that reads back as the same spec."""
+
+    name: str
+    options: Mapping[str, Literal] = field(default_factory=dict)
+
+    def __post_init__(self):
+        checked = {key: _literal(value, key) for key, value in sorted(self.options.items())}
+        object.__setattr__(self, "options", MappingProxyType(checked))
+
+    def __hash__(self) -> int:
+        return hash((self.name, tuple(self.options.items())))
+
+    def __str__(self) -> str:
+        if not self.options:
+            return self.name
+        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.options.items())})"
+
+    def with_options(self, **options: Literal) -> "Spec":
+        """The same name with `options` laid over the ones it has."""
+        return Spec(self.name, {**self.options, **options})
+
+
+def parse(text: str) -> Spec:
+    """Reads a spec from its text.
+
+    Raises:
+        SpecError: the text is not in the grammar.
+    """
+    match = _TEXT.fullmatch(text) if len(text) <= LONGEST_TEXT else None
+    if match is None:
+        raise SpecError(f"{_shown(text)} is not a name with options.", expected=_GRAMMAR)
+    return Spec(match["name"], _arguments(match["call"] or "()", text))
+
+
+def parse_option(text: str) -> tuple[str, Literal]:
+    """Reads `option=value`, the form of `kaz run --set`.
+
+    Raises:
+        SpecError: the text is not one option and its value.
+    """
+    options = _arguments(f"({text})", text) if len(text) <= LONGEST_TEXT else {}
+    if len(options) != 1:
+        raise SpecError(f"{_shown(text)} is not one option.", expected="option=value, such as dropout=0.2")
+    return next(iter(options.items()))
+
+
+def _arguments(call: str, text: str) -> dict[str, Literal]:
+    try:
+        tree = ast.parse(f"_{call}", mode="eval").body
+    except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
+        raise SpecError(f"{_shown(text)} cannot be read: {_reason(error)}.", expected=_GRAMMAR) from None
+    if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
+        raise SpecError(f"{_shown(text)} is not one name with options.", expected=_GRAMMAR)
+    if tree.args:
+        raise SpecError(f"{_shown(text)} has a value without an option's name.", expected=_GRAMMAR)
+    options: dict[str, Literal] = {}
+    for keyword in tree.keywords:
+        if keyword.arg is None or keyword.arg in options:
+            problem = "unpacks a mapping" if keyword.arg is None else f"gives {keyword.arg!r} twice"
+            raise SpecError(f"{_shown(text)} {problem}.", expected=_GRAMMAR)
+        options[keyword.arg] = _value(keyword.value, text)
+    return options
+
+
+def _value(node: ast.expr, text: str) -> Literal:
+    match node:
+        case ast.Constant(value=str() | int() | float() | bool() | None as value):
+            return value
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as sign, operand=ast.Constant(value=int() | float() as value)):
+            return -value if isinstance(sign, ast.USub) else value
+        case ast.Tuple(elts=elements) | ast.List(elts=elements):
+            return tuple(_value(element, text) for element in elements)
+        case ast.Name(id=word):
+            return word
+        case ast.Call(func=ast.Name(id=name), args=[]):
+            return str(Spec(name, _arguments(ast.unparse(node).removeprefix(name), text)))
+    raise SpecError(
+        f"{_shown(text)}: {ast.unparse(node)!r} is not a plain value.",
+        expected="a number, a word, a tuple, or text in quotes: \"option='two-words'\"",
+    )
+
+
+def _literal(value: object, option: str) -> Literal:
+    """The value as it is stored: lists become tuples, and what JSON or the grammar cannot carry is refused."""
+    if isinstance(value, tuple | list):
+        return tuple(_literal(element, option) for element in value)
+    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    raise SpecError(
+        f"The option {option!r} cannot be {value!r}.",
+        expected="a finite number, a string, True, False, None, or a tuple of them",
+    )
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 80 else text[:77] + "...")
+
+
+def _reason(error: Exception) -> str:
+    return error.msg if isinstance(error, SyntaxError) else "it is too deeply nested"
