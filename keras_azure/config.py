@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import typing
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from keras_azure import specs
 from keras_azure.errors import ConfigError, UnknownName
+from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.options import coerce
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
@@ -41,16 +43,18 @@ class RunConfig:
         ConfigError: a field has a value that it cannot have.
     """
 
-    model: str = field(metadata={"help": "The model plugin: cnn, or with options: 'cnn(filters=(16, 32), dropout=0.2)'."})
+    model: str = field(
+        metadata={"help": "The model plugin: cnn, or with options: 'cnn(filters=(16, 32), dropout=0.2)'."}
+    )
     data: str = _setting("digits", "The data set: a name, tfds:NAME, or a folder of IDX files or of pictures.")
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
     backend: str = _setting("local", "Where to run.")
     epochs: int = _setting(10, "Rounds of training.", at_least=1)
-    batch_size: int = _setting(32, "Pictures a step.", at_least=1)
+    batch_size: int = _setting(16, "Pictures a step.", at_least=1)
     steps_per_epoch: int | None = _setting(
-        None, "Steps that make an epoch of an endless stream. [default: the whole data set]", at_least=1
+        None, "Steps that make an epoch of an endless stream. By default the whole data set makes an epoch.", at_least=1
     )
-    learning_rate: float | None = _setting(None, "The step size. [default: the optimizer's own]", at_least=0.0)
+    learning_rate: float | None = _setting(None, "The step size. By default the optimizer's own.", at_least=0.0)
     optimizer: str = _setting("adam", "A Keras optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
     loss: str = _setting("categorical_crossentropy", "A Keras loss on probabilities.")
     metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
@@ -159,9 +163,7 @@ class RunResult:
     @property
     def model(self) -> Any:
         """The trained `keras.Model`, loaded from the run folder."""
-        from importlib import import_module  # this file is light; Keras loads when a model is wanted
-
-        return import_module("keras_azure.training.saving").load_model(self.run_dir / "model.keras")
+        return lazy("keras_azure.training.saving:load_model")(self.run_dir / "model.keras")
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}
@@ -177,11 +179,12 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     model_options = dict(map(specs.parse_option, changes.pop("set", ())))
     data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
     merged = {**values, **changes}
-    if model_options and "model" in merged:
+    # What is no text at all is refused with all other wrong values, by RunConfig.
+    if model_options and isinstance(merged.get("model"), str):
         merged["model"] = str(as_spec(merged["model"]).with_options(**model_options))
-    if data_options:
-        data = find_dataset(merged.get("data", RunConfig.data))
-        merged["data"] = str(data.with_options(**data_options))
+    data = merged.get("data", RunConfig.data)
+    if data_options and isinstance(data, str):
+        merged["data"] = str(find_dataset(data).with_options(**data_options))
     return merged
 
 
@@ -213,7 +216,7 @@ def _check_range(setting: dataclasses.Field, value: Any) -> None:
     low, high = setting.metadata.get("at_least"), setting.metadata.get("below")
     if value is None or low is None:
         return
-    if not (value >= low and (high is None or value < high)):
+    if not low <= value < (math.inf if high is None else high):  # neither infinity nor NaN, which JSON can bring
         expected = f"{low} or more" + (f", and below {high}" if high is not None else "")
         raise ConfigError(f"The setting {setting.name!r} cannot be {value!r}.", expected=expected)
 

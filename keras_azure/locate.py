@@ -1,9 +1,8 @@
-"""Which data set a `--data` text means: a registered name, `tfds:NAME`, or a folder, which is recognised by its content.
+"""Which data set a `--data` text means: a registered name, `tfds:NAME`, or a folder, recognised by its content.
 
 Only names are looked at here, so that a wrong path is reported before anything heavy loads.
 """
 
-import os
 from pathlib import Path
 
 from keras_azure import specs
@@ -26,10 +25,10 @@ def find_dataset(text: str) -> Spec:
         return Spec("tfds", {"name": text.removeprefix(_TFDS)})
     spec = _registered(text)
     if spec is None:
-        return _recognise(Path(text).expanduser())
+        return _recognise(_path(text))
     DATASETS.find(spec)  # two packages may claim the name
     path = spec.options.get("path")
-    return spec if path is None else spec.with_options(path=_absolute(Path(str(path)).expanduser()))
+    return spec if path is None else spec.with_options(path=str(_path(str(path))))
 
 
 def _registered(text: str) -> Spec | None:
@@ -37,15 +36,15 @@ def _registered(text: str) -> Spec | None:
         spec = specs.parse(text)
     except SpecError:
         # A call is meant to be a spec; anything else that is no name may well be a path.
-        if text.rstrip().endswith(")") and not Path(text).exists():
+        if text.rstrip().endswith(")") and not _exists(text):
             raise
         return None
     known = {entry.name for entry in DATASETS.entries()}
     if spec.name in known:
         return spec
-    if Path(text).expanduser().exists():
+    if _exists(text):
         return None
-    hint = f"kaz list datasets, or the path of a folder ({_absolute(Path(text))} does not exist)"
+    hint = f"kaz list datasets, or the path of a folder ({Path(text).absolute()} does not exist)"
     raise UnknownName.among(DATASETS.kind, spec.name, known, hint=hint)
 
 
@@ -58,14 +57,13 @@ def _recognise(path: Path) -> Spec:
             hint="kaz list datasets shows the data sets that go by name",
         )
     try:
-        with os.scandir(path) as found:
-            children = sorted(found, key=lambda child: child.name)
+        children = sorted(path.iterdir())
+        if any(IDX_NAME in child.name for child in children):
+            return Spec("idx", {"path": str(path)})
+        if any(child.is_dir() and not child.name.startswith(".") for child in children):
+            return Spec("folder", {"path": str(path)})
     except OSError as error:
         raise DataError(f"The data folder {path} cannot be read: {error.strerror}.") from error
-    if any(IDX_NAME in child.name for child in children):
-        return Spec("idx", {"path": _absolute(path)})
-    if any(child.is_dir() and not child.name.startswith(".") for child in children):
-        return Spec("folder", {"path": _absolute(path)})
     inside = ", ".join(child.name for child in children[:3]) or "nothing"
     raise DataError(
         f"The data folder {path} is no data set: it holds {inside}{', ...' if len(children) > 3 else ''}.",
@@ -73,5 +71,23 @@ def _recognise(path: Path) -> Spec:
     )
 
 
-def _absolute(path: Path) -> str:
-    return str(path.absolute().resolve())
+def _path(text: str) -> Path:
+    """The absolute path, which need not exist.
+
+    Raises:
+        DataError: the text can be no path, or the system does not let us look.
+    """
+    try:
+        path = Path(text).expanduser().absolute().resolve()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:  # too long; an unknown ~user or a ring of links; a null byte
+        reason = getattr(error, "strerror", None) or error
+        raise DataError(f"The data folder {text!r} cannot be looked at: {reason}.") from error
+    return path
+
+
+def _exists(text: str) -> bool:
+    try:
+        return _path(text).exists()
+    except DataError:
+        return False

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from keras_azure.errors import WrongOption
-from keras_azure.specs import Spec
+from keras_azure.specs import LARGEST_INTEGER, Spec
 
 
 def option_parameters(plugin: Callable, positional: int) -> dict[str, inspect.Parameter]:
@@ -19,6 +19,13 @@ def option_parameters(plugin: Callable, positional: int) -> dict[str, inspect.Pa
         for parameter in [p for p in parameters if p.kind is not inspect.Parameter.KEYWORD_ONLY][:positional]
     }
     return {parameter.name: parameter for parameter in named if parameter.name not in framework}
+
+
+def missing_options(spec: Spec, plugin: Callable, positional: int) -> list[str]:
+    """The options that have no default and no value in `spec`."""
+    parameters = option_parameters(plugin, positional)
+    required = [name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
+    return [name for name in required if name not in spec.options]
 
 
 def coerce_options(spec: Spec, plugin: Callable, positional: int, kind: str) -> dict[str, Any]:
@@ -33,9 +40,8 @@ def coerce_options(spec: Spec, plugin: Callable, positional: int, kind: str) -> 
     for option in spec.options:
         if option not in parameters and not takes_any:
             raise WrongOption(f"The {kind} {spec.name!r} has no option {option!r}.", expected=described)
-    for name, parameter in parameters.items():
-        if parameter.default is inspect.Parameter.empty and name not in spec.options:
-            raise WrongOption(f"The {kind} {spec.name!r} needs the option {name!r}.", expected=described)
+    for name in missing_options(spec, plugin, positional):
+        raise WrongOption(f"The {kind} {spec.name!r} needs the option {name!r}.", expected=described)
     hints = _type_hints(plugin)
     options = {}
     for name, value in spec.options.items():
@@ -68,7 +74,7 @@ def coerce(value: Any, hint: Any) -> Any:
     if hint in (tuple, list):
         return hint(_require(value, isinstance(value, tuple | list)))
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        return float(_require(value, abs(value) < LARGEST_INTEGER))
     if hint in (int, float):  # bool is an int to Python, not to a reader
         return _require(value, isinstance(value, hint) and not isinstance(value, bool))
     if hint in (str, bool):

@@ -52,8 +52,8 @@ class Registry:
         """All plugins of this kind, by name. Imports nothing and never fails."""
         found = set()  # an editable install can show the same package twice
         for point in metadata.entry_points(group=self.group):
-            package = point.dist.name if point.dist else "(no package)"
-            found.add(Entry(point.name, package, point.value))
+            package = point.dist and point.dist.name  # None where a package's metadata is damaged
+            found.add(Entry(point.name, package or "(no package)", point.value))
         return sorted(found)
 
     def find(self, spec: str | Spec) -> Entry:
@@ -85,21 +85,34 @@ class Registry:
             BrokenPlugin: the import failed; the original error is its cause.
         """
         entry = self.find(spec)
-        point = metadata.EntryPoint(entry.name, entry.target, self.group)
         try:
-            plugin = point.load()
+            plugin = metadata.EntryPoint(entry.name, entry.target, self.group).load()
+        except KeyboardInterrupt:
+            raise
         # A plugin that calls sys.exit() while it is imported must not take the command with it.
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             raise BrokenPlugin(
                 f"The {self.kind} {entry.name!r} cannot be loaded ({entry.origin}): {type(error).__name__}: {error}",
                 hint=f"repair or remove the package: pip uninstall {entry.package}",
             ) from error
-        if not callable(plugin):
+        try:
+            inspect.signature(plugin)
+        except (TypeError, ValueError):
             raise BrokenPlugin(
                 f"The {self.kind} {entry.name!r} ({entry.origin}) is no function or class.",
-                expected="an entry point that names a callable",
-            )
+                expected="an entry point that names a callable with a signature",
+            ) from None
         return plugin
+
+    def check_options(self, spec: str | Spec, positional: int = 0) -> dict[str, Any]:
+        """The options of the spec as the plugin's signature wants them, beside `positional` arguments.
+
+        Raises:
+            WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
+            BrokenPlugin: the plugin cannot be imported.
+        """
+        spec = as_spec(spec)
+        return coerce_options(spec, self.load(spec), positional, self.kind)
 
     def build(self, spec: str | Spec, *arguments: Any) -> Any:
         """Calls the plugin with `arguments` and the options of the spec, checked against its signature.
@@ -109,19 +122,18 @@ class Registry:
             BrokenPlugin: the plugin failed with these options.
         """
         spec = as_spec(spec)
-        plugin = self.load(spec)
-        options = coerce_options(spec, plugin, len(arguments), self.kind)
+        options = self.check_options(spec, len(arguments))
         try:
-            return plugin(*arguments, **options)
+            return self.load(spec)(*arguments, **options)
         except KerasAzureError:
             raise
-        except (TypeError, ValueError) as error:  # what Python code says of an argument that it cannot take
-            raise WrongOption(
-                f"The {self.kind} {spec} refuses its options: {error}",
-                expected=f"{spec.name}{self.signature(spec)}",
-                hint=f"kaz show {spec.name}",
-            ) from error
         except Exception as error:
+            if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
+                raise WrongOption(
+                    f"The {self.kind} {spec} refuses its options: {error}",
+                    expected=f"{spec.name}{self.signature(spec)}",
+                    hint=f"kaz show {spec.name}",
+                ) from error
             entry = self.find(spec)
             raise BrokenPlugin(
                 f"The {self.kind} {spec} ({entry.origin}) failed: {type(error).__name__}: {error}",

@@ -10,6 +10,7 @@ Nothing is evaluated: the text is parsed, and whatever is not a literal is refus
 import ast
 import math
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,6 +20,7 @@ from keras_azure.errors import SpecError
 Literal = str | int | float | bool | None | tuple["Literal", ...]
 
 LONGEST_TEXT = 10_000  # characters; Python's own parser gives up on deep nesting long after a person has
+LARGEST_INTEGER = 2**1023  # a float can hold it, and so can what reads JSON
 _TEXT = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?P<call>\(.*\))?\s*", re.DOTALL | re.ASCII)
 _GRAMMAR = "name or name(option=value, ...), where a value is a number, a word, a quoted string or a tuple"
 
@@ -73,9 +75,15 @@ def parse_option(text: str) -> tuple[str, Literal]:
 
 def _arguments(call: str, text: str) -> dict[str, Literal]:
     try:
-        tree = ast.parse(f"_{call}", mode="eval").body
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what Python thinks of a Windows path's backslashes is not for our users
+            tree = ast.parse(f"_{call}", mode="eval").body
+        return _options(tree, text)
     except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
         raise SpecError(f"{_shown(text)} cannot be read: {_reason(error)}.", expected=_GRAMMAR) from None
+
+
+def _options(tree: ast.expr, text: str) -> dict[str, Literal]:
     if not isinstance(tree, ast.Call) or not isinstance(tree.func, ast.Name):
         raise SpecError(f"{_shown(text)} is not one name with options.", expected=_GRAMMAR)
     if tree.args:
@@ -100,28 +108,42 @@ def _value(node: ast.expr, text: str) -> Literal:
         case ast.Name(id=word):
             return word
         case ast.Call(func=ast.Name(id=name), args=[]):
-            return str(Spec(name, _arguments(ast.unparse(node).removeprefix(name), text)))
+            return str(Spec(name, _options(node, text)))
     raise SpecError(
-        f"{_shown(text)}: {ast.unparse(node)!r} is not a plain value.",
+        f"{_shown(text)}: {_shown(ast.unparse(node))} is not a plain value.",
         expected="a number, a word, a tuple, or text in quotes: \"option='two-words'\"",
     )
 
 
 def _literal(value: object, option: str) -> Literal:
-    """The value as it is stored: lists become tuples, and what JSON or the grammar cannot carry is refused."""
-    if isinstance(value, tuple | list):
-        return tuple(_literal(element, option) for element in value)
-    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
-        return value
+    """The value as it is stored: lists become tuples, NumPy's numbers plain ones; what text cannot carry is refused."""
+    match value:
+        case tuple() | list():
+            return tuple(_literal(element, option) for element in value)
+        case None | bool():
+            return value
+        case str():
+            return str.__str__(value)
+        case int() if abs(value) < LARGEST_INTEGER:
+            return int(value)
+        case float() if math.isfinite(value):
+            return float(value)
+    shown = f"an integer of {value.bit_length()} bits" if isinstance(value, int) else _clipped(repr(value))
     raise SpecError(
-        f"The option {option!r} cannot be {value!r}.",
+        f"The option {option!r} cannot be {shown}.",
         expected="a finite number, a string, True, False, None, or a tuple of them",
     )
 
 
 def _shown(text: str) -> str:
-    return repr(text if len(text) <= 80 else text[:77] + "...")
+    return repr(_clipped(text))
+
+
+def _clipped(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
 
 
 def _reason(error: Exception) -> str:
-    return error.msg if isinstance(error, SyntaxError) else "it is too deeply nested"
+    if isinstance(error, MemoryError | RecursionError):
+        return "it is too deeply nested"
+    return error.msg if isinstance(error, SyntaxError) else str(error)

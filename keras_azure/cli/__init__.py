@@ -15,6 +15,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # rich takes as long to load as all the rest of `kaz --help`
 )
 run.register(app)
 plugins.register(app)
@@ -43,5 +44,7 @@ def main() -> None:
     except Exception as error:
         if debug:
             traceback.print_exc()
-        complain(f"Unexpected {type(error).__name__}: {error}\nTry: the same command with --debug, and report what it shows")
+        complain(
+            f"Unexpected {type(error).__name__}: {error}\nTry: the same command with --debug, and report what it shows"
+        )
         sys.exit(1)

@@ -1,18 +1,11 @@
-"""Results go to stdout, messages to stderr; JSON where a script reads; NO_COLOR is honoured by rich."""
+"""Results go to stdout, messages to stderr; JSON where a script reads; NO_COLOR is honoured."""
 
 import json
+import os
 import sys
 from typing import Any
 
-from rich.console import Console
-
-
-def results() -> Console:
-    return Console(highlight=False)
-
-
-def messages() -> Console:
-    return Console(stderr=True, highlight=False)
+import typer
 
 
 def print_json(value: Any) -> None:
@@ -23,7 +16,7 @@ def print_json(value: Any) -> None:
 def complain(text: str) -> None:
     """An error message on stderr; its first line stands out."""
     first, _, rest = text.partition("\n")
-    console = messages()
-    console.print(f"Error: {first}", style="bold red", markup=False, soft_wrap=True)
+    colour = None if "NO_COLOR" in os.environ else "red"
+    typer.secho(f"Error: {first}", fg=colour, bold=True, err=True)
     if rest:
-        console.print(rest, markup=False, soft_wrap=True)
+        typer.echo(rest, err=True)

@@ -1,0 +1,210 @@
+"""`kaz list`, `kaz show` and `kaz check`: what is installed, what it takes, and whether it keeps its contract."""
+
+import contextlib
+import dataclasses
+import inspect
+import itertools
+import sys
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from typing import Annotated, Any, Literal
+
+import typer
+
+from keras_azure.cli.output import print_json
+from keras_azure.errors import KerasAzureError, UnknownName, UsageError
+from keras_azure.lazy import lazy
+from keras_azure.options import missing_options
+from keras_azure.quiet import native_messages_held_back, silence_libraries
+from keras_azure.registry import MODELS, REGISTRIES, Registry, as_spec
+from keras_azure.specs import Spec
+
+_Kind = Literal["models", "augmentations", "datasets", "backends"]
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("list")(list_plugins)
+    app.command("show")(show)
+    app.command("check")(check)
+
+
+def list_plugins(
+    kind: Annotated[_Kind | None, typer.Argument(help="Only this kind.", show_default=False)] = None,
+    *,
+    json: _Json = False,
+) -> None:
+    """List the installed plugins of each kind."""
+    entries = {registry.plural: registry.entries() for registry in REGISTRIES if kind in (None, registry.plural)}
+    if json:
+        listed = {plural: [dataclasses.asdict(entry) for entry in found] for plural, found in entries.items()}
+        print_json(listed[kind] if kind else listed)
+        return
+    for number, (plural, found) in enumerate(entries.items()):
+        if number:
+            typer.echo()
+        names = [entry.name for entry in found]
+        remarks = ["  (ambiguous)" if names.count(name) > 1 else "" for name in names]
+        rows = [(e.name, e.package, e.target + remark) for e, remark in zip(found, remarks, strict=True)]
+        _print_table((plural, "package", "target"), rows)
+
+
+def show(
+    name: Annotated[str, typer.Argument(help="A plugin: cnn, or with options: 'cnn(dropout=0.2)'.")],
+    *,
+    input_shape: Annotated[
+        tuple[int, int, int], typer.Option(metavar="HEIGHT WIDTH CHANNELS", help="The pictures of a model.")
+    ] = (28, 28, 1),
+    classes: Annotated[int, typer.Option(min=1, help="The classes of a model.")] = 10,
+    json: _Json = False,
+) -> None:
+    """Show what a plugin is, and a model's layers."""
+    if min(input_shape) < 1:
+        raise UsageError(f"No picture has the shape {input_shape}.", expected="height, width and channels of 1 or more")
+    spec = as_spec(name)
+    with _plugins_prints_on_stderr():
+        described = [_describe(registry, spec, input_shape, classes) for registry in _having(spec)]
+    if json:
+        print_json(described)
+        return
+    for number, description in enumerate(described):
+        if number:
+            typer.echo()
+        _print_description(description)
+
+
+def check(
+    name: Annotated[str | None, typer.Argument(help="Only the plugins of this name.", show_default=False)] = None,
+    *,
+    json: _Json = False,
+) -> None:
+    """Load every plugin and check its contract."""
+    if name is None:
+        chosen = [(registry, Spec(each)) for registry in REGISTRIES for each in _names(registry)]
+    else:
+        spec = as_spec(name)
+        chosen = [(registry, spec) for registry in _having(spec)]
+    silence_libraries()
+    with native_messages_held_back():
+        check_plugin = lazy("keras_azure.testing:check_plugin")
+    reports = []
+    for registry, spec in chosen:
+        reports.append(_checked(registry, spec, check_plugin))
+        if not json:
+            _print_report(reports[-1])
+    outcomes = [report["outcome"] for report in reports]
+    if json:
+        print_json(reports)
+    else:
+        counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in ("ok", "loaded", "failed"))
+        typer.echo(f"{len(reports)} checked: {counts}")
+    if "failed" in outcomes:
+        raise typer.Exit(1)
+
+
+def _having(spec: Spec) -> list[Registry]:
+    """The registries that have a plugin of this name.
+
+    Raises:
+        UnknownName: there is none.
+    """
+    names = {registry: _names(registry) for registry in REGISTRIES}
+    found = [registry for registry in REGISTRIES if spec.name in names[registry]]
+    if not found:
+        raise UnknownName.among("plugin", spec.name, itertools.chain(*names.values()), hint="kaz list")
+    return found
+
+
+def _names(registry: Registry) -> list[str]:
+    return sorted({entry.name for entry in registry.entries()})
+
+
+def _describe(registry: Registry, spec: Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+    """All that is known of a plugin, JSON-safe; of a model that can be built its layers too."""
+    silence_libraries()
+    with native_messages_held_back():
+        entry, plugin = registry.find(spec), registry.load(spec)
+    described = {
+        "kind": registry.kind,
+        "name": entry.name,
+        "package": entry.package,
+        "version": _version(entry.package),
+        "target": entry.target,
+        "signature": f"{entry.name}{inspect.signature(plugin).replace(return_annotation=inspect.Signature.empty)}",
+        "documentation": inspect.getdoc(plugin) or "",
+    }
+    if registry is MODELS and not missing_options(spec, plugin, 2):
+        described |= lazy("keras_azure.inspection:describe_model")(spec, input_shape, num_classes)
+    return described
+
+
+def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
+    """One plugin's report; its `outcome` is "ok", "loaded" (more cannot be checked here) or "failed"."""
+    entries = [entry for entry in registry.entries() if entry.name == spec.name]
+    report = {
+        "kind": registry.kind,
+        "name": spec.name,
+        "package": " and ".join(entry.package for entry in entries),
+        "target": " and ".join(entry.target for entry in entries),
+    }
+    try:
+        with _plugins_prints_on_stderr():
+            remark = check_plugin(registry.kind, spec)
+    except KeyboardInterrupt:
+        raise
+    except KerasAzureError as error:
+        return {**report, "outcome": "failed", "reason": str(error)}
+    except BaseException as error:  # such as a plugin that calls sys.exit()
+        return {**report, "outcome": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return {**report, "outcome": "loaded" if remark else "ok", "reason": remark or ""}
+
+
+def _plugins_prints_on_stderr() -> contextlib.AbstractContextManager:
+    return contextlib.redirect_stdout(sys.stderr)  # stdout is for what was asked
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _print_description(described: dict[str, Any]) -> None:
+    typer.echo(f"{described['kind']} {described['signature']}")
+    typer.echo(f"{described['target']} in the package {described['package']} {described['version']}")
+    if described["documentation"]:
+        typer.echo(f"\n{described['documentation']}")
+    if described["kind"] != MODELS.kind:
+        return
+    if "layers" not in described:
+        typer.echo(f"\nIts layers can be shown when its options are given: kaz show '{described['name']}(option=...)'")
+        return
+    shape = "x".join(map(str, described["input_shape"]))
+    typer.echo(f"\nBuilt for {shape} pictures of {described['num_classes']} classes:\n")
+    rows = [(e["name"], e["type"], _shape(e["output_shape"]), f"{e['parameters']:,}") for e in described["layers"]]
+    _print_table(("layer", "type", "output", "parameters"), rows)
+    typer.echo(f"\n{described['parameters']:,} parameters, {described['trainable_parameters']:,} of them trainable")
+
+
+def _shape(shape: Sequence[int | None] | None) -> str:
+    return "" if shape is None else "x".join("?" if size is None else str(size) for size in shape[1:])
+
+
+def _print_report(report: dict[str, str]) -> None:
+    line = f"{report['outcome']:<7} {report['kind']} {report['name']}"
+    if report["outcome"] != "failed":
+        typer.echo(f"{line}: {report['reason']}" if report["reason"] else line)
+        return
+    typer.echo(f"{line} ({report['target']} in the package {report['package']})")
+    for reason in report["reason"].splitlines():
+        typer.echo(f"        {reason}")
+
+
+def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    # Not by Rich, which takes longer to load than all the rest and cuts a line to fit, also in a pipe.
+    columns = zip(headings, *rows, strict=True)
+    widths = [max(map(len, column)) for column in columns]
+    for row in (headings, *rows):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        typer.echo(typer.style(line, bold=True) if row is headings else line)

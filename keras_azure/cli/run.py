@@ -1,0 +1,140 @@
+"""`kaz run` and `kaz resume`. The options of `kaz run` are the fields of RunConfig: there is no second list of them."""
+
+import dataclasses
+import inspect
+import types
+import typing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from keras_azure.cli.output import print_json
+from keras_azure.config import RunConfig, RunResult
+from keras_azure.errors import RunInterrupted
+from keras_azure.lazy import lazy
+
+_Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+
+
+def register(app: typer.Typer) -> None:
+    app.command("run")(_with_config_options(run))
+    app.command("resume")(resume)
+
+
+def run(
+    model: Annotated[
+        str | None, typer.Argument(help="The model: cnn, or with options 'cnn(filters=(16, 32), dropout=0.2)'.")
+    ] = None,
+    *,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
+    ] = None,
+    image_size: Annotated[
+        tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="Resize all pictures to this size.")
+    ] = None,
+    skip_unreadable: Annotated[
+        bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option(help="The run folder to make. By default runs/TIME-MODEL.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
+    ] = None,
+    json: _Json = False,
+    **settings: Any,
+) -> None:
+    """Train a model, test it, and keep everything in a run folder."""
+    result = _watched(
+        lambda: _api("run")(
+            model,
+            config=config,
+            output=output,
+            set=set_ or None,
+            image_size=image_size,
+            skip_unreadable=skip_unreadable,
+            **{name: value for name, value in settings.items() if value not in (None, [])},
+        )
+    )
+    _report(result, json)
+
+
+def resume(
+    folder: Annotated[Path, typer.Argument(help="The run folder of a run that was stopped.", show_default=False)],
+    *,
+    json: _Json = False,
+) -> None:
+    """Go on with a run that was stopped, after its newest checkpoint."""
+    _report(_watched(lambda: _api("resume")(folder)), json)
+
+
+def _with_config_options(command: typing.Callable) -> typing.Callable:
+    """Gives `command` an option for each field of RunConfig in place of its `**settings`.
+
+    All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
+    """
+    parameters = dict(inspect.signature(command).parameters)
+    parameters.pop("settings")
+    hints = typing.get_type_hints(RunConfig)
+    options = [
+        inspect.Parameter(
+            setting.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[_option_type(hints[setting.name]) | None, _option(setting)],
+        )
+        for setting in dataclasses.fields(RunConfig)
+        if setting.name not in parameters
+    ]
+    command.__signature__ = inspect.Signature([*parameters.values(), *options])
+    command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
+    return command
+
+
+def _option(setting: dataclasses.Field) -> typer.models.OptionInfo:
+    text = setting.metadata["help"]
+    if setting.default not in (None, ()) and not isinstance(setting.default, bool):
+        text += f" Default: {setting.default}."
+    flag = f"--{setting.name.replace('_', '-')}"
+    if setting.name == "metrics":
+        flag = "--metric"  # given once for each
+    if isinstance(setting.default, bool):
+        flag += f"/--no-{setting.name.replace('_', '-')}"
+    return typer.Option(flag, help=text, show_default=False)
+
+
+def _option_type(hint: Any) -> Any:
+    """What Typer should read for a field of this type; RunConfig checks the rest."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return _option_type(arguments[0])
+    if typing.get_origin(hint) is tuple:
+        return list[str]
+    return str if typing.get_origin(hint) is typing.Literal else hint
+
+
+def _api(name: str) -> typing.Callable[..., RunResult]:
+    return lazy(f"keras_azure.api:{name}")  # with the display and rich, which other commands need not wait for
+
+
+def _watched(execute: typing.Callable[[], RunResult]) -> RunResult:
+    try:
+        return execute()
+    except KeyboardInterrupt:
+        raise RunInterrupted("Stopped before training began; nothing was kept.") from None
+
+
+def _report(result: RunResult, json: bool) -> None:
+    if json:
+        print_json(result.to_json())
+        return
+    duration = lazy("keras_azure.display:duration")
+    rows = {
+        "Test accuracy": f"{result.test_accuracy:.2%}",
+        "Test loss": f"{result.test_loss:.4f}",
+        "Trained": f"{result.epochs} epochs in {duration(result.seconds)}, {result.images_per_second:,.0f} images/s",
+        "Run folder": str(result.run_dir),
+        "Tracking": f"mlflow ui --backend-store-uri {result.tracking['uri']}" if result.tracking else "off",
+    }
+    for name, value in rows.items():
+        typer.echo(f"{name:<14} {value}")

@@ -1,0 +1,161 @@
+"""Picture files, read with Pillow. Whatever is wrong with one, the error names it and says what."""
+
+import contextlib
+import stat
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
+
+from keras_azure.errors import UnreadableFile
+
+Size = tuple[int, int]  # height, width in pixels
+
+MOST_PIXELS = 89_478_485  # Pillow's own limit against files that unpack to enormous pictures
+
+# How a file begins says what it is. Pillow's classes are called directly: its Image.open warns of large pictures, and
+# warnings cannot be caught in one thread alone.
+_FORMATS: dict[bytes, type[ImageFile.ImageFile]] = {
+    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
+    b"BM": BmpImagePlugin.BmpImageFile,
+    b"GIF87a": GifImagePlugin.GifImageFile,
+    b"GIF89a": GifImagePlugin.GifImageFile,
+}
+_GRAY_MODES = ("1", "L", "LA", "I", "I;16")
+_EXPECTED = "a JPEG, PNG, BMP or GIF picture"
+_HINT = "remove it, or pass --skip-unreadable"
+
+# Pillow warns of damaged EXIF data and the like, which do not change the pixels.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
+
+
+def read_picture(path: Path, size: Size | None, channels: int) -> np.ndarray:
+    """The pixels of a picture file; of a GIF, its first frame.
+
+    Args:
+        path: a JPEG, PNG, BMP or GIF file; its content decides, not its name.
+        size: height and width that the picture is stretched to; None leaves it as it is.
+        channels: 1 for gray, 3 for red, green and blue; whatever the file has is converted, and transparency dropped.
+
+    Returns:
+        uint8 (height, width, channels), 0..255.
+
+    Raises:
+        UnreadableFile: it is no such picture, is damaged, too large, or cannot be opened.
+    """
+    with _open(path) as file:
+        return decode_picture(file, f"The picture {shown(path)}", size, channels)
+
+
+def picture_header(path: Path) -> tuple[int, int, int]:
+    """Height, width and channels (1 if it is gray, else 3) of a picture file, without decoding its pixels.
+
+    Raises:
+        UnreadableFile: it is no picture, too large, or cannot be opened.
+    """
+    with _open(path) as file, _explained(f"The picture {shown(path)}", _HINT):
+        image = _recognised(file)
+        return image.height, image.width, 1 if image.mode in _GRAY_MODES else 3
+
+
+def decode_picture(file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = _HINT) -> np.ndarray:
+    """As `read_picture`, from an open file; errors call it `name` and give the `hint`."""
+    with _explained(name, hint):
+        image = _recognised(file)
+        image.load()
+        return _pixels(_stretched(_converted(image, channels), size))
+
+
+def resize(picture: np.ndarray, size: Size) -> np.ndarray:
+    """Stretches a picture, uint8 (height, width, channels) with 1 or 3 channels, to a height and width."""
+    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
+    return _pixels(_stretched(image, size))
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    pixels = np.asarray(image)
+    return pixels[..., np.newaxis] if image.mode == "L" else pixels  # (height, width, channels)
+
+
+def shown(path: Path | str) -> str:
+    """The path for a message, where a name that is not UTF-8 could not be printed."""
+    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _stretched(image: Image.Image, size: Size | None) -> Image.Image:
+    if size is None or image.size == size[::-1]:
+        return image
+    return image.resize(size[::-1], Image.Resampling.BILINEAR)
+
+
+def _converted(image: Image.Image, channels: int) -> Image.Image:
+    if image.mode in ("I", "I;16"):  # 0..65535, which Pillow would cut off at 255
+        wide = np.asarray(image).astype(np.uint32)
+        image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
+    image.info.pop("transparency", None)  # or Pillow may warn that it is lost, which is what we want
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+class _PictureError(Exception):
+    """Why a file is refused, as the end of the sentence "it cannot be read: ..."."""
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[BinaryIO]:
+    with _explained(f"The picture {shown(path)}", _HINT):
+        # Opening a pipe or a device would wait for ever.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise _PictureError("it is no ordinary file")
+        file = path.open("rb")
+    with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _explained(name: str, hint: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
+        raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.", expected=_EXPECTED, hint=hint) from error
+
+
+def _reason(error: Exception) -> str:
+    match error:
+        case _PictureError():
+            return str(error)
+        case OSError(errno=int()):  # the file system's errors have a number, Pillow's have none
+            return str(error.strerror).lower()
+        case MemoryError():
+            return "there is not enough memory for it"
+    return f"it is damaged ({error})" if str(error) else "it is damaged"
+
+
+def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
+    """The picture, with its header read and its pixels not."""
+    start = file.read(16)
+    file.seek(0)
+    if not start:
+        raise _PictureError("it is empty")
+    for signature, plugin in _FORMATS.items():
+        if start.startswith(signature):
+            image = plugin(file)
+            break
+    else:
+        raise _PictureError(_what_it_is(start))
+    if image.width * image.height > MOST_PIXELS:
+        raise _PictureError(f"it has {image.width}x{image.height} pixels, more than {MOST_PIXELS} in all")
+    return image
+
+
+def _what_it_is(start: bytes) -> str:
+    others = {
+        "a WebP picture": start[:4] == b"RIFF" and start[8:12] == b"WEBP",
+        "a TIFF picture": start[:4] in (b"II*\0", b"MM\0*"),
+        "a HEIC or AVIF picture": start[4:8] == b"ftyp",
+    }
+    found = [name for name, matches in others.items() if matches]
+    return f"it is {found[0]}, a format that is not supported" if found else "it is no picture"

@@ -1,0 +1,61 @@
+"""What `kaz show` tells of a model: its layers as plain data."""
+
+import math
+from typing import Any
+
+import keras
+
+from keras_azure.errors import BrokenPlugin
+from keras_azure.registry import MODELS, as_spec
+from keras_azure.specs import Spec
+
+
+def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+    """Builds a model and gives its layers and parameter counts, JSON-safe.
+
+    Args:
+        input_shape: height, width and channels.
+
+    Returns:
+        `input_shape`, `num_classes`; `layers`, each with `name`, `type`, `output_shape` (None for the batch, and no
+        shape at all where a layer has none) and `parameters`; `trainable_parameters` and `parameters` of the whole.
+
+    Raises:
+        KerasAzureError: the model cannot be built so.
+    """
+    model = MODELS.build(spec, input_shape, num_classes)
+    if not isinstance(model, keras.Model):
+        name = as_spec(spec).name
+        raise BrokenPlugin(
+            f"The model {name!r} ({MODELS.find(spec).origin}) gives a {type(model).__name__}.",
+            expected="a keras.Model",
+            hint=f"kaz check {name}",
+        )
+    return {
+        "input_shape": list(input_shape),
+        "num_classes": num_classes,
+        "layers": [_describe_layer(layer) for layer in model.layers],
+        "trainable_parameters": _count(model.trainable_weights),
+        "parameters": _count(model.weights),
+    }
+
+
+def _describe_layer(layer: keras.Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": type(layer).__name__,
+        "output_shape": _output_shape(layer),
+        "parameters": _count(layer.weights),
+    }
+
+
+def _output_shape(layer: keras.Layer) -> list[int | None] | None:
+    try:
+        shape = layer.output.shape
+    except AttributeError:  # the layer was never called, or gives several outputs
+        return None
+    return list(shape)
+
+
+def _count(weights: list) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)

@@ -1,0 +1,165 @@
+"""From a data set to batches for the model: one function, `batches`, that reads in the order in which the data flows.
+
+The shuffle is a permutation of indices (a small block cipher on the position, `RandomIndexShuffle` in TensorFlow), so
+that it is global, needs no buffer, and gives any position of any epoch at once. A sample's place and its augmentation
+depend on `(seed, epoch, sample index)` alone: threads, prefetching and the point of a resume change nothing.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import tensorflow as tf
+
+from keras_azure.augmentations import Augment
+from keras_azure.datasets import Dataset
+from keras_azure.errors import DataError
+from keras_azure.observers import Observer
+
+SHARE_OF_MEMORY = 0.5  # a split may take so much of what is free; TensorFlow's copy of it needs as much again
+_SHUFFLE_STREAM = 1  # the third seed, so that nothing else drawn from (seed, epoch) equals the shuffle
+
+
+@dataclass
+class Source:
+    """One split of a data set, ready to be read in a TensorFlow graph.
+
+    Attributes:
+        read: indices (batch,) int64 -> pictures (batch, height, width, channels) uint8 and labels (batch,) int64.
+        in_memory: whether it is held decoded.
+        failure: the error of a picture that could not be read while training went on. TensorFlow reports such an
+            error as text of its own; this is the original.
+    """
+
+    size: int
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+    in_memory: bool
+    failure: Exception | None = None
+
+
+def open_source(dataset: Dataset, split: str, observer: Observer) -> Source:
+    """Holds a split in memory as uint8 where it fits; reads its pictures when they are needed where it does not.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    size = dataset.split_sizes[split]
+    if hasattr(dataset, "arrays"):
+        pictures, labels = dataset.arrays(split)
+    elif size * int(np.prod(dataset.image_shape)) <= SHARE_OF_MEMORY * psutil.virtual_memory().available:
+        pictures, labels = _read_all(dataset, split, observer)
+    else:
+        return _streaming_source(dataset, split)
+    with tf.device("cpu:0"):  # the whole split would not fit on a GPU, and is gathered from by the host
+        pictures, labels = tf.convert_to_tensor(pictures), tf.convert_to_tensor(labels)
+
+    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.gather(pictures, indices), tf.gather(labels, indices)
+
+    return Source(size, dataset.image_shape, len(dataset.class_names), gather, in_memory=True)
+
+
+def steps_in_epoch(size: int, batch_size: int) -> int:
+    return -(-size // batch_size)
+
+
+def batches(
+    source: Source,
+    samples: np.ndarray,
+    *,
+    batch_size: int,
+    seed: int | None = None,
+    endless: bool = False,
+    first_step: int = 0,
+    steps: int | None = None,
+    augment: Augment | None = None,
+) -> tf.data.Dataset:
+    """Batches of pictures (batch, height, width, channels), 0..255, and one-hot labels (batch, num_classes) float32.
+
+    Args:
+        source: where the samples are read.
+        samples: the indices of the samples to use, (n,).
+        seed: shuffles each epoch in another order; None keeps the order of `samples`.
+        endless: batches are always full and run over the end of the data into the next round, instead of ending each
+            epoch with what is left.
+        first_step: the step to begin with, counted over all epochs; nothing before it is computed.
+        steps: how many steps to give; one epoch by default.
+        augment: changes pictures and labels by the draws of each sample.
+    """
+    count = len(samples)
+    steps_per_epoch = steps_in_epoch(count, batch_size)
+    steps = steps_per_epoch if steps is None else steps
+    chosen = tf.constant(samples, tf.int64)
+
+    def place(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The epoch and the position in it of each sample of a step."""
+        if endless:
+            counted = step * batch_size + tf.range(batch_size, dtype=tf.int64)
+            return counted // count, counted % count
+        start = step % steps_per_epoch * batch_size
+        position = tf.range(start, tf.minimum(start + batch_size, count))
+        return tf.fill(tf.shape(position), step // steps_per_epoch), position
+
+    def shuffle(epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        if seed is None:
+            return position
+        seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch], axis=1)
+        seeds = tf.pad(seeds, [[0, 0], [0, 1]], constant_values=_SHUFFLE_STREAM)
+        # The raw operation: tf.random.experimental.index_shuffle pads a list of seeds along the wrong axis (2.21).
+        last = tf.constant(count - 1, tf.int64)
+        return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
+
+    def read(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        epoch, position = place(step)  # (batch,), (batch,)
+        indices = tf.gather(chosen, shuffle(epoch, position))  # (batch,)
+        images, labels = source.read(indices)  # (batch, height, width, channels) uint8, (batch,)
+        labels = tf.one_hot(labels, source.num_classes)  # (batch, num_classes)
+        if augment is not None:
+            draws = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed or 0, tf.int64)), epoch, indices], axis=1)
+            images, labels = augment(images, labels, draws)
+        return tf.ensure_shape(images, (None, *source.image_shape)), labels
+
+    numbers = tf.data.Dataset.range(first_step, first_step + steps)
+    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+
+
+def _read_all(dataset: Dataset, split: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
+    size = dataset.split_sizes[split]
+    pictures = np.empty((size, *dataset.image_shape), np.uint8)
+    labels = np.empty(size, np.int64)
+
+    def read(index: int) -> None:
+        pictures[index], labels[index] = dataset.read(split, index)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for done, _ in enumerate(pool.map(read, range(size)), start=1):
+                observer.advance(f"Reading {split} pictures", done, size)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    return pictures, labels
+
+
+def _streaming_source(dataset: Dataset, split: str) -> Source:
+    pool = ThreadPoolExecutor(os.cpu_count())
+
+    def read_many(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            pictures, labels = zip(*pool.map(lambda index: dataset.read(split, int(index)), indices), strict=True)
+        except DataError as error:
+            source.failure = error
+            raise
+        return np.stack(pictures), np.array(labels, np.int64)
+
+    def read(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.int64))
+        return pictures, tf.ensure_shape(labels, (None,))
+
+    source = Source(dataset.split_sizes[split], dataset.image_shape, len(dataset.class_names), read, in_memory=False)
+    return source

@@ -1,0 +1,96 @@
+"""The pictures of a run: its data set, opened and divided, as batches for training, validation and test."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+
+from keras_azure.augmentations import build_augment
+from keras_azure.config import RunConfig
+from keras_azure.datasets import Dataset, open_dataset
+from keras_azure.errors import DataError
+from keras_azure.observers import Observer
+from keras_azure.pipeline import Source, batches, open_source, steps_in_epoch
+
+_VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some samples of a split: `samples` are their indices, (n,)."""
+
+    source: Source
+    samples: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+
+@dataclass(frozen=True)
+class RunData:
+    config: RunConfig
+    dataset: Dataset
+    train: Part
+    validation: Part
+    test: Part
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self.config.steps_per_epoch or steps_in_epoch(len(self.train), self.config.batch_size)
+
+    @property
+    def images_per_epoch(self) -> int:
+        steps = self.config.steps_per_epoch
+        return steps * self.config.batch_size if steps else len(self.train)
+
+    @property
+    def failure(self) -> Exception | None:
+        """The error of a picture that could not be read, if there was one."""
+        return next(
+            (part.source.failure for part in (self.train, self.validation, self.test) if part.source.failure), None
+        )
+
+    def train_batches(self, first_epoch: int) -> tf.data.Dataset:
+        """All remaining steps of the run in one stream, so that nothing is torn down between epochs."""
+        config = self.config
+        return batches(
+            self.train.source,
+            self.train.samples,
+            batch_size=config.batch_size,
+            seed=config.seed,
+            endless=config.steps_per_epoch is not None,
+            first_step=first_epoch * self.steps_per_epoch,
+            steps=(config.epochs - first_epoch) * self.steps_per_epoch,
+            augment=build_augment(config.augment, self.dataset.image_shape, len(self.dataset.class_names)),
+        )
+
+    def ordered_batches(self, part: Part) -> tf.data.Dataset:
+        """One epoch of a part, in order and as it is."""
+        return batches(part.source, part.samples, batch_size=self.config.batch_size)
+
+
+def open_data(config: RunConfig, observer: Observer) -> RunData:
+    """Opens the data set; a validation part is drawn from its training split unless it brings one of its own.
+
+    Raises:
+        DataError: the data set cannot be used, or is too small for the split.
+    """
+    dataset = open_dataset(config.data, observer)
+    observer.message(dataset.description)
+    train, test = open_source(dataset, "train", observer), open_source(dataset, "test", observer)
+    everything = Part(train, np.arange(train.size))
+    test_part = Part(test, np.arange(test.size))
+    if "validation" in dataset.split_sizes and config.validation_split:
+        validation = open_source(dataset, "validation", observer)
+        return RunData(config, dataset, everything, Part(validation, np.arange(validation.size)), test_part)
+    held_out = round(train.size * config.validation_split)
+    if config.validation_split and not 0 < held_out < train.size:
+        raise DataError(
+            f"A validation_split of {config.validation_split} of {train.size} training pictures leaves none "
+            f"for {'training' if held_out else 'validation'}.",
+            hint="--validation-split 0, or more pictures",
+        )
+    shuffled = np.random.default_rng([config.seed, _VALIDATION_STREAM]).permutation(train.size)
+    # Sorted, so that reading a part in order walks through the files in order.
+    chosen, validation = np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+    return RunData(config, dataset, Part(train, chosen), Part(train, validation), test_part)

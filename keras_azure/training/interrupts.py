@@ -1,0 +1,42 @@
+"""Ctrl-C during training: the first stops after the current step, the second at once."""
+
+import signal
+from collections.abc import Callable
+from types import FrameType, TracebackType
+
+from keras_azure.errors import RunInterrupted
+
+
+class StopRequests:
+    """While entered, remembers an interrupt instead of letting it tear a step apart."""
+
+    def __init__(self, notify: Callable[[str], None]):
+        self.requested = False
+        self._notify = notify
+        self._previous = None
+
+    def check(self) -> None:
+        """Called between steps.
+
+        Raises:
+            RunInterrupted: a stop was asked for.
+        """
+        if self.requested:
+            raise RunInterrupted("The run was stopped.")
+
+    def __enter__(self) -> "StopRequests":
+        try:
+            self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        except ValueError:  # not the main thread, which alone hears signals
+            self._previous = None
+        return self
+
+    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+
+    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        self._notify("Stopping after this step; press Ctrl-C again to stop at once.")

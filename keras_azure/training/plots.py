@@ -1,0 +1,102 @@
+"""The pictures in `plots/`: learning curves, the confusion matrix, and a page of the worst mistakes."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from keras_azure.datasets import Dataset
+from keras_azure.training.evaluation import Evaluation
+from keras_azure.training.history import History
+from keras_azure.training.saving import write_atomically
+
+WORST = 25  # pictures on the page of mistakes, 5 x 5
+_MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names
+
+
+def draw_plots(folder: Path, history: History, test: Evaluation, dataset: Dataset) -> None:
+    """Writes the three PNG files."""
+    folder.mkdir(exist_ok=True)
+    _save(learning_curves(history), folder / "learning_curves.png")
+    _save(confusion_matrix(test, dataset.class_names), folder / "confusion_matrix.png")
+    _save(worst_mistakes(test, dataset), folder / "worst_mistakes.png")
+
+
+def learning_curves(history: History) -> Figure:
+    """Loss and accuracy over the epochs, in training and in validation."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for column, label in ((name, "training"), (f"val_{name}", "validation")):
+            if column in history[0]:
+                epochs = [row["epoch"] for row in history]
+                axes.plot(epochs, [row[column] for row in history], marker="o", label=label)
+        axes.set(title=name.capitalize(), xlabel="Epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        axes.legend()
+    return figure
+
+
+def confusion_matrix(test: Evaluation, class_names: Sequence[str]) -> Figure:
+    """How often each true class (row) was taken for each class (column): shares as colour, counts as text."""
+    count = len(class_names)
+    counts = np.zeros((count, count), int)
+    np.add.at(counts, (test.labels, test.predicted), 1)
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    labelled = count <= _MOST_LABELLED_CLASSES
+    size = min(3 + 0.5 * count, 14)
+    figure = Figure(figsize=(size + 1, size), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    figure.colorbar(image, label="Share of the true class", shrink=0.8)
+    axes.set(xlabel="Predicted class", ylabel="True class", title=f"Accuracy {test.scores['accuracy']:.2%}")
+    if labelled:
+        names = [_short(name) for name in class_names]
+        axes.set_xticks(range(count), names, rotation=45, ha="right")
+        axes.set_yticks(range(count), names)
+        for row, column in zip(*np.nonzero(counts), strict=True):
+            colour = "white" if shares[row, column] > 0.5 else "black"
+            axes.text(column, row, counts[row, column], ha="center", va="center", color=colour, fontsize=8)
+    return figure
+
+
+def worst_mistakes(test: Evaluation, dataset: Dataset) -> Figure:
+    """The test pictures whose true class got the least probability, wrong ones first."""
+    given_to_truth = test.probabilities[np.arange(len(test.labels)), test.labels]
+    wrong = test.predicted != test.labels
+    worst = np.lexsort((given_to_truth, ~wrong))[:WORST]
+    mistakes = int(wrong.sum())
+    columns = 5
+    rows = max(1, -(-len(worst) // columns))
+    figure = Figure(figsize=(2.2 * columns, 2.5 * rows + 0.6), layout="constrained")
+    figure.suptitle(f"{mistakes} mistakes in {len(wrong)} test pictures, the worst first")
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for axes in panels:
+        axes.set_axis_off()
+    for axes, index in zip(panels, worst, strict=False):
+        _draw_sample(axes, test, dataset, int(index), bool(wrong[index]))
+    return figure
+
+
+def _draw_sample(axes: Axes, test: Evaluation, dataset: Dataset, index: int, wrong: bool) -> None:
+    picture, label = dataset.read("test", index)
+    gray = picture.shape[-1] == 1
+    axes.imshow(picture[..., 0] if gray else picture, cmap="gray" if gray else None, vmin=0, vmax=255)
+    predicted = int(test.predicted[index])
+    said = f"{_short(dataset.class_names[predicted])} ({test.probabilities[index, predicted]:.0%})"
+    axes.set_title(
+        f"{_short(dataset.class_names[label])}, taken for\n{said}" if wrong else f"right: {said}",
+        fontsize=8,
+        color="darkred" if wrong else "darkgreen",
+    )
+
+
+def _short(name: str) -> str:
+    name = name.replace("$", r"\$")  # matplotlib would read formulas
+    return name if len(name) <= 16 else name[:15] + "…"
+
+
+def _save(figure: Figure, path: Path) -> None:
+    write_atomically(path, lambda beside: figure.savefig(beside, dpi=110))

@@ -1,0 +1,200 @@
+"""`kaz run` and `kaz resume` as a user types them."""
+
+import dataclasses
+import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from keras_azure.config import RunConfig
+
+KAZ = [sys.executable, "-m", "keras_azure"]
+
+
+@pytest.fixture(autouse=True)
+def in_empty_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("KAZ_RUNS", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+def test_help_names_every_setting(kaz):
+    code, out, _ = kaz("run", "--help")
+    assert code == 0
+    for setting in dataclasses.fields(RunConfig):
+        if setting.name not in ("model", "metrics"):
+            assert f"--{setting.name.replace('_', '-')}" in out
+    assert "--metric" in out
+
+
+@pytest.mark.slow
+def test_the_first_command_of_the_readme(tmp_path):
+    """At least 97 % on the digits with the defaults, with nothing on the screen that is not ours."""
+    done = subprocess.run([*KAZ, "run", "cnn"], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0
+    name, accuracy = done.stdout.splitlines()[0].rsplit(maxsplit=1)
+    assert name == "Test accuracy"
+    assert float(accuracy.rstrip("%")) >= 97
+    ours = ("Loading", "digits: 1437 training", "Training 409,034", "Epoch ")
+    assert all(line.startswith(ours) for line in done.stderr.splitlines()), done.stderr
+    (run_dir,) = [path for path in (tmp_path / "runs").iterdir() if (path / "run.json").exists()]
+    assert str(run_dir) in done.stdout
+
+
+@pytest.mark.slow
+def test_json_is_one_object_and_flags_lie_over_the_file():
+    first = subprocess.run(
+        [*KAZ, "run", "cnn", "--set", "filters=(4,)", "--epochs", "2", "--json"], capture_output=True, text=True
+    )
+    result = json.loads(first.stdout)
+    assert {"run_dir", "test_loss", "test_accuracy", "images_per_second", "parameters", "seconds"} <= set(result)
+    config = f"{result['run_dir']}/run.json"
+    again = subprocess.run(
+        [*KAZ, "run", "--config", config, "--epochs", "1", "--no-tracking", "--output", "again", "--json"],
+        capture_output=True,
+        text=True,
+    )
+    described = json.loads((open("again/run.json")).read())  # noqa: PTH123, SIM115
+    assert described == json.loads(open(config).read()) | {"epochs": 1, "tracking": False}  # noqa: PTH123, SIM115
+    repeated = json.loads(again.stdout)
+    assert repeated["history"][0]["loss"] == result["history"][0]["loss"]
+    assert repeated["tracking"] is None
+
+
+@pytest.mark.slow
+def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works():
+    with subprocess.Popen(
+        [*KAZ, "run", "cnn", "--epochs", "30", "--output", "stopped"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stderr:
+            if line.startswith("Epoch 1/30"):
+                time.sleep(0.3)
+                process.send_signal(signal.SIGINT)
+                break
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Traceback" not in rest
+    assert "Stopping after this step" in rest
+    assert "kaz resume" in rest.splitlines()[-1]
+    settings = json.loads((open("stopped/run.json")).read())  # noqa: PTH123, SIM115
+    with open("stopped/run.json", "w") as file:  # noqa: PTH123
+        json.dump(settings | {"epochs": 3}, file)
+    done = subprocess.run([*KAZ, "resume", "stopped", "--json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["epochs"] >= 3
+
+
+BAD_USAGE = [
+    (["cnm"], 2, "There is no model called 'cnm'. Did you mean 'cnn'?"),
+    (["cnn("], 2, "is not a name with options"),
+    (["cnn(1)"], 2, "without an option's name"),
+    ([], 2, "No model is named"),
+    (["cnn", "--data", "digit"], 2, "Did you mean 'digits'"),
+    (["cnn", "--data", "./nowhere"], 1, "does not exist"),
+    (["cnn", "--data", "tfds:mnst"], 1, "mnist"),
+    (["cnn", "--backend", "cloud"], 2, "There is no backend called 'cloud'"),
+    (["cnn", "--backend", "local-gpu"], 1, "no GPU"),
+    (["cnn", "--augment", "twist"], 2, "There is no augmentation called 'twist'"),
+    (["cnn", "--optimizer", "adamm"], 2, "Did you mean 'adam'"),
+    (["cnn", "--loss", "crossentropy"], 2, "There is no loss called"),
+    (["cnn", "--metric", "niceness"], 2, "There is no metric called"),
+    (["cnn", "--epochs", "0"], 2, "'epochs' cannot be 0"),
+    (["cnn", "--epochs", "many"], 2, "many"),
+    (["cnn", "--batch-size", "-4"], 2, "'batch_size' cannot be -4"),
+    (["cnn", "--validation-split", "1.5"], 2, "'validation_split' cannot be 1.5"),
+    (["cnn", "--validation-split", "0", "--keep", "best"], 2, "validation_split is 0"),
+    (["cnn", "--validation-split", "0.0001"], 1, "leaves none"),
+    (["cnn", "--precision", "float8"], 2, "one of float32, mixed_float16, mixed_bfloat16"),
+    (["cnn", "--seed", "-1"], 2, "'seed' cannot be -1"),
+    (["cnn", "--set", "dropout"], 2, "not one option"),
+    (["cnn", "--set", "droput=0.5"], 2, "has no option 'droput'"),
+    (["cnn", "--set", "dropout=2.0"], 2, "dropout"),
+    (["cnn", "--image-size", "0", "28"], 2, "image_size"),
+    (["cnn", "--skip-unreadable"], 2, "has no option 'skip_unreadable'"),
+    (["cnn", "--config", "nowhere.json"], 2, "nowhere.json cannot be read"),
+    (["cnn", "--speed", "high"], 2, "--speed"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "expected_code", "message"), BAD_USAGE)
+def test_bad_usage_is_one_message(kaz, arguments, expected_code, message, tmp_path):
+    code, out, err = kaz("run", *arguments)
+    assert code == expected_code
+    assert out == ""
+    assert message in " ".join(err.replace("│", " ").split())
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "is not JSON"),
+        ("[1, 2]", "not a JSON object"),
+        ('{"model": "cnn", "epoch": 3}', "Did you mean 'epochs'"),
+        ('{"model": "cnn", "epochs": "three"}', "'epochs' cannot be 'three'"),
+        ('{"model": 7}', "'model' cannot be 7"),
+        ("[" * 100_000, "is not JSON"),
+        ("\udcff", "is not UTF-8"),
+    ],
+)
+def test_a_bad_config_file_is_one_message(kaz, tmp_path, content, message):
+    (tmp_path / "run.json").write_bytes(content.encode("utf-8", "surrogateescape"))
+    code, _, err = kaz("run", "--config", "run.json")
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert "Traceback" not in err
+
+
+def idx_files(folder, **changed):
+    """A tiny IDX data set; `changed` replaces the content of a file by its first word."""
+    folder.mkdir()
+    pictures = bytes([0, 0, 8, 3]) + b"".join(number.to_bytes(4) for number in (4, 2, 2)) + bytes(16)
+    labels = bytes([0, 0, 8, 1]) + (4).to_bytes(4) + bytes([0, 1, 0, 1])
+    for split in ("train", "t10k"):
+        (folder / f"{split}-images-idx3-ubyte.gz").write_bytes(gzip.compress(pictures))
+        (folder / f"{split}-labels-idx1-ubyte").write_bytes(labels)
+    for name, content in changed.items():
+        (folder / name.replace("_", "-")).write_bytes(content)
+
+
+def test_bad_data_names_the_file(kaz, tmp_path):
+    idx_files(tmp_path / "idx", train_labels_idx1_ubyte=b"\0\0\x08\x01\0\0\0\x04\0\1")
+    code, _, err = kaz("run", "cnn", "--data", "idx")
+    assert code == 1
+    assert "train-labels-idx1-ubyte" in err
+    assert "Traceback" not in err
+
+
+def test_debug_shows_the_traceback(kaz):
+    for arguments in (["--debug", "run", "cnm"], ["run", "cnm", "--debug"]):
+        code, _, err = kaz(*arguments)
+        assert code == 2
+        assert "Traceback" in err
+
+
+def test_resume_of_nothing(kaz, tmp_path):
+    code, _, err = kaz("resume", str(tmp_path))
+    assert code == 2
+    assert "no run.json" in err
+
+
+def test_no_colour_when_asked_for():
+    environment = os.environ | {"NO_COLOR": "1", "FORCE_COLOR": "1"}
+    done = subprocess.run([*KAZ, "run", "cnm"], capture_output=True, text=True, env=environment)
+    assert "\x1b[3" not in done.stderr
+
+
+def test_wrong_names_load_nothing_heavy():
+    code = "import sys; sys.argv = ['kaz', 'run', 'cnm']\nfrom keras_azure.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    done = subprocess.run(
+        [sys.executable, "-c", code + "print([m for m in ('tensorflow', 'keras', 'mlflow') if m in sys.modules])"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.strip() == "[]"

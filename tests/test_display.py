@@ -1,0 +1,52 @@
+"""The displays: plain lines, and a terminal."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from keras_azure.display import PlainDisplay, TerminalDisplay, display_for_here, duration
+from keras_azure.observers import Observer, RunFacts
+
+ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.75, "val_loss": 0.4, "images_per_second": 1234.5, "seconds": 61.0}
+
+
+def tell(display: Observer) -> None:
+    display.message("digits: [many] pictures")
+    display.training_started(RunFacts(2, 3, 0, 16, 409_034, "cpu:0"))
+    display.epoch_started(0)
+    for step in range(3):
+        display._shown_at = 0.0  # as if a tenth of a second had passed
+        display.step_done(step, {"loss": 0.5, "accuracy": 0.75})
+    display.epoch_done(0, ROW)
+
+
+def test_plain_lines():
+    out = io.StringIO()
+    tell(PlainDisplay(Console(file=out)))
+    assert out.getvalue().splitlines() == [
+        "digits: [many] pictures",
+        "Training 409,034 parameters on cpu:0: 2 epochs, 3 steps of 16 pictures each",
+        "Epoch 1/2  loss 0.5000  accuracy 0.7500  val_loss 0.4000  1,234 images/s  1:01",
+    ]
+
+
+def test_a_terminal_shows_steps_scores_speed_and_time_left():
+    out = io.StringIO()
+    with TerminalDisplay(Console(file=out, force_terminal=True, width=120)) as display:
+        tell(display)
+        display._progress.refresh()
+    text = out.getvalue()
+    for piece in ("Epoch 1/2", "3/3", "loss 0.5000", "accuracy 0.7500", "images/s", "left"):
+        assert piece in text
+
+
+def test_an_observer_of_ones_own_replaces_the_display():
+    mine = Observer()
+    with display_for_here(mine) as display:
+        assert display is mine
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.6, "0:05"), (760, "12:40"), (10_927, "3:02:07")])
+def test_durations(seconds, text):
+    assert duration(seconds) == text
