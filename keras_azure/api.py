@@ -9,7 +9,7 @@ from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
 from keras_azure.observers import Observer
 from keras_azure.registry import BACKENDS
-from keras_azure.runs import new_run_dir
+from keras_azure.runs import new_run_dir, runs_folder
 
 
 def run(
@@ -44,7 +44,9 @@ def run(
             return backend.run(described, run_dir, display)
     finally:
         with contextlib.suppress(OSError):
-            run_dir.rmdir()  # only if it is empty: the run could not even begin
+            # Only what is empty goes: the folders of a run that could not even begin.
+            run_dir.rmdir()
+            runs_folder().rmdir()
 
 
 def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResult:

@@ -52,8 +52,7 @@ class Registry:
         """All plugins of this kind, by name. Imports nothing and never fails."""
         found = set()  # an editable install can show the same package twice
         for point in metadata.entry_points(group=self.group):
-            package = point.dist and point.dist.name  # None where a package's metadata is damaged
-            found.add(Entry(point.name, package or "(no package)", point.value))
+            found.add(Entry(point.name, _package(point), point.value))
         return sorted(found)
 
     def find(self, spec: str | Spec) -> Entry:
@@ -142,6 +141,14 @@ class Registry:
 
     def signature(self, spec: str | Spec) -> inspect.Signature:
         return inspect.signature(self.load(spec))
+
+
+def _package(point: metadata.EntryPoint) -> str:
+    try:
+        name = point.dist and point.dist.name
+    except Exception:  # the metadata are damaged; the backport importlib_metadata has an error of its own for that
+        name = None
+    return name or "(no package)"
 
 
 def as_spec(spec: str | Spec) -> Spec:

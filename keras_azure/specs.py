@@ -67,10 +67,11 @@ def parse_option(text: str) -> tuple[str, Literal]:
     Raises:
         SpecError: the text is not one option and its value.
     """
-    options = _arguments(f"({text})", text) if len(text) <= LONGEST_TEXT else {}
-    if len(options) != 1:
-        raise SpecError(f"{_shown(text)} is not one option.", expected="option=value, such as dropout=0.2")
-    return next(iter(options.items()))
+    if len(text) <= LONGEST_TEXT and "=" in text:
+        options = _arguments(f"({text})", text)
+        if len(options) == 1:
+            return next(iter(options.items()))
+    raise SpecError(f"{_shown(text)} is not one option.", expected="option=value, such as dropout=0.2")
 
 
 def _arguments(call: str, text: str) -> dict[str, Literal]:

@@ -51,7 +51,7 @@ def test_resume_needs_an_unfinished_run(tmp_path):
         keras_azure.resume(tmp_path)
     (tmp_path / "run.json").write_text(json.dumps({"model": "cnn"}))
     (tmp_path / "metrics.json").write_text("{}")
-    with pytest.raises(UsageError, match="(?s)is finished.*--config"):
+    with pytest.raises(UsageError, match=r"(?s)is finished.*--config"):
         keras_azure.resume(tmp_path)
 
 

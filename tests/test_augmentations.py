@@ -119,5 +119,5 @@ def test_another_shape_is_refused(plugins):
 
 
 def test_a_failing_one_is_named(plugins):
-    with pytest.raises(BrokenPlugin, match="fail cannot take pictures.*no good"):
+    with pytest.raises(BrokenPlugin, match=r"fail cannot take pictures.*no good"):
         build_augment(["fail"], SHAPE, CLASSES)

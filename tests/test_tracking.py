@@ -134,7 +134,7 @@ def slow_server():
         def do_GET(self):
             time.sleep(20)
 
-        do_POST = do_GET
+        do_POST = do_GET  # noqa: N815
 
         def log_message(self, *arguments):
             pass

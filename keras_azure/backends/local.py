@@ -18,6 +18,9 @@ class LocalBackend:
         observer.message("Loading Keras")
         with native_messages_held_back():
             from keras_azure.training import train
+            from keras_azure.training.devices import has_gpu
+
+            has_gpu()  # the first look at the devices, which makes TensorFlow talk to the driver and about it
         return train(config, run_dir, observer, device=self.device, resume=resume)
 
 

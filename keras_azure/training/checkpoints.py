@@ -11,7 +11,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_azure.training.saving import load_model, save_model
+from keras_azure.training.saving import load_model, write_atomically
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _RANDOM_STATE = "random_state.json"
@@ -27,7 +27,13 @@ class Checkpoints:
         """Saves, then removes what is neither among the newest nor of the best epoch."""
         self.folder.mkdir(exist_ok=True)
         state = [np.asarray(variable).tolist() for variable in _random_state(model)]
-        save_model(model, self.path(finished_epochs), {_RANDOM_STATE: json.dumps(state).encode()})
+
+        def write(beside: Path) -> None:
+            model.save(beside)
+            with zipfile.ZipFile(beside, "a") as archive:
+                archive.writestr(_RANDOM_STATE, json.dumps(state))
+
+        write_atomically(self.path(finished_epochs), write)
         keep = {*self.finished_epochs()[-KEPT:], best_epoch}
         for epochs in self.finished_epochs():
             if epochs not in keep:

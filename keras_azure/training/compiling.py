@@ -9,7 +9,6 @@ from keras_azure.config import RunConfig
 from keras_azure.datasets import Dataset
 from keras_azure.errors import BrokenPlugin, WrongOption
 from keras_azure.registry import AUGMENTATIONS, MODELS, as_spec
-from keras_azure.specs import Spec
 
 
 def check_options(config: RunConfig) -> None:
@@ -57,9 +56,9 @@ def build_model(config: RunConfig, dataset: Dataset, device: str) -> keras.Model
 
 
 def build_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:
-    spec = as_spec(config.optimizer)
-    named = spec.with_options(**{"name": spec.name, **spec.options})  # Keras's own names count up within a process
-    optimizer = _from_keras("optimizer", named, keras.optimizers)
+    # With a name: Keras's own names count up within a process, and would make equal models unequal files.
+    name = as_spec(config.optimizer).name
+    optimizer = _from_keras("optimizer", config.optimizer, keras.optimizers, name=name)
     if config.learning_rate is not None:
         optimizer.learning_rate = config.learning_rate
     return optimizer
@@ -75,12 +74,12 @@ def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
     return [keras.metrics.CategoricalAccuracy(name="accuracy"), *added]
 
 
-def _from_keras(kind: str, spec: str | Spec, module: ModuleType) -> Any:
+def _from_keras(kind: str, spec: str, module: ModuleType, **defaults: Any) -> Any:
     """An object of keras.optimizers, keras.losses or keras.metrics from a spec such as `sgd(momentum=0.9)`."""
     spec = as_spec(spec)
     classes = {name.lower(): value for name, value in vars(module).items() if isinstance(value, type)}
     try:
-        return classes[spec.name.replace("_", "")](**spec.options)
+        return classes[spec.name.replace("_", "")](**defaults | spec.options)
     except (TypeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise WrongOption(f"The {kind} {spec} is not accepted by Keras: {reason}") from error

@@ -18,8 +18,8 @@ def on_device(device: Device) -> Iterator[str]:
     Raises:
         DeviceError: "gpu" was asked for and there is none.
     """
-    kind = device if device != "auto" else ("gpu" if _has_gpu() else "cpu")
-    if kind == "gpu" and not _has_gpu():
+    kind = device if device != "auto" else ("gpu" if has_gpu() else "cpu")
+    if kind == "gpu" and not has_gpu():
         raise DeviceError(
             f"There is no GPU that {keras.backend.backend()} can use on this machine.",
             hint="--backend local, or on a machine with an NVIDIA GPU: pip install 'keras-azure[gpu]'",
@@ -40,5 +40,6 @@ def dtype_policy(name: str) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _has_gpu() -> bool:
+def has_gpu() -> bool:
+    """Whether the Keras engine sees a GPU."""
     return bool(keras.distribution.list_devices("gpu"))

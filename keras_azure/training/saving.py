@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -16,6 +16,7 @@ from keras_azure.errors import RunFailed
 
 _SHARED_OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
 _EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_CHUNK = 1 << 22  # bytes
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -49,15 +50,18 @@ def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
 
 
-def save_model(model: keras.Model, path: Path, more: Mapping[str, bytes] | None = None) -> None:
-    """Saves as `.keras`, with `more` as further entries of the archive, which Keras passes over.
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves as `.keras`; equal models give equal files.
 
-    Equal models give equal files: the dates and the memory addresses that Keras writes into them are taken out.
+    For that the dates and the memory addresses that Keras writes are taken out.
     """
 
     def write(beside: Path) -> None:
-        model.save(beside)
-        _rewrite_archive(beside, more or {})
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".saved-", suffix=path.suffix) as saved:
+            model.save(saved.name)
+            with zipfile.ZipFile(saved.name) as source, zipfile.ZipFile(beside, "w") as target:
+                for name in sorted(source.namelist()):
+                    _copy_repeatably(name, source, target)
 
     write_atomically(path, write)
 
@@ -74,30 +78,25 @@ def load_model(path: Path) -> keras.Model:
         raise RunFailed(f"The model file {path} cannot be loaded: {error}") from error
 
 
-def _rewrite_archive(path: Path, more: Mapping[str, bytes]) -> None:
-    with tempfile.TemporaryFile(dir=path.parent) as rewritten:
-        with zipfile.ZipFile(path) as source, zipfile.ZipFile(rewritten, "w") as target:
-            contents = {name: _repeatable(name, source.read(name)) for name in sorted(source.namelist())}
-            for name, content in (contents | dict(more)).items():
-                target.writestr(zipfile.ZipInfo(name, _EARLIEST_ZIP_DATE), content)
-        rewritten.seek(0)
-        with path.open("wb") as file:
-            shutil.copyfileobj(rewritten, file)
-
-
-def _repeatable(name: str, content: bytes) -> bytes:
-    """An entry of a `.keras` archive without what differs between two saves of one model."""
+def _copy_repeatably(name: str, source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
+    """Copies an entry of a `.keras` archive without what differs between two saves of one model."""
+    entry = zipfile.ZipInfo(name, _EARLIEST_ZIP_DATE)
     if name == "metadata.json":
-        metadata = json.loads(content)
+        metadata = json.loads(source.read(name))
         metadata.pop("date_saved", None)
-        return json.dumps(metadata).encode()
-    if name == "config.json":
+        target.writestr(entry, json.dumps(metadata))
+    elif name == "config.json":
         # Keras marks objects that layers share by their address in memory; any number that is theirs alone will do.
         numbers: dict[bytes, bytes] = {}
-        return _SHARED_OBJECT.sub(
-            lambda match: match[1] + numbers.setdefault(match[2], str(len(numbers) + 1).encode()), content
-        )
-    return content
+
+        def renumbered(match: re.Match) -> bytes:
+            return match[1] + numbers.setdefault(match[2], str(len(numbers) + 1).encode())
+
+        target.writestr(entry, _SHARED_OBJECT.sub(renumbered, source.read(name)))
+    else:  # the weights, which may be gigabytes
+        entry.file_size = source.getinfo(name).file_size
+        with source.open(name) as reading, target.open(entry, "w") as writing:
+            shutil.copyfileobj(reading, writing, _CHUNK)
 
 
 def _umask() -> int:

@@ -8,10 +8,16 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
 from keras_azure.config import RunConfig
+
+
+def settings_of(run_dir):
+    return json.loads((Path(run_dir) / "run.json").read_text())
+
 
 KAZ = [sys.executable, "-m", "keras_azure"]
 
@@ -59,8 +65,8 @@ def test_json_is_one_object_and_flags_lie_over_the_file():
         capture_output=True,
         text=True,
     )
-    described = json.loads((open("again/run.json")).read())  # noqa: PTH123, SIM115
-    assert described == json.loads(open(config).read()) | {"epochs": 1, "tracking": False}  # noqa: PTH123, SIM115
+    described = settings_of("again")
+    assert described == settings_of(result["run_dir"]) | {"epochs": 1, "tracking": False}
     repeated = json.loads(again.stdout)
     assert repeated["history"][0]["loss"] == result["history"][0]["loss"]
     assert repeated["tracking"] is None
@@ -81,9 +87,7 @@ def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works():
     assert "Traceback" not in rest
     assert "Stopping after this step" in rest
     assert "kaz resume" in rest.splitlines()[-1]
-    settings = json.loads((open("stopped/run.json")).read())  # noqa: PTH123, SIM115
-    with open("stopped/run.json", "w") as file:  # noqa: PTH123
-        json.dump(settings | {"epochs": 3}, file)
+    Path("stopped/run.json").write_text(json.dumps(settings_of("stopped") | {"epochs": 3}))
     done = subprocess.run([*KAZ, "resume", "stopped", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epochs"] >= 3
@@ -164,8 +168,8 @@ def idx_files(folder, **changed):
 
 
 def test_bad_data_names_the_file(kaz, tmp_path):
-    idx_files(tmp_path / "idx", train_labels_idx1_ubyte=b"\0\0\x08\x01\0\0\0\x04\0\1")
-    code, _, err = kaz("run", "cnn", "--data", "idx")
+    idx_files(tmp_path / "numbers", train_labels_idx1_ubyte=b"\0\0\x08\x01\0\0\0\x04\0\1")
+    code, _, err = kaz("run", "cnn", "--data", "numbers")
     assert code == 1
     assert "train-labels-idx1-ubyte" in err
     assert "Traceback" not in err
@@ -191,10 +195,14 @@ def test_no_colour_when_asked_for():
 
 
 def test_wrong_names_load_nothing_heavy():
-    code = "import sys; sys.argv = ['kaz', 'run', 'cnm']\nfrom keras_azure.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-    done = subprocess.run(
-        [sys.executable, "-c", code + "print([m for m in ('tensorflow', 'keras', 'mlflow') if m in sys.modules])"],
-        capture_output=True,
-        text=True,
-    )
+    code = """
+import sys
+from keras_azure.cli import main
+sys.argv = ["kaz", "run", "cnm"]
+try:
+    main()
+except SystemExit:
+    print([name for name in ("tensorflow", "keras", "mlflow") if name in sys.modules])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "[]"

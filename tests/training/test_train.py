@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import itertools
 import json
 import signal
 from pathlib import Path
@@ -187,7 +188,7 @@ def test_early_stopping_ends_a_run_and_its_resume(tmp_path):
     losses = [row["val_loss"] for row in result.history]
     assert result.epochs < 30
     assert losses[-1] >= losses[-2]
-    assert all(later < earlier for earlier, later in zip(losses, losses[1:-1], strict=False))
+    assert all(later < earlier for earlier, later in itertools.pairwise(losses[:-1]))
     assert "Stopped early: no lower validation loss in 1 epochs." in heard
 
 
