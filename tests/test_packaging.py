@@ -85,7 +85,7 @@ def test_the_plugin_of_the_readme_installs_and_trains(tmp_path):
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     scripts = tmp_path / "venv" / "bin"
     site = next((tmp_path / "venv" / "lib").glob("python*/site-packages"))
-    (site / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    (site / "beside.pth").write_text(f"import site; site.addsitedir({sysconfig.get_path('purelib')!r})\n")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "KAZ_"))}
 
     def execute(command: list[str]) -> str:
