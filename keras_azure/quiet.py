@@ -11,7 +11,6 @@ _SETTINGS = {
     "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's native log: oneDNN and missing-CUDA notes are not for our users
     "GRPC_VERBOSITY": "ERROR",
     "MLFLOW_DISABLE_TELEMETRY": "true",
-    "DO_NOT_TRACK": "true",  # the common switch, see consoledonottrack.com
     "GIT_PYTHON_REFRESH": "quiet",  # MLflow asks for git, which need not be there
 }
 

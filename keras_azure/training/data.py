@@ -1,9 +1,10 @@
 """The pictures of a run: its data set, opened and divided, as batches for training, validation and test."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from keras_azure.augmentations import build_augment
 from keras_azure.config import RunConfig
@@ -12,6 +13,7 @@ from keras_azure.errors import DataError
 from keras_azure.observers import Observer
 from keras_azure.pipeline import Source, batches, open_source, steps_in_epoch
 
+Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
 _VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
@@ -50,7 +52,7 @@ class RunData:
             (part.source.failure for part in (self.train, self.validation, self.test) if part.source.failure), None
         )
 
-    def train_batches(self, first_epoch: int) -> tf.data.Dataset:
+    def train_batches(self, first_epoch: int) -> Iterable[Batch]:
         """All remaining steps of the run in one stream, so that nothing is torn down between epochs."""
         config = self.config
         return batches(
@@ -64,7 +66,7 @@ class RunData:
             augment=build_augment(config.augment, self.dataset.image_shape, len(self.dataset.class_names)),
         )
 
-    def ordered_batches(self, part: Part) -> tf.data.Dataset:
+    def ordered_batches(self, part: Part) -> Iterable[Batch]:
         """One epoch of a part, in order and as it is."""
         return batches(part.source, part.samples, batch_size=self.config.batch_size)
 

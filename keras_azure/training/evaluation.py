@@ -1,5 +1,6 @@
 """The test of a trained model: one pass over the test split, and the numbers that follow from it."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import keras
@@ -8,6 +9,7 @@ import numpy as np
 from keras_azure.config import RunConfig
 from keras_azure.observers import Observer
 from keras_azure.training.compiling import build_loss, build_metrics
+from keras_azure.training.data import Batch
 from keras_azure.training.interrupts import StopRequests
 
 
@@ -32,7 +34,12 @@ class Evaluation:
 
 
 def evaluate(
-    model: keras.Model, test_batches, num_batches: int, config: RunConfig, observer: Observer, stop: StopRequests
+    model: keras.Model,
+    test_batches: Iterable[Batch],
+    num_batches: int,
+    config: RunConfig,
+    observer: Observer,
+    stop: StopRequests,
 ) -> Evaluation:
     """Tests `model` on batches of pictures and one-hot labels."""
     probabilities, truths = [], []

@@ -60,6 +60,8 @@ def train(
                 run = _Run(config, run_dir, data, history, checkpoints, tracker, observer, device_name)
                 result = run.to_the_end(model, started)
     except (RunInterrupted, KeyboardInterrupt):
+        if not (run_dir / "run.json").exists():
+            raise RunInterrupted("The run was stopped before training began; nothing was kept.") from None
         raise RunInterrupted(
             f"The run was stopped. Its finished epochs are kept in {run_dir}.", hint=f"kaz resume {run_dir}"
         ) from None

@@ -4,6 +4,7 @@ import dataclasses
 import gzip
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from keras_azure.config import RunConfig
 
@@ -50,6 +52,19 @@ def test_the_first_command_of_the_readme(tmp_path):
     assert all(line.startswith(ours) for line in done.stderr.splitlines()), done.stderr
     (run_dir,) = [path for path in (tmp_path / "runs").iterdir() if (path / "run.json").exists()]
     assert str(run_dir) in done.stdout
+
+
+@pytest.mark.slow
+def test_the_jax_engine_trains_as_well(tmp_path):
+    environment = os.environ | {"KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [*KAZ, "run", "cnn", "--epochs", "3", "--json"], capture_output=True, text=True, env=environment
+    )
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["test_accuracy"] > 0.9
+    metrics = json.loads((Path(result["run_dir"]) / "metrics.json").read_text())
+    assert metrics["environment"]["engine"] == "jax"
 
 
 @pytest.mark.slow
@@ -173,6 +188,55 @@ def test_bad_data_names_the_file(kaz, tmp_path):
     assert code == 1
     assert "train-labels-idx1-ubyte" in err
     assert "Traceback" not in err
+
+
+def picture_files(folder, damage):
+    """Two classes of five pictures; `damage` does something to the folder of the first."""
+    for name in ("cat", "dog"):
+        (folder / name).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (16, 16), (50 * number, 0, 200)).save(folder / name / f"{number}.jpg")
+    damage(folder / "cat")
+
+
+def truncate(folder):
+    content = (folder / "2.jpg").read_bytes()
+    (folder / "2.jpg").write_bytes(content[: len(content) // 2])
+
+
+DAMAGED = {
+    "empty": lambda folder: (folder / "2.jpg").write_bytes(b""),
+    "truncated": truncate,
+    "no picture": lambda folder: (folder / "2.jpg").write_text("only text"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED.values(), ids=DAMAGED)
+def test_a_damaged_picture_is_named(kaz, tmp_path, damage):
+    picture_files(tmp_path / "pets", damage)
+    code, _, err = kaz("run", "cnn", "--data", "pets")
+    assert code == 1
+    assert f"{tmp_path}/pets/cat/2.jpg cannot be read" in err
+    assert "--skip-unreadable" in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_damaged_pictures_are_left_out_when_asked_for(kaz, tmp_path):
+    picture_files(tmp_path / "pets", truncate)
+    options = ("--skip-unreadable", "--validation-split", "0.2", "--epochs", "1", "--no-tracking", "--json")
+    code, out, err = kaz("run", "cnn", "--data", "pets", *options)
+    assert code == 0, err
+    assert "Left out 1 of 10 files" in err
+    assert "cat/2.jpg" in err
+    assert json.loads(out)["epochs"] == 1
+
+
+def test_a_folder_of_one_class_is_refused(kaz, tmp_path):
+    picture_files(tmp_path / "pets", shutil.rmtree)
+    code, _, err = kaz("run", "cnn", "--data", "pets")
+    assert code == 1
+    assert "only one class, 'dog'" in err
 
 
 def test_debug_shows_the_traceback(kaz):
