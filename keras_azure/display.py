@@ -82,6 +82,7 @@ class Display(Observer):
             f"Training {facts.parameters:,} parameters on {facts.device}: "
             f"{facts.epochs} epochs{after}, {facts.steps_per_epoch} steps of {facts.batch_size} pictures each"
         )
+        self.live("Compiling the first step", 0, facts.steps_per_epoch, "")
 
     def epoch_started(self, epoch: int) -> None:
         self._epoch = epoch

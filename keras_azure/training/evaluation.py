@@ -44,7 +44,8 @@ def evaluate(
     """Tests `model` on batches of pictures and one-hot labels."""
     probabilities, truths = [], []
     for done, (images, labels) in enumerate(test_batches, start=1):
-        probabilities.append(np.asarray(model.predict_on_batch(images)))
+        # NumPy in between: tf.data gives TensorFlow's tensors, which no other engine takes.
+        probabilities.append(np.asarray(model.predict_on_batch(np.asarray(images))))
         truths.append(np.asarray(labels))
         observer.advance("Testing", done, num_batches)
         stop.check()
