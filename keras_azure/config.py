@@ -176,7 +176,8 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     `skip_unreadable` (for the data set).
     """
     changes = {name: value for name, value in changes.items() if value is not None}
-    model_options = dict(map(specs.parse_option, changes.pop("set", ())))
+    options = changes.pop("set", ())
+    model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
     data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
     merged = {**values, **changes}
     # What is no text at all is refused with all other wrong values, by RunConfig.

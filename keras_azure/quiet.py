@@ -40,7 +40,7 @@ def native_messages_held_back() -> Iterator[None]:
         os.dup2(held.fileno(), descriptor)
         try:
             yield
-        except BaseException:
+        except Exception:
             os.dup2(original, descriptor)
             held.seek(0)
             os.write(descriptor, held.read())

@@ -176,6 +176,7 @@ def test_set_is_an_option_of_the_model():
     changed = lay_over({"model": "cnn(dropout=0.1, dense=8)"}, {"set": ["dropout=0.2", "filters=(4, 8)"]})
     assert changed["model"] == "cnn(dense=8, dropout=0.2, filters=(4, 8))"
     assert lay_over({"model": "cnn(dropout=0.1)"}, {"model": "net", "set": ["units=3"]}) == {"model": "net(units=3)"}
+    assert lay_over({"model": "net"}, {"set": "units=3"}) == {"model": "net(units=3)"}
     with pytest.raises(SpecError):
         lay_over({"model": "cnn"}, {"set": ["dropout"]})
 

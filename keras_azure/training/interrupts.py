@@ -1,5 +1,6 @@
 """Ctrl-C during training: the first stops after the current step, the second at once."""
 
+import contextlib
 import signal
 from collections.abc import Callable
 from types import FrameType, TracebackType
@@ -25,15 +26,16 @@ class StopRequests:
             raise RunInterrupted("The run was stopped.")
 
     def __enter__(self) -> "StopRequests":
-        try:
+        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell, as nohup and & want it
+            return self
+        with contextlib.suppress(ValueError):  # not the main thread, which alone hears signals
             self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
-        except ValueError:  # not the main thread, which alone hears signals
-            self._previous = None
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
+            self._previous = None
 
     def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
         if self.requested:

@@ -63,7 +63,8 @@ def train(
         if not (run_dir / "run.json").exists():
             raise RunInterrupted("The run was stopped before training began; nothing was kept.") from None
         raise RunInterrupted(
-            f"The run was stopped. Its finished epochs are kept in {run_dir}.", hint=f"kaz resume {run_dir}"
+            f"The run in {run_dir} was stopped; {len(history)} of its {config.epochs} epochs are finished and kept.",
+            hint=f"kaz resume {run_dir}",
         ) from None
     for problem in tracker.problems:
         observer.message(problem)

@@ -110,7 +110,7 @@ class StopAt(Observer):
 def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, epoch):
     folder = tmp_path / "stopped"
     observer = StopAt(epoch, step=10)
-    with pytest.raises(RunInterrupted, match=f"(?s)stopped.*kaz resume {folder}"):
+    with pytest.raises(RunInterrupted, match=f"(?s)stopped; {epoch} of its 3 epochs are finished.*kaz resume {folder}"):
         keras_azure.run(config=finished.run_dir / "run.json", output=folder, observer=observer)
     assert observer.steps_after == 0
     assert len(list((folder / "checkpoints").glob("*"))) == epoch if epoch else not (folder / "checkpoints").exists()
@@ -277,3 +277,16 @@ def test_a_model_file_with_code_in_it_is_refused(tmp_path):
     hostile.save(tmp_path / "hostile.keras")
     with pytest.raises(RunFailed, match=r"hostile\.keras cannot be loaded"):
         load_model(tmp_path / "hostile.keras")
+
+
+def test_an_ignored_interrupt_stays_ignored():
+    from keras_azure.training.interrupts import StopRequests
+
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it runs in the background
+    try:
+        with StopRequests(lambda text: None) as stop:
+            signal.raise_signal(signal.SIGINT)
+            stop.check()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
