@@ -112,14 +112,6 @@ def plugin(install_plugin):
     install_plugin("my-squares", {"datasets": "squares = my_squares:squares\nslow = my_squares:slow"}, PLUGIN)
 
 
-class Listener(Observer):
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-
 def test_a_strangers_data_set_is_opened_by_name(plugin):
     assert open_dataset("squares(side=7)", Observer()).image_shape == (7, 7, 1)
     with pytest.raises(WrongOption, match="has no option 'colour'"):
@@ -128,8 +120,7 @@ def test_a_strangers_data_set_is_opened_by_name(plugin):
         open_dataset("squarse", Observer())
 
 
-def test_a_data_set_that_prepares_itself_does_so_before_it_is_given_out(plugin):
-    listener = Listener()
+def test_a_data_set_that_prepares_itself_does_so_before_it_is_given_out(plugin, listener):
     assert open_dataset("slow", listener).class_names == ("a", "b")
     assert listener.messages == ["preparing"]
 

@@ -1,5 +1,4 @@
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,19 +12,6 @@ from keras_azure.observers import Observer
 
 SHARED = Path(__file__).parents[3] / "shared/data"
 needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
-
-
-class Listener(Observer):
-    def __init__(self):
-        self.messages: list[str] = []
-        self.progress: list[tuple[str, int, int]] = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def advance(self, activity, done, total):
-        assert threading.current_thread() is threading.main_thread()
-        self.progress.append((activity, done, total))
 
 
 def draw(root: Path, *paths: str, size: tuple[int, int] = (8, 6), mode: str = "RGB") -> None:
@@ -128,12 +114,11 @@ def test_pictures_may_lie_deeper_and_are_in_the_order_of_their_paths(tmp_path):
     assert [red for red, _ in samples(opened(tmp_path), "train")] == [sum(path.encode()) % 256 for path in expected]
 
 
-def test_what_is_hidden_or_litter_is_left_out_in_silence(cats_and_dogs):
+def test_what_is_hidden_or_litter_is_left_out_in_silence(cats_and_dogs, listener):
     for name in (".DS_Store", "README.txt", ".git/config", "cat/.hidden.png", "cat/Thumbs.db", "dog/Desktop.ini"):
         (cats_and_dogs / name).parent.mkdir(exist_ok=True)
         (cats_and_dogs / name).write_text("no picture")
     draw(cats_and_dogs, "cat/.trash/x.png")
-    listener = Listener()
     assert sum(opened(cats_and_dogs, listener).split_sizes.values()) == 15
     assert listener.messages == []
 
@@ -147,9 +132,8 @@ def test_links_to_folders_are_not_followed_and_links_to_files_are(cats_and_dogs)
     assert sum(data.split_sizes.values()) == 16
 
 
-def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(cats_and_dogs):
+def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(cats_and_dogs, listener):
     draw(cats_and_dogs, "cat/005.png", "dog/000.bmp", size=(20, 30))
-    listener = Listener()
     data = opened(cats_and_dogs, listener)
     assert data.image_shape == data.read("train", 0)[0].shape == (224, 224, 3)
     assert listener.messages == [
@@ -158,9 +142,8 @@ def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(cat
     ]
 
 
-def test_a_size_that_is_asked_for_needs_no_message(cats_and_dogs):
+def test_a_size_that_is_asked_for_needs_no_message(cats_and_dogs, listener):
     draw(cats_and_dogs, "cat/005.png", size=(20, 30))
-    listener = Listener()
     data = opened(cats_and_dogs, listener, image_size=(12, 10))
     assert data.image_shape == data.read("test", 0)[0].shape == (12, 10, 3)
     assert listener.messages == []
@@ -175,9 +158,8 @@ def test_channels_follow_the_pictures_unless_they_are_chosen(tmp_path):
     assert opened(tmp_path, channels=1).read("train", 0)[0].shape == (8, 6, 1)
 
 
-def test_progress_is_told(cats_and_dogs, monkeypatch):
+def test_progress_is_told(cats_and_dogs, monkeypatch, listener):
     monkeypatch.setattr("keras_azure.datasets.folder._BATCH", 6)
-    listener = Listener()
     opened(cats_and_dogs, listener)
     assert listener.progress == [("Looking at pictures", done, 15) for done in (6, 12, 15)]
 
@@ -207,9 +189,8 @@ def test_the_first_file_that_is_no_picture_is_an_error(cats_and_dogs):
     assert f"{cats_and_dogs}/dog/notes.txt cannot be read: it is no picture" in refusal(cats_and_dogs, UnreadableFile)
 
 
-def test_unreadable_files_can_be_left_out_and_are_counted(cats_and_dogs):
+def test_unreadable_files_can_be_left_out_and_are_counted(cats_and_dogs, listener):
     spoil(cats_and_dogs)
-    listener = Listener()
     data = opened(cats_and_dogs, listener, skip_unreadable=True)
     assert sum(data.split_sizes.values()) == 13
     assert listener.messages == [
@@ -217,7 +198,7 @@ def test_unreadable_files_can_be_left_out_and_are_counted(cats_and_dogs):
     ]
     assert len(samples(data, "train")) == data.split_sizes["train"]
     (cats_and_dogs / "cat/001.png").write_bytes(b"")
-    listener = Listener()
+    listener.messages.clear()
     opened(cats_and_dogs, listener, skip_unreadable=True)
     assert listener.messages == [
         "Left out 4 of 16 files, which cannot be read: cat/000.png, cat/001.png, dog/001.bmp, ..."
@@ -337,8 +318,7 @@ def test_options_that_make_no_sense_are_refused(options, message):
 
 
 @needs_shared_data
-def test_cifar10():
-    listener = Listener()
+def test_cifar10(listener):
     data = opened(SHARED / "cifar10", listener)
     assert len(data.class_names) == 10
     assert data.image_shape == data.read("train", 0)[0].shape == (32, 32, 3)
@@ -347,8 +327,7 @@ def test_cifar10():
 
 
 @needs_shared_data
-def test_photos():
-    listener = Listener()
+def test_photos(listener):
     data = opened(SHARED / "photos", listener)
     assert data.class_names == tuple(f"group{number}" for number in range(6))
     assert data.image_shape == data.read("test", 0)[0].shape == (224, 224, 3)

@@ -126,18 +126,6 @@ class RagShapes(Shapes):
         return {**super().example(number), "image": file}
 
 
-class Listener(Observer):
-    def __init__(self):
-        self.messages: list[str] = []
-        self.progress: list[tuple[str, int, int]] = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def advance(self, activity, done, total):
-        self.progress.append((activity, done, total))
-
-
 @pytest.fixture
 def write(tmp_path):
     def write_as(builder: type[Shapes], file_format: str) -> dict[str, str]:
@@ -186,8 +174,7 @@ def test_both_formats_have_the_same_samples(tmp_path):
     assert read[0] == read[1]
 
 
-def test_a_format_without_random_access_is_read_into_memory_with_progress(write):
-    listener = Listener()
+def test_a_format_without_random_access_is_read_into_memory_with_progress(write, listener):
     data = opened(listener, **write(Shapes, "tfrecord"))
     assert listener.progress[-1] == ("Reading shapes", 36, 36)
     assert listener.messages == []
@@ -196,8 +183,7 @@ def test_a_format_without_random_access_is_read_into_memory_with_progress(write)
     assert np.array_equal(pictures[2], data.read("test", 2)[0])
 
 
-def test_a_format_with_random_access_stays_on_disk(write):
-    listener = Listener()
+def test_a_format_with_random_access_stays_on_disk(write, listener):
     data = opened(listener, **write(Shapes, "array_record"))
     assert listener.progress == listener.messages == []
     assert not hasattr(data, "arrays")
@@ -207,8 +193,7 @@ def test_a_format_with_random_access_stays_on_disk(write):
     assert [(int(picture[0, 0, 0]), label) for picture, label in read] == expected * 20
 
 
-def test_a_data_set_that_is_not_there_is_fetched_in_a_format_with_random_access(tmp_path, capfd):
-    listener = Listener()
+def test_a_data_set_that_is_not_there_is_fetched_in_a_format_with_random_access(tmp_path, capfd, listener):
     data = opened(listener, name="shapes", data_dir=str(tmp_path))
     assert data.split_sizes == {"train": 30, "test": 6}
     assert not hasattr(data, "arrays")
@@ -227,15 +212,14 @@ def test_the_features_are_found_without_supervised_keys_and_unknown_splits_are_l
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
-def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(write, file_format):
-    listener = Listener()
+def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(write, file_format, listener):
     options = write(MixedShapes, file_format)
     data = opened(listener, **options)
     assert data.image_shape == data.read("test", 0)[0].shape == (224, 224, 3)
     assert data.split_sizes == {"train": 40, "test": 4}  # the validation split
     assert len(listener.messages) == 1
     assert "all are brought to 224x224. Pass --image-size HEIGHT WIDTH" in listener.messages[0]
-    listener = Listener()
+    listener.messages.clear()
     assert opened(listener, **options, image_size=(4, 9)).read("train", 0)[0].shape == (4, 9, 3)
     assert listener.messages == []
 
