@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import types
 import typing
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -68,7 +69,7 @@ def resume(
     _report(_watched(lambda: _api("resume")(folder)), json)
 
 
-def _with_config_options(command: typing.Callable) -> typing.Callable:
+def _with_config_options(command: Callable) -> Callable:
     """Gives `command` an option for each field of RunConfig in place of its `**settings`.
 
     All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
@@ -113,11 +114,11 @@ def _option_type(hint: Any) -> Any:
     return str if typing.get_origin(hint) is typing.Literal else hint
 
 
-def _api(name: str) -> typing.Callable[..., RunResult]:
+def _api(name: str) -> Callable[..., RunResult]:
     return lazy(f"keras_azure.api:{name}")  # with the display and rich, which other commands need not wait for
 
 
-def _watched(execute: typing.Callable[[], RunResult]) -> RunResult:
+def _watched(execute: Callable[[], RunResult]) -> RunResult:
     try:
         return execute()
     except KeyboardInterrupt:
@@ -134,7 +135,14 @@ def _report(result: RunResult, json: bool) -> None:
         "Test loss": f"{result.test_loss:.4f}",
         "Trained": f"{result.epochs} epochs in {duration(result.seconds)}, {result.images_per_second:,.0f} images/s",
         "Run folder": str(result.run_dir),
-        "Tracking": f"mlflow ui --backend-store-uri {result.tracking['uri']}" if result.tracking else "off",
+        "Tracking": _how_to_see(result.tracking),
     }
     for name, value in rows.items():
         typer.echo(f"{name:<14} {value}")
+
+
+def _how_to_see(tracking: Mapping[str, str] | None) -> str:
+    if tracking is None:
+        return "none"
+    uri = tracking["uri"]
+    return f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from keras_azure.config import RunConfig
+from keras_azure.cli.run import _report
+from keras_azure.config import RunConfig, RunResult
 
 
 def settings_of(run_dir):
@@ -244,6 +245,24 @@ def test_debug_shows_the_traceback(kaz):
         code, _, err = kaz(*arguments)
         assert code == 2
         assert "Traceback" in err
+
+
+@pytest.mark.parametrize(
+    ("tracking", "line"),
+    [
+        (None, "Tracking       none"),
+        ({"uri": "sqlite:////a/mlflow.db", "run_id": "1"}, "mlflow ui --backend-store-uri sqlite:////a/mlflow.db"),
+        ({"uri": "https://tracking.example", "run_id": "1"}, "Tracking       https://tracking.example"),
+    ],
+)
+def test_the_summary_says_where_things_are(capsys, tracking, line):
+    scores = {"loss": 0.0821, "accuracy": 0.9778}
+    _report(RunResult(Path("/a/run"), 0.0821, 0.9778, scores, 1834.2, 409_034, 27.4, 10, (), tracking), json=False)
+    out = capsys.readouterr().out
+    assert out.startswith("Test accuracy  97.78%\nTest loss      0.0821\n")
+    assert "10 epochs in 0:27, 1,834 images/s" in out
+    assert "/a/run" in out
+    assert line in out
 
 
 def test_resume_of_nothing(kaz, tmp_path):
