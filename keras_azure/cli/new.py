@@ -41,7 +41,7 @@ $name = "$module:$module"
     "README.md": """\
 # $name
 
-A model for [keras-azure](https://pypi.org/project/keras-azure/).
+A model for keras-azure.
 
     pip install -e .
     pytest
