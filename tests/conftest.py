@@ -2,12 +2,22 @@
 
 import importlib
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def interrupts_are_heard():
+    """Ctrl-C works as in a terminal, here and in the processes that tests start: a shell that runs the tests in the
+    background has it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
