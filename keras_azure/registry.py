@@ -121,16 +121,17 @@ class Registry:
             BrokenPlugin: the plugin failed with these options.
         """
         spec = as_spec(spec)
-        options = self.check_options(spec, len(arguments))
+        plugin = self.load(spec)
+        options = coerce_options(spec, plugin, len(arguments), self.kind)
         try:
-            return self.load(spec)(*arguments, **options)
+            return plugin(*arguments, **options)
         except KerasAzureError:
             raise
         except Exception as error:
             if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
                 raise WrongOption(
                     f"The {self.kind} {spec} refuses its options: {error}",
-                    expected=f"{spec.name}{self.signature(spec)}",
+                    expected=f"{spec.name}{inspect.signature(plugin)}",
                     hint=f"kaz show {spec.name}",
                 ) from error
             entry = self.find(spec)
@@ -138,9 +139,6 @@ class Registry:
                 f"The {self.kind} {spec} ({entry.origin}) failed: {type(error).__name__}: {error}",
                 hint=f"kaz check {spec.name}",
             ) from error
-
-    def signature(self, spec: str | Spec) -> inspect.Signature:
-        return inspect.signature(self.load(spec))
 
 
 def _package(point: metadata.EntryPoint) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import RunInterrupted
+from keras_azure.files import write_json
 from keras_azure.runs import runs_folder
 
 EXPERIMENT = "keras_azure"
@@ -114,7 +115,7 @@ class Tracker:
         self._client = mlflow.MlflowClient(self._uri)
         self._run_id = self._previous_run() or self._new_run()
         self.address = {"uri": _without_secrets(self._uri), "run_id": self._run_id}
-        (self._run_dir / "tracking.json").write_text(json.dumps(self.address) + "\n", encoding="utf-8")
+        write_json(self._run_dir / "tracking.json", self.address)
         parameters = [
             mlflow.entities.Param(name, str(value)[:_LONGEST_VALUE])
             for name, value in dataclasses.asdict(self._config).items()

@@ -18,7 +18,7 @@ PLUGINS = REPOSITORY / "plugins"
 
 # A layer: its modules, where a package stands for all that is in it and is not named elsewhere, ...
 LAYERS = {
-    "light": "__init__ errors specs options registry locate lazy quiet config observers runs backends",
+    "light": "__init__ errors files specs options registry locate lazy quiet config observers runs backends",
     "command": "cli __main__ api display",
     "heavy": "datasets augmentations pipeline inspection planning throughput environment",
     "tracking": "tracking",

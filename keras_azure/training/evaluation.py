@@ -52,7 +52,7 @@ def evaluate(
     predicted, truth = np.concatenate(probabilities), np.concatenate(truths)
     right = predicted.argmax(axis=1) == truth.argmax(axis=1)
     scores = {"loss": float(build_loss(config)(truth, predicted)), "accuracy": float(right.mean())}
-    for metric in build_metrics(config)[1:]:
+    for metric in build_metrics(config):
         metric.update_state(truth, predicted)
         scores[metric.name] = float(np.mean(metric.result()))  # as in the history
     return Evaluation(predicted, truth.argmax(axis=1), scores)

@@ -5,7 +5,7 @@ import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from keras_azure.training.saving import write_text
+from keras_azure.files import write_text
 
 Row = dict[str, float]
 _COUNTS = ("epoch",)  # whole numbers; everything else is a float, which `repr` writes without loss

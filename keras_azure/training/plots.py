@@ -8,9 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_azure.datasets import Dataset
+from keras_azure.files import write_atomically
 from keras_azure.training.evaluation import Evaluation
 from keras_azure.training.history import History
-from keras_azure.training.saving import write_atomically
 
 WORST = 25  # pictures on the page of mistakes, 5 x 5
 _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names

@@ -1,53 +1,20 @@
-"""Files that are either whole or not there, and models that load without running code from the file."""
+"""Models that are saved repeatably, and loaded without running code from their files."""
 
-import contextlib
 import json
-import os
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
 from pathlib import Path
 
 import keras
 
 from keras_azure.errors import RunFailed
+from keras_azure.files import write_atomically
 
 _SHARED_OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
 _EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 22  # bytes
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Lets `write` fill a file beside `path`, flushes it to the disk, and renames it to `path`.
-
-    Raises:
-        RunFailed: the disk is full or not writable; `path` is as it was.
-    """
-    # Keras goes by the ending, so the temporary name keeps it.
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    beside = Path(name)
-    try:
-        write(beside)
-        with beside.open("rb+") as file:
-            os.fsync(file.fileno())
-        beside.chmod(0o666 & ~_umask())  # mkstemp makes files that only their owner may read
-        beside.replace(path)
-    except OSError as error:
-        raise RunFailed(f"{path} cannot be written: {error.strerror or error}.", hint="free some disk space") from error
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def write_text(path: Path, text: str) -> None:
-    write_atomically(path, lambda beside: beside.write_text(text, encoding="utf-8"))
-
-
-def write_json(path: Path, value: object) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def save_model(model: keras.Model, path: Path) -> None:
@@ -97,9 +64,3 @@ def _copy_repeatably(name: str, source: zipfile.ZipFile, target: zipfile.ZipFile
         entry.file_size = source.getinfo(name).file_size
         with source.open(name) as reading, target.open(entry, "w") as writing:
             shutil.copyfileobj(reading, writing, _CHUNK)
-
-
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current

@@ -12,6 +12,7 @@ import keras
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.environment import describe_environment
 from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
+from keras_azure.files import write_json, write_text
 from keras_azure.observers import Observer, RunFacts
 from keras_azure.pipeline import steps_in_epoch
 from keras_azure.tracking import Tracker
@@ -24,7 +25,7 @@ from keras_azure.training.history import History
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.plots import draw_plots
 from keras_azure.training.progress import Progress, stopped_early
-from keras_azure.training.saving import load_model, save_model, write_json, write_text
+from keras_azure.training.saving import load_model, save_model
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
