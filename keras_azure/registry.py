@@ -140,6 +140,9 @@ class Registry:
                 hint=f"kaz check {spec.name}",
             ) from error
 
+    def signature(self, spec: str | Spec) -> inspect.Signature:
+        return inspect.signature(self.load(spec))
+
 
 def _package(point: metadata.EntryPoint) -> str:
     try:
