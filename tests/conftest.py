@@ -20,6 +20,14 @@ def interrupts_are_heard():
     signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_test_writes_to_the_users_cache(tmp_path_factory: pytest.TempPathFactory):
+    """Decoded pictures are stored in a folder of the tests, by the processes that they start, too."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KAZ_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture
 def install_plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """Installs a package of one module for this test, here and in the processes that it starts.

@@ -20,12 +20,15 @@ __all__ = ["ArrayDataset", "Dataset", "open_dataset"]
 class Dataset(Protocol):
     """What a data set plugin builds.
 
-    Two more methods are optional:
+    Three more methods are optional:
 
     - `prepare(observer)` does what takes long: fetching, looking through files. `open_dataset` calls it once, before
       anything else is asked of the data set; the attributes below need not be there earlier.
     - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
       (N, height, width, channels) and int64 (N,), the samples in the order of their indices.
+    - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
+      if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
+      costs about as much as reading the files, and raises DataError where they cannot be read.
 
     Attributes:
         class_names: a label is an index into them; two or more.

@@ -1,12 +1,13 @@
 """The data set `folder`: picture files in folders that are named after their classes."""
 
+import hashlib
 import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from keras_azure.datasets.pictures import picture_header, read_picture, shown
+from keras_azure.datasets.pictures import hash_file, picture_header, read_picture, shown
 from keras_azure.datasets.sizes import DEFAULT_SIZE, check_image_size, different_sizes, in_words
 from keras_azure.datasets.splits import SPLITS, check_index, described, stratified_split
 from keras_azure.errors import DataError, UnreadableFile
@@ -105,6 +106,18 @@ class FolderDataset:
         check_index(split, index, self.split_sizes)
         paths, labels = self._splits[split]
         return read_picture(self._root / paths[index], self.image_shape[:2], self.image_shape[2]), int(labels[index])
+
+    def fingerprint(self, split: str, observer: Observer) -> str:
+        paths, labels = self._splits[split]
+        content = hashlib.blake2b(digest_size=16)
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for start in range(0, len(paths), _BATCH):
+                batch = paths[start : start + _BATCH]
+                hashes = pool.map(lambda path: hash_file(self._root / path), batch)
+                for path, label, file_hash in zip(batch, labels[start : start + _BATCH], hashes, strict=True):
+                    content.update(os.fsencode(f"{path}\0{label}\0") + file_hash)
+                observer.advance(f"Looking for changes in {split} pictures", start + len(batch), len(paths))
+        return content.hexdigest()
 
     def _look(self, paths: list[str], observer: Observer) -> dict[str, Header]:
         """The headers of all pictures that can be read, by path."""

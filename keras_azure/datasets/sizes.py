@@ -1,12 +1,16 @@
 """The size of pictures: the option `image_size`, and what is done where pictures have different sizes."""
 
+import hashlib
+
 import numpy as np
 
 from keras_azure.datasets.arrays import ArrayDataset
 from keras_azure.datasets.pictures import Size, resize
+from keras_azure.observers import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
 _LARGEST_SIDE = 10_000
+_BATCH = 256  # pictures
 
 
 def check_image_size(image_size: Size | None) -> None:
@@ -51,3 +55,11 @@ class ResizedDataset:
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         picture, label = self._dataset.read(split, index)
         return resize(picture, self.image_shape[:2]), label
+
+    def fingerprint(self, split: str, observer: Observer) -> str:
+        pictures, labels = self._dataset.arrays(split)
+        content = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=16)
+        for start in range(0, len(pictures), _BATCH):  # a copy of a part, where the array is no plain one
+            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]))
+        content.update(labels.astype("<i8").tobytes())
+        return content.hexdigest()

@@ -2,6 +2,7 @@
 
 import contextlib
 import difflib
+import hashlib
 import io
 import logging
 import math
@@ -113,11 +114,27 @@ class RecordDataset:
 
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
-        try:
+        with self._naming(split, index):
             example = self._layout.parse(self._sources[split][index])
+        return self._layout.sample(example, split, index)
+
+    def fingerprint(self, split: str, observer: Observer) -> str:
+        size, source = self.split_sizes[split], self._sources[split]
+        content = hashlib.blake2b(repr((self._layout.image_key, self._layout.label_key)).encode(), digest_size=16)
+        for index in range(size):
+            with self._naming(split, index):
+                record = source[index]
+            content.update(len(record).to_bytes(8, "little") + record)
+            if (index + 1) % _NOTE_EVERY == 0 or index + 1 == size:
+                observer.advance(f"Looking for changes in {split} pictures", index + 1, size)
+        return content.hexdigest()
+
+    @contextlib.contextmanager
+    def _naming(self, split: str, index: int) -> Iterator[None]:
+        try:
+            yield
         except Exception as error:  # whatever TFDS and its file formats raise for a damaged record
             raise DataError(f"{self._layout.sample_name(split, index)} cannot be read: {_reason(error)}") from error
-        return self._layout.sample(example, split, index)
 
 
 @dataclass(frozen=True)

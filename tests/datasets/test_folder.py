@@ -317,6 +317,58 @@ def test_options_that_make_no_sense_are_refused(options, message):
         folder(path="/", **options)
 
 
+def fingerprints(root: Path, **options) -> tuple[str, str]:
+    data = opened(root, **options)
+    return data.fingerprint("train", Observer()), data.fingerprint("test", Observer())
+
+
+def test_the_fingerprint_stays_while_nothing_changes(cats_and_dogs, tmp_path_factory, listener):
+    before = fingerprints(cats_and_dogs)
+    assert before[0] != before[1]
+    assert fingerprints(cats_and_dogs) == before
+    for file in cats_and_dogs.glob("*/*"):
+        os.utime(file, (0, 0))
+    (cats_and_dogs / "cat/.hidden").write_text("not looked at")
+    moved = cats_and_dogs.rename(tmp_path_factory.mktemp("elsewhere") / "animals")
+    assert fingerprints(moved) == before
+    listener.progress.clear()
+    opened(moved).fingerprint("train", listener)
+    assert listener.progress == [("Looking for changes in train pictures", 12, 12)]
+
+
+def test_the_fingerprint_changes_with_each_byte_name_and_class(tmp_path):
+    draw(
+        tmp_path,
+        *(f"{split}/{path}" for split in ("train", "test") for path in ("cat/1.png", "cat/2.png", "dog/1.png")),
+    )
+    seen = [fingerprints(tmp_path)]
+
+    def changed() -> bool:
+        seen.append(fingerprints(tmp_path))
+        assert seen[-1][1] == seen[0][1]  # that of the other split stays
+        return seen[-1][0] not in [train for train, _ in seen[:-1]]
+
+    file = tmp_path / "train/cat/1.png"
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    assert changed()
+    (tmp_path / "train/cat/2.png").rename(tmp_path / "train/cat/0.png")
+    assert changed()
+    (tmp_path / "train/cat/0.png").rename(tmp_path / "train/dog/0.png")
+    assert changed()
+    draw(tmp_path, "train/dog/9.png")
+    assert changed()
+
+
+def test_the_fingerprint_names_a_file_that_has_gone(cats_and_dogs):
+    data = opened(cats_and_dogs)
+    for file in cats_and_dogs.glob("cat/*"):
+        file.unlink()
+    with pytest.raises(UnreadableFile, match=r"cat/00\d\.png cannot be read: no such file or directory"):
+        data.fingerprint("train", Observer())
+
+
 @needs_shared_data
 def test_cifar10(listener):
     data = opened(SHARED / "cifar10", listener)
