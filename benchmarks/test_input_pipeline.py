@@ -1,59 +1,77 @@
-"""How fast pictures that are held in memory reach the model, beside what else a user would write for it.
+"""How fast pictures in memory reach the model, beside what else a user would write for it.
 
-    pytest benchmarks
+    pip install ".[bench]" && pytest benchmarks/test_input_pipeline.py
 
-Each round takes an epoch of shuffled batches through to the end; a first epoch before the rounds is not counted.
+All do the same: shuffled epochs, the recipe `chapter` drawn anew for each picture, full batches with one-hot labels.
+The candidates of a group are measured together, in interleaved rounds (`rounds.py`); then a test for each candidate
+hands its numbers to pytest-benchmark, whose OPS are images/s.
 """
 
-import numpy as np
+import functools
+import os
+from collections.abc import Callable, Mapping
+
 import pytest
-import tensorflow as tf
 
-from keras_azure.datasets import ArrayDataset
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source
+from benchmarks.keras_peers import image_data_generator, layers_on_batches, layers_on_single_images, shuffle_buffer
+from benchmarks.loader_peers import grain_in_threads, torch_data_loader
+from benchmarks.opencv_peers import albumentations_in_threads, opencv_by_hand
+from benchmarks.ours import ceiling, ours
+from benchmarks.pictures import Pictures, random_pictures
+from benchmarks.rounds import Group, Lap, Stream, StreamLaps, interleave
 
-PICTURES, CLASSES = 16_384, 10
+Candidates = Mapping[str, Callable[[Pictures], Stream]]
+
+OURS = "ours", "ours, cast on the host"
+CEILINGS: Candidates = {
+    "ceiling": ceiling,
+    "ceiling without the cast": functools.partial(ceiling, cast=False),
+}
+CHAPTER: Candidates = {
+    "ours": ours,
+    "ours, cast on the host": functools.partial(ours, cast=True),
+    **CEILINGS,
+    "ImageDataGenerator": image_data_generator,
+    "Keras layers, single images": layers_on_single_images,
+    "Keras layers, batches": layers_on_batches,
+    "albumentations, threads": albumentations_in_threads,
+    "OpenCV by hand, one thread": functools.partial(opencv_by_hand, threads=1),
+    "OpenCV by hand, threads": functools.partial(opencv_by_hand, threads=os.cpu_count()),
+    "OpenCV by hand, one remap a batch": functools.partial(opencv_by_hand, threads=os.cpu_count(), at_once=True),
+    "Grain, OpenCV": grain_in_threads,
+    "PyTorch DataLoader, OpenCV": torch_data_loader,
+}
+PLAIN: Candidates = {
+    "ours": functools.partial(ours, recipe=()),
+    "ours, cast on the host": functools.partial(ours, recipe=(), cast=True),
+    **CEILINGS,
+    "shuffle buffer": shuffle_buffer,
+}
+GROUPS = {
+    "chapter, 28x28x1, batches of 128": (CHAPTER, 16_384, (28, 28, 1), 128),
+    "chapter, 224x224x3, batches of 32": (CHAPTER, 1_024, (224, 224, 3), 32),
+    "no augmentation, 28x28x1, batches of 16": (PLAIN, 16_384, (28, 28, 1), 16),
+    "no augmentation, 28x28x1, batches of 128": (PLAIN, 16_384, (28, 28, 1), 128),
+}
 
 
-@pytest.fixture(scope="module")
-def arrays() -> tuple[np.ndarray, np.ndarray]:
-    """Pictures (N, 28, 28, 1) uint8 and labels (N,)."""
-    rng = np.random.default_rng(0)
-    return rng.integers(0, 256, (PICTURES, 28, 28, 1), np.uint8), np.arange(PICTURES) % CLASSES
+@functools.cache
+def measured(title: str) -> Group:
+    """The group, measured when its first candidate asks for it."""
+    candidates, count, image_shape, batch_size = GROUPS[title]
+    pictures = random_pictures(count, image_shape, batch_size)
+
+    def laps(open_stream: Callable[[Pictures], Stream]) -> Callable[[], Mapping[str, Lap]]:
+        run = StreamLaps(functools.partial(open_stream, pictures), batch_size, image_shape)
+        return lambda: {title: run()}
+
+    outcomes = interleave([title], {name: laps(open_stream) for name, open_stream in candidates.items()})
+    return Group(title, OURS, outcomes[title])
 
 
-def ours(arrays: tuple[np.ndarray, np.ndarray], batch_size: int) -> tf.data.Dataset:
-    dataset = ArrayDataset([str(label) for label in range(CLASSES)], {"train": arrays, "test": arrays}, "random")
-    source = open_source(dataset, "train", Observer())
-    return batches(source, np.arange(PICTURES), batch_size=batch_size, seed=0)
-
-
-def shuffle_buffer(arrays: tuple[np.ndarray, np.ndarray], batch_size: int) -> tf.data.Dataset:
-    """What the TensorFlow guides show: a buffer of the whole data set, then batches."""
-    samples = tf.data.Dataset.from_tensor_slices(arrays).shuffle(PICTURES, seed=0)
-    one_hot = samples.map(lambda image, label: (image, tf.one_hot(label, CLASSES)), num_parallel_calls=tf.data.AUTOTUNE)
-    return one_hot.batch(batch_size).prefetch(tf.data.AUTOTUNE)
-
-
-def ceiling(arrays: tuple[np.ndarray, np.ndarray], batch_size: int) -> tf.data.Dataset:
-    """Batches in order, and nothing else: slices of one array."""
-    images, labels = tf.constant(arrays[0]), tf.one_hot(arrays[1], CLASSES)
-    starts = tf.data.Dataset.range(0, PICTURES, batch_size)
-    return starts.map(lambda start: (images[start : start + batch_size], labels[start : start + batch_size])).prefetch(
-        tf.data.AUTOTUNE
-    )
-
-
-@pytest.mark.parametrize("batch_size", [16, 128])
-@pytest.mark.parametrize("pipeline", [ours, shuffle_buffer, ceiling])
-def test_images_per_second(benchmark, arrays, pipeline, batch_size):
-    stream = pipeline(arrays, batch_size)
-
-    def epoch() -> int:
-        return sum(len(labels) for _, labels in stream)
-
-    benchmark.group = f"28x28x1, batches of {batch_size}"
-    count = benchmark.pedantic(epoch, rounds=5, warmup_rounds=1)
-    assert count == PICTURES
-    benchmark.extra_info["images_per_second"] = round(PICTURES / benchmark.stats["median"])
+@pytest.mark.parametrize(
+    ("title", "candidate"),
+    [(title, candidate) for title, (candidates, *_) in GROUPS.items() for candidate in candidates],
+)
+def test_images_per_second(title, candidate, replay):
+    replay(measured(title), candidate)
