@@ -13,6 +13,7 @@ from importlib import import_module
 _HOME = {
     "run": "keras_azure.api",
     "resume": "keras_azure.api",
+    "preview": "keras_azure.api",
     "RunConfig": "keras_azure.config",
     "RunResult": "keras_azure.config",
     "Spec": "keras_azure.specs",

@@ -1,14 +1,18 @@
-"""The Python API: what `kaz run` does, as a function."""
+"""The Python API: what `kaz run`, `kaz resume` and `kaz preview` do, as functions."""
 
 import contextlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_azure.config import RunConfig, RunResult, lay_over, read_config_file
 from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
+from keras_azure.lazy import lazy
+from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
-from keras_azure.registry import BACKENDS
+from keras_azure.quiet import native_messages_held_back, silence_libraries
+from keras_azure.registry import AUGMENTATIONS, BACKENDS
 from keras_azure.runs import new_run_dir, runs_folder
 
 
@@ -65,3 +69,45 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
     backend = BACKENDS.build(config.backend)
     with display_for_here(observer) as display:
         return backend.run(config, run_dir, display, resume=True)
+
+
+def preview(
+    data: str = RunConfig.data,
+    *,
+    augment: Sequence[str] | str = (),
+    samples: int = 6,
+    draws: int = 6,
+    seed: int = RunConfig.seed,
+    observer: Observer | None = None,
+    image_size: tuple[int, int] | None = None,
+    skip_unreadable: bool | None = None,
+) -> Any:
+    """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
+
+    Args:
+        data, image_size, skip_unreadable: as in `run`.
+        augment: the augmentations, in their order.
+        samples: how many pictures.
+        draws: how many epochs of each.
+        seed: the run's seed: the same draws are made in training.
+        observer: hears of the progress instead of the display.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    if samples < 1 or draws < 1:
+        raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
+    augment = (augment,) if isinstance(augment, str) else tuple(augment)
+    data = str(
+        find_dataset(lay_over({"data": data}, {"image_size": image_size, "skip_unreadable": skip_unreadable})["data"])
+    )
+    for augmentation in augment:
+        AUGMENTATIONS.find(augmentation)
+    silence_libraries()
+    with display_for_here(observer) as display:
+        with native_messages_held_back():
+            contact_sheet = lazy("keras_azure.contact_sheet:contact_sheet")
+        return contact_sheet(data, augment, samples, draws, seed, display)

@@ -48,6 +48,15 @@ class RunConfig:
     )
     data: str = _setting("digits", "The data set: a name, tfds:NAME, or a folder of IDX files or of pictures.")
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
+    augment_on: Literal["auto", "host", "device"] = _setting(
+        "auto", "Where augmentations run; auto: on the host, or in the step of a GPU that it cannot keep up with."
+    )
+    standardize: Literal["none", "featurewise", "samplewise"] = _setting(
+        "none", "Bring pixels to mean 0 and deviation 1: over the training pictures, or each picture by itself."
+    )
+    cache: Literal["auto", "memory", "disk", "none"] = _setting(
+        "auto", "Where decoded pictures are kept; auto: in memory if they fit, else on the disk, else not at all."
+    )
     backend: str = _setting("local", "Where to run.")
     epochs: int = _setting(10, "Rounds of training.", at_least=1)
     batch_size: int = _setting(16, "Pictures a step.", at_least=1)

@@ -9,6 +9,8 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
 
 import numpy as np
 import psutil
@@ -16,8 +18,12 @@ import tensorflow as tf
 
 from keras_azure.augmentations import Augment
 from keras_azure.datasets import Dataset
-from keras_azure.errors import DataError
+from keras_azure.datasets.memory import require_memory
+from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.observers import Observer
+from keras_azure.store import can_store, open_stored
+
+Cache = Literal["auto", "memory", "disk", "none"]
 
 SHARE_OF_MEMORY = 0.5  # a split may take so much of what is free; TensorFlow's copy of it needs as much again
 _SHUFFLE_STREAM = 1  # the third seed, so that nothing else drawn from (seed, epoch) equals the shuffle
@@ -29,7 +35,9 @@ class Source:
 
     Attributes:
         read: indices (batch,) int64 -> pictures (batch, height, width, channels) uint8 and labels (batch,) int64.
-        in_memory: whether it is held decoded.
+        read_labels: indices (batch,) int64 -> labels (batch,) int64, where the pictures are decoded.
+        pictures: all pictures, decoded, uint8 (size, height, width, channels), in memory or mapped from the disk; None
+            where they are decoded each time.
         failure: the error of a picture that could not be read while training went on. TensorFlow reports such an
             error as text of its own; this is the original.
     """
@@ -38,30 +46,41 @@ class Source:
     image_shape: tuple[int, int, int]
     num_classes: int
     read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-    in_memory: bool
+    read_labels: Callable[[tf.Tensor], tf.Tensor] | None = None
+    pictures: np.ndarray | None = None
     failure: Exception | None = None
 
 
-def open_source(dataset: Dataset, split: str, observer: Observer) -> Source:
-    """Holds a split in memory as uint8 where it fits; reads its pictures when they are needed where it does not.
+def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache = "auto") -> Source:
+    """Decodes a split once, or not before its pictures are needed.
+
+    Args:
+        cache: "memory" holds the decoded pictures there, "disk" in a store that later runs find again, "none" decodes
+            each picture each time; "auto" is the first of these that there is room for. A data set that is in memory
+            anyway stays there.
 
     Raises:
-        DataError: a picture cannot be read.
+        DataError: a picture cannot be read, or there is no room where the cache is asked for.
     """
-    size = dataset.split_sizes[split]
     if hasattr(dataset, "arrays"):
-        pictures, labels = dataset.arrays(split)
-    elif size * int(np.prod(dataset.image_shape)) <= SHARE_OF_MEMORY * psutil.virtual_memory().available:
-        pictures, labels = _read_all(dataset, split, observer)
-    else:
-        return _streaming_source(dataset, split)
-    with tf.device("cpu:0"):  # the whole split would not fit on a GPU, and is gathered from by the host
-        pictures, labels = tf.convert_to_tensor(pictures), tf.convert_to_tensor(labels)
-
-    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.gather(pictures, indices), tf.gather(labels, indices)
-
-    return Source(size, dataset.image_shape, len(dataset.class_names), gather, in_memory=True)
+        return _held_source(dataset, split, *dataset.arrays(split))
+    needed = dataset.split_sizes[split] * int(np.prod(dataset.image_shape))
+    if cache == "memory":
+        require_memory(2 * needed, f"The split {split!r}, decoded,", hint="--cache disk, or --cache none")
+    if cache == "memory" or (cache == "auto" and needed <= SHARE_OF_MEMORY * psutil.virtual_memory().available):
+        pictures, labels = _empty(dataset, split)
+        _read_all(dataset, split, pictures, labels, observer)
+        return _held_source(dataset, split, pictures, labels)
+    if cache == "disk" or (cache == "auto" and can_store(dataset, split)):
+        try:
+            return _stored_source(dataset, split, observer)
+        except UnreadableFile:
+            raise
+        except DataError as error:
+            if cache == "disk":
+                raise
+            observer.message(f"Pictures are decoded in each epoch: {error.problem}")  # the room went to another run
+    return _streaming_source(dataset, split)
 
 
 def steps_in_epoch(size: int, batch_size: int) -> int:
@@ -78,6 +97,7 @@ def batches(
     first_step: int = 0,
     steps: int | None = None,
     augment: Augment | None = None,
+    augment_on: Literal["host", "device"] = "host",
 ) -> tf.data.Dataset:
     """Batches of pictures (batch, height, width, channels), 0..255, and one-hot labels (batch, num_classes) float32.
 
@@ -90,6 +110,7 @@ def batches(
         first_step: the step to begin with, counted over all epochs; nothing before it is computed.
         steps: how many steps to give; one epoch by default.
         augment: changes pictures and labels by the draws of each sample.
+        augment_on: "device" gives what `DeviceAugment` needs in place of the pictures: `images` and `parameters`.
     """
     count = len(samples)
     steps_per_epoch = steps_in_epoch(count, batch_size)
@@ -117,21 +138,61 @@ def batches(
     def read(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         epoch, position = place(step)  # (batch,), (batch,)
         indices = tf.gather(chosen, shuffle(epoch, position))  # (batch,)
-        images, labels = source.read(indices)  # (batch, height, width, channels) uint8, (batch,)
-        labels = tf.one_hot(labels, source.num_classes)  # (batch, num_classes)
+        if augment is not None and augment_on == "device":
+            return augment.split(source, seed or 0, epoch, indices, samples)
         if augment is not None:
-            draws = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed or 0, tf.int64)), epoch, indices], axis=1)
-            images, labels = augment(images, labels, draws)
-        return tf.ensure_shape(images, (None, *source.image_shape)), labels
+            return augment.on_host(source, seed or 0, epoch, indices, samples)
+        images, labels = source.read(indices)  # (batch, height, width, channels) uint8, (batch,)
+        return tf.ensure_shape(images, (None, *source.image_shape)), tf.one_hot(labels, source.num_classes)
 
     numbers = tf.data.Dataset.range(first_step, first_step + steps)
     return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
 
 
-def _read_all(dataset: Dataset, split: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
+def _empty(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
     size = dataset.split_sizes[split]
-    pictures = np.empty((size, *dataset.image_shape), np.uint8)
-    labels = np.empty(size, np.int64)
+    return np.empty((size, *dataset.image_shape), np.uint8), np.empty(size, np.int64)
+
+
+def _held_source(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.ndarray) -> Source:
+    with tf.device("cpu:0"):  # the whole split would not fit on a GPU, and is gathered from by the host
+        pictures, labels = tf.convert_to_tensor(pictures), tf.convert_to_tensor(labels)
+
+    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.gather(pictures, indices), gather_labels(indices)
+
+    def gather_labels(indices: tf.Tensor) -> tf.Tensor:
+        return tf.gather(labels, indices)
+
+    # A view of the tensor's own memory, for what takes pictures without TensorFlow.
+    view = np.asarray(memoryview(pictures))
+    return _source(dataset, split, gather, gather_labels, view)
+
+
+def _stored_source(dataset: Dataset, split: str, observer: Observer) -> Source:
+    if not hasattr(dataset, "fingerprint"):
+        raise DataError(
+            f"The pictures of {dataset.description} cannot be kept on the disk: the data set does not tell what is in "
+            "it, so that a change would go unnoticed.",
+            hint="--cache memory, or --cache none",
+        )
+    fill = partial(_read_all, dataset, split, observer=observer)
+    pictures, stored_labels = open_stored(dataset, split, fill, observer)
+    labels = tf.convert_to_tensor(stored_labels)
+
+    def read(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        images = tf.numpy_function(lambda chosen: pictures[chosen], [indices], tf.uint8, stateful=False)
+        return images, read_labels(indices)
+
+    def read_labels(indices: tf.Tensor) -> tf.Tensor:
+        return tf.gather(labels, indices)
+
+    return _source(dataset, split, read, read_labels, pictures)
+
+
+def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.ndarray, observer: Observer) -> None:
+    """Fills the arrays with the samples of a split, in the order of their indices."""
+    size = len(labels)
 
     def read(index: int) -> None:
         pictures[index], labels[index] = dataset.read(split, index)
@@ -143,7 +204,10 @@ def _read_all(dataset: Dataset, split: str, observer: Observer) -> tuple[np.ndar
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    return pictures, labels
+
+
+def _source(dataset: Dataset, split: str, *reading: Any) -> Source:
+    return Source(dataset.split_sizes[split], dataset.image_shape, len(dataset.class_names), *reading)
 
 
 def _streaming_source(dataset: Dataset, split: str) -> Source:
@@ -161,5 +225,5 @@ def _streaming_source(dataset: Dataset, split: str) -> Source:
         pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.int64))
         return pictures, tf.ensure_shape(labels, (None,))
 
-    source = Source(dataset.split_sizes[split], dataset.image_shape, len(dataset.class_names), read, in_memory=False)
+    source = _source(dataset, split, read)
     return source

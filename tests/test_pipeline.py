@@ -110,7 +110,7 @@ class OnDisk:
 def test_held_in_memory_or_read_when_needed_the_batches_are_equal(source, monkeypatch, memory_share):
     monkeypatch.setattr(pipeline, "SHARE_OF_MEMORY", memory_share)
     on_disk = open_source(OnDisk(), "train", Observer())
-    assert on_disk.in_memory == bool(memory_share)
+    assert (on_disk.pictures is not None) == bool(memory_share)
     for mine, theirs in zip(
         batches(on_disk, np.arange(23), batch_size=4, seed=9, steps=9),
         batches(source, np.arange(23), batch_size=4, seed=9, steps=9),

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import new, plugins, run
+from keras_azure.cli import cache, new, plugins, preview, run
 from keras_azure.cli.output import complain
 from keras_azure.errors import KerasAzureError
 
@@ -20,6 +20,8 @@ app = typer.Typer(
 run.register(app)
 plugins.register(app)
 new.register(app)
+preview.register(app)
+cache.register(app)
 
 
 @app.callback()

@@ -16,7 +16,7 @@ from keras_azure.errors import KerasAzureError, UnknownName, UsageError
 from keras_azure.lazy import lazy
 from keras_azure.options import missing_options
 from keras_azure.quiet import native_messages_held_back, silence_libraries
-from keras_azure.registry import MODELS, REGISTRIES, Registry, as_spec
+from keras_azure.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec
 from keras_azure.specs import Spec
 
 _Kind = Literal["models", "augmentations", "datasets", "backends"]
@@ -50,17 +50,27 @@ def list_plugins(
 
 
 def show(
-    name: Annotated[str, typer.Argument(help="A plugin: cnn, or with options: 'cnn(dropout=0.2)'.")],
+    name: Annotated[
+        str | None, typer.Argument(help="A plugin: cnn, or with options: 'cnn(dropout=0.2)'.", show_default=False)
+    ] = None,
     *,
+    augment: Annotated[
+        list[str] | None, typer.Option(help="Show instead which of these augmentations run together.")
+    ] = None,
     input_shape: Annotated[
         tuple[int, int, int], typer.Option(metavar="HEIGHT WIDTH CHANNELS", help="The pictures of a model.")
     ] = (28, 28, 1),
     classes: Annotated[int, typer.Option(min=1, help="The classes of a model.")] = 10,
     json: _Json = False,
 ) -> None:
-    """Show what a plugin is, and a model's layers."""
+    """Show what a plugin is, and a model's layers; or how augmentations are fused."""
     if min(input_shape) < 1:
         raise UsageError(f"No picture has the shape {input_shape}.", expected="height, width and channels of 1 or more")
+    if (name is None) == (not augment):
+        raise UsageError("kaz show takes a plugin's name, or --augment.", hint="kaz list")
+    if augment:
+        _show_plan(augment, input_shape, classes, json)
+        return
     spec = as_spec(name)
     with _plugins_prints_on_stderr():
         described = [_describe(registry, spec, input_shape, classes) for registry in _having(spec)]
@@ -100,6 +110,22 @@ def check(
         typer.echo(f"{len(reports)} checked: {counts}")
     if "failed" in outcomes:
         raise typer.Exit(1)
+
+
+def _show_plan(augment: list[str], shape: tuple[int, int, int], num_classes: int, json: bool) -> None:
+    """The stages in which augmentations run: a line for each, with the augmentations that are fused in it."""
+    for spec in augment:
+        AUGMENTATIONS.find(spec)
+    silence_libraries()
+    with native_messages_held_back():
+        plan_stages, describe = (lazy(f"keras_azure.augmentations:{name}") for name in ("plan_stages", "describe"))
+    with _plugins_prints_on_stderr():
+        stages = describe(plan_stages(augment, shape, num_classes))
+    if json:
+        print_json(stages)
+        return
+    rows = [(stage["kind"], stage["how"], " + ".join(stage["augmentations"])) for stage in stages]
+    _print_table(("stage", "how", "augmentations"), rows)
 
 
 def _having(spec: Spec) -> list[Registry]:

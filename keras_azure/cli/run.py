@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
 from keras_azure.cli.output import print_json
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import RunInterrupted
@@ -32,12 +33,8 @@ def run(
         list[str] | None,
         typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
     ] = None,
-    image_size: Annotated[
-        tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="Resize all pictures to this size.")
-    ] = None,
-    skip_unreadable: Annotated[
-        bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
-    ] = None,
+    image_size: IMAGE_SIZE = None,
+    skip_unreadable: SKIP_UNREADABLE = None,
     output: Annotated[Path | None, typer.Option(help="The run folder to make. By default runs/TIME-MODEL.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
@@ -82,7 +79,7 @@ def _with_config_options(command: Callable) -> Callable:
             setting.name,
             inspect.Parameter.KEYWORD_ONLY,
             default=None,
-            annotation=Annotated[_option_type(hints[setting.name]) | None, _option(setting)],
+            annotation=Annotated[_option_type(hints[setting.name]) | None, option_of(setting.name)],
         )
         for setting in dataclasses.fields(RunConfig)
         if setting.name not in parameters
@@ -90,18 +87,6 @@ def _with_config_options(command: Callable) -> Callable:
     command.__signature__ = inspect.Signature([*parameters.values(), *options])
     command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
     return command
-
-
-def _option(setting: dataclasses.Field) -> typer.models.OptionInfo:
-    text = setting.metadata["help"]
-    if setting.default not in (None, ()) and not isinstance(setting.default, bool):
-        text += f" Default: {setting.default}."
-    flag = f"--{setting.name.replace('_', '-')}"
-    if setting.name == "metrics":
-        flag = "--metric"  # given once for each
-    if isinstance(setting.default, bool):
-        flag += f"/--no-{setting.name.replace('_', '-')}"
-    return typer.Option(flag, help=text, show_default=False)
 
 
 def _option_type(hint: Any) -> Any:

@@ -9,6 +9,7 @@ from keras_azure.config import RunConfig
 from keras_azure.datasets import Dataset
 from keras_azure.errors import BrokenPlugin, WrongOption
 from keras_azure.registry import AUGMENTATIONS, MODELS, as_spec
+from keras_azure.training.standardizing import Statistics, standardized
 
 
 def check_options(config: RunConfig) -> None:
@@ -20,14 +21,14 @@ def check_options(config: RunConfig) -> None:
     """
     MODELS.check_options(config.model, positional=2)
     for augmentation in config.augment:
-        AUGMENTATIONS.check_options(augmentation)
+        AUGMENTATIONS.build(augmentation)  # which also finds values that are out of their range
     build_optimizer(config)
     build_loss(config)
     build_metrics(config)
 
 
-def build_model(config: RunConfig, dataset: Dataset, device: str) -> keras.Model:
-    """The compiled model for the pictures and classes of `dataset`.
+def build_model(config: RunConfig, dataset: Dataset, device: str, statistics: Statistics | None = None) -> keras.Model:
+    """The compiled model for the pictures and classes of `dataset`; `statistics` are those to standardise by.
 
     Raises:
         WrongOption: an option of the model, the optimizer, the loss or a metric is wrong.
@@ -44,15 +45,20 @@ def build_model(config: RunConfig, dataset: Dataset, device: str) -> keras.Model
             expected=f"a keras.Model with one probability for each of {num_classes} classes",
             hint=f"kaz check {as_spec(config.model).name}",
         )
+    model = standardized(model, config.standardize, statistics)
+    compile_model(model, config, device, build_optimizer(config))
+    return model
+
+
+def compile_model(model: keras.Model, config: RunConfig, device: str, optimizer: keras.optimizers.Optimizer) -> None:
     model.compile(
-        optimizer=build_optimizer(config),
+        optimizer=optimizer,
         loss=build_loss(config),
         metrics=[keras.metrics.CategoricalAccuracy(name="accuracy"), *build_metrics(config)],
         # On a CPU TensorFlow's own kernels (oneDNN) train convolutions about twice as fast as XLA's; on a GPU, and
         # under JAX, which knows nothing else, XLA wins.
         jit_compile=False if keras.backend.backend() == "tensorflow" and device.startswith("cpu") else "auto",
     )
-    return model
 
 
 def build_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
-from keras_azure.augmentations import build_augment
+from keras_azure.augmentations import Augment, build_augment
 from keras_azure.config import RunConfig
 from keras_azure.datasets import Dataset, open_dataset
 from keras_azure.errors import DataError
 from keras_azure.observers import Observer
 from keras_azure.pipeline import Source, batches, open_source, steps_in_epoch
+from keras_azure.training.standardizing import Statistics, measure
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
 _VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
@@ -35,6 +36,7 @@ class RunData:
     train: Part
     validation: Part
     test: Part
+    augment: Augment | None
 
     @property
     def steps_per_epoch(self) -> int:
@@ -52,7 +54,7 @@ class RunData:
             (part.source.failure for part in (self.train, self.validation, self.test) if part.source.failure), None
         )
 
-    def train_batches(self, first_epoch: int) -> Iterable[Batch]:
+    def train_batches(self, first_epoch: int, augment_on: Literal["host", "device"] = "host") -> Iterable[Batch]:
         """All remaining steps of the run in one stream, so that nothing is torn down between epochs."""
         config = self.config
         return batches(
@@ -63,8 +65,18 @@ class RunData:
             endless=config.steps_per_epoch is not None,
             first_step=first_epoch * self.steps_per_epoch,
             steps=(config.epochs - first_epoch) * self.steps_per_epoch,
-            augment=build_augment(config.augment, self.dataset.image_shape, len(self.dataset.class_names)),
+            augment=self.augment,
+            augment_on=augment_on,
         )
+
+    def validation_batches(self, augment_on: Literal["host", "device"]) -> Iterable[Batch]:
+        """The validation part as it is, in the form of `train_batches`."""
+        plain = self.ordered_batches(self.validation)
+        return plain if augment_on == "host" else plain.map(self.augment.unchanged)
+
+    def statistics(self, observer: Observer) -> Statistics:
+        """Mean and variance of the pictures that are trained on."""
+        return measure(self.ordered_batches(self.train), len(self.train), observer)
 
     def ordered_batches(self, part: Part) -> Iterable[Batch]:
         """One epoch of a part, in order and as it is."""
@@ -79,12 +91,15 @@ def open_data(config: RunConfig, observer: Observer) -> RunData:
     """
     dataset = open_dataset(config.data, observer)
     observer.message(dataset.description)
-    train, test = open_source(dataset, "train", observer), open_source(dataset, "test", observer)
+    # Before any picture is read: another package's augmentation may not take pictures of this shape.
+    augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
+    train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))
     everything = Part(train, np.arange(train.size))
     test_part = Part(test, np.arange(test.size))
     if "validation" in dataset.split_sizes and config.validation_split:
-        validation = open_source(dataset, "validation", observer)
-        return RunData(config, dataset, everything, Part(validation, np.arange(validation.size)), test_part)
+        validation = open_source(dataset, "validation", observer, config.cache)
+        validation_part = Part(validation, np.arange(validation.size))
+        return RunData(config, dataset, everything, validation_part, test_part, augment)
     held_out = round(train.size * config.validation_split)
     if config.validation_split and not 0 < held_out < train.size:
         raise DataError(
@@ -95,4 +110,4 @@ def open_data(config: RunConfig, observer: Observer) -> RunData:
     shuffled = np.random.default_rng([config.seed, _VALIDATION_STREAM]).permutation(train.size)
     # Sorted, so that reading a part in order walks through the files in order.
     chosen, validation = np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
-    return RunData(config, dataset, Part(train, chosen), Part(train, validation), test_part)
+    return RunData(config, dataset, Part(train, chosen), Part(train, validation), test_part, augment)

@@ -26,6 +26,7 @@ class Progress(keras.callbacks.Callback):
 
     def __init__(
         self,
+        model: keras.Model,
         config: RunConfig,
         history: History,
         checkpoints: Checkpoints,
@@ -35,6 +36,7 @@ class Progress(keras.callbacks.Callback):
         images_per_epoch: int,
     ):
         super().__init__()
+        self.trained = model  # not Keras's self.model, which may have augmentations in front of it
         self.config = config
         self.history = history
         self.checkpoints = checkpoints
@@ -84,7 +86,7 @@ class Progress(keras.callbacks.Callback):
             )
         # The history first: a checkpoint without its row could not be gone on from, a row too many is cut off.
         self.history.append(row)
-        self.checkpoints.save(self.model, epoch + 1, self.history.best_epoch)
+        self.checkpoints.save(self.trained, epoch + 1, self.history.best_epoch)
         self.tracker.log_epoch(row)
         self.observer.epoch_done(epoch, row)
         if stopped_early(self.config, self.history):

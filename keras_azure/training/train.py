@@ -23,6 +23,7 @@ from keras_azure.training.devices import Device, dtype_policy, on_device
 from keras_azure.training.evaluation import evaluate
 from keras_azure.training.history import History
 from keras_azure.training.interrupts import StopRequests
+from keras_azure.training.placement import Place, place_augmentations
 from keras_azure.training.plots import draw_plots
 from keras_azure.training.progress import Progress, stopped_early
 from keras_azure.training.saving import load_model, save_model
@@ -54,9 +55,15 @@ def train(
             checkpoints = Checkpoints(run_dir)
             finished = max(checkpoints.finished_epochs(), default=0) if resume else 0
             history = History.load(run_dir, finished)
-            model = checkpoints.load(finished) if finished else build_model(config, data.dataset, device_name)
+            if finished:
+                model, statistics = checkpoints.load(finished), None
+            else:
+                statistics = data.statistics(observer) if config.standardize == "featurewise" else None
+                model = build_model(config, data.dataset, device_name, statistics)
             # Nothing is written, here or in MLflow, before it is clear that the run can begin.
             write_text(run_dir / "run.json", config.to_json())
+            if statistics is not None:
+                statistics.save(run_dir)
             with Tracker(config, run_dir) as tracker:
                 run = _Run(config, run_dir, data, history, checkpoints, tracker, observer, device_name)
                 result = run.to_the_end(model, started)
@@ -90,7 +97,7 @@ class _Run:
     def to_the_end(self, model: keras.Model, started: float) -> RunResult:
         data, stop = self.data, StopRequests(self.observer.message)
         with self._failures_of_data(), stop:
-            images_per_second = self._fit(model, stop)
+            images_per_second, augment_on = self._fit(model, stop)
         kept_epoch, saved = self._save(model)
         with self._failures_of_data(), stop:
             num_batches = steps_in_epoch(len(data.test), self.config.batch_size)
@@ -111,13 +118,18 @@ class _Run:
         )
         environment = describe_environment(self.device)
         numbers = {name: value for name, value in result.to_json().items() if name not in _NOT_METRICS}
-        facts = {"kept_epoch": kept_epoch, "class_names": data.dataset.class_names, "environment": environment}
+        facts = {
+            "kept_epoch": kept_epoch,
+            "augment_on": augment_on,
+            "class_names": data.dataset.class_names,
+            "environment": environment,
+        }
         write_json(self.run_dir / "metrics.json", numbers | facts)
         self.tracker.log_result(result, environment)
         return result
 
-    def _fit(self, model: keras.Model, stop: StopRequests) -> float:
-        """Trains to the last epoch; gives the images per second."""
+    def _fit(self, model: keras.Model, stop: StopRequests) -> tuple[float, Place | None]:
+        """Trains to the last epoch; gives the images per second, and where augmentations were applied."""
         config, data, first_epoch = self.config, self.data, len(self.history)
         facts = RunFacts(
             epochs=config.epochs,
@@ -129,13 +141,15 @@ class _Run:
         )
         self.observer.training_started(facts)
         if first_epoch == config.epochs or stopped_early(config, self.history):
-            return 0.0  # it was stopped after its last epoch: only the test is missing
+            return 0.0, None  # it was stopped after its last epoch: only the test is missing
         progress = Progress(
-            config, self.history, self.checkpoints, self.tracker, self.observer, stop, data.images_per_epoch
+            *(model, config, self.history, self.checkpoints, self.tracker, self.observer, stop),
+            images_per_epoch=data.images_per_epoch,
         )
-        model.fit(
-            data.train_batches(first_epoch),
-            validation_data=data.ordered_batches(data.validation) if len(data.validation) else None,
+        place, trained = place_augmentations(model, data, config, self.device, first_epoch, self.observer)
+        trained.fit(
+            data.train_batches(first_epoch, place),
+            validation_data=data.validation_batches(place) if len(data.validation) else None,
             initial_epoch=first_epoch,
             epochs=config.epochs,
             steps_per_epoch=data.steps_per_epoch,
@@ -143,7 +157,7 @@ class _Run:
             callbacks=[progress],
             verbose=0,
         )
-        return progress.images_per_second
+        return progress.images_per_second, place if data.augment else None
 
     def _save(self, model: keras.Model) -> tuple[int, keras.Model]:
         """Saves the model of the epoch to keep; gives that epoch's number and the model as its file has it."""

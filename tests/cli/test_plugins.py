@@ -272,3 +272,30 @@ def test_the_command_as_a_process(broken_plugin):
         """
     )
     assert checked.stderr == ""
+
+
+def test_show_tells_what_is_fused(kaz):
+    code, out, _ = kaz("show", "--augment", "chapter", "--augment", "zoom", "--augment", "hue", "--augment", "noise")
+    assert code == 0
+    lines = out.splitlines()
+    assert lines[1].split()[0] == "geometric"
+    assert lines[1].endswith("rotate of chapter + shift of chapter + flip of chapter + zoom")
+    assert [line.split()[0] for line in lines[2:]] == ["colour", "alone"]
+
+
+def test_show_of_a_plan_as_json(kaz):
+    _, out, _ = kaz("show", "--augment", "flip", "--augment", "rotate(fill='wrap')", "--json")
+    assert json.loads(out) == [
+        {
+            "kind": "geometric",
+            "how": "one map a picture, resampled once",
+            "augmentations": ["flip", "rotate(fill='wrap')"],
+        }
+    ]
+
+
+@pytest.mark.parametrize("arguments", [[], ["cnn", "--augment", "flip"]])
+def test_show_takes_a_name_or_augmentations(kaz, arguments):
+    code, _, err = kaz("show", *arguments)
+    assert code == 2
+    assert "a plugin's name, or --augment" in err

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-HEAVY = {"tensorflow", "keras", "mlflow", "azure", "sklearn", "matplotlib", "jax", "numpy"}
+HEAVY = {"tensorflow", "keras", "mlflow", "azure", "sklearn", "matplotlib", "jax", "numpy", "numba", "scipy"}
 
 RUN = """
 import json, sys
@@ -34,6 +34,9 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["run", "--help"],
         ["check", "--help"],
         ["new", "--help"],
+        ["preview", "--help"],
+        ["cache", "--help"],
+        ["list", "augmentations"],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )

@@ -1,0 +1,244 @@
+"""The augmentations of a run on the host: from sample indices to augmented pictures and labels, in a tf.data graph."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import tensorflow as tf
+from keras.src.utils.backend_utils import DynamicBackend
+
+from keras_azure.augmentations.arrays import of_engine
+from keras_azure.augmentations.draws import uniform, words
+from keras_azure.augmentations.plan import Draw, ForeignStage, MixingStage, Shape, Stage, plan_stages
+
+if TYPE_CHECKING:
+    from keras_azure.pipeline import Source
+
+_PARTNER_STREAMS = 1 << 15  # the upper half of the streams: which picture is mixed in
+_TENSORFLOW = of_engine(DynamicBackend("tensorflow"))  # also where Keras itself runs on another engine
+
+
+def build_augment(specs: Sequence[str], image_shape: Shape, num_classes: int) -> "Augment | None":
+    """What the named augmentations do in their order, or None when there are none.
+
+    Raises:
+        UnknownName, WrongOption: an augmentation is not there or does not take its options.
+        BrokenPlugin: an augmentation changes the pictures' shape or cannot take them.
+    """
+    stages = plan_stages(specs, image_shape, num_classes)
+    return Augment(stages, image_shape, num_classes) if stages else None
+
+
+class Augment:
+    """The stages of a run, and how they are applied.
+
+    A stage that mixes needs a second picture for each one that it gives. So before anything else the samples are
+    doubled for each such stage, each beside its partner; the stage itself then halves them. All random numbers follow
+    from `(seed, epoch, sample index)`, for the partners as well.
+    """
+
+    def __init__(self, stages: Sequence[Stage | ForeignStage], image_shape: Shape, num_classes: int):
+        self.stages = list(stages)
+        self._shape = image_shape
+        self._num_classes = num_classes
+        # One function a stage, however often it is called: each is traced and compiled once for a shape.
+        self._compiled = {
+            number: _compiled_mix(stage) if isinstance(stage, MixingStage) else _compiled(stage)
+            for number, stage in enumerate(self.stages)
+            if isinstance(stage, Stage) and not stage.on_host_kernels
+        }
+
+    @property
+    def for_device(self) -> list[Stage]:
+        """The last stages that the device can do: those behind the last one of another package."""
+        foreign = [number for number, stage in enumerate(self.stages) if isinstance(stage, ForeignStage)]
+        return self.stages[max(foreign, default=-1) + 1 :]
+
+    @property
+    def device_shape(self) -> tuple[int, int]:
+        """How many pictures of a sample go to the device, and how many parameters with each."""
+        leaves = 2 ** sum(isinstance(stage, MixingStage) for stage in self.for_device)
+        return leaves, sum(stage.num_parameters for stage in self.for_device)
+
+    def on_host(
+        self, source: "Source", seed: int, epochs: tf.Tensor, indices: tf.Tensor, population: np.ndarray
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Augmented pictures (batch, height, width, channels) and labels (batch, num_classes) float32.
+
+        Args:
+            source: where the pictures are read.
+            epochs, indices: int64 (batch,): the round and the sample.
+            population: the samples among which partners are drawn, (n,).
+
+        Returns:
+            The pictures are uint8, or float32 where the last stage is another package's.
+        """
+        samples = self._with_partners(seed, epochs, indices, population)
+        images, labels, _ = self._run(self.stages, source, seed, samples)
+        return images, labels
+
+    def split(
+        self, source: "Source", seed: int, epochs: tf.Tensor, indices: tf.Tensor, population: np.ndarray
+    ) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """What `DeviceAugment` needs to go on, and the labels as they will be.
+
+        Returns:
+            `images` uint8 (batch, 2 ** mixing stages, height, width, channels), `parameters` int32
+            (batch, the same, k).
+        """
+        samples = self._with_partners(seed, epochs, indices, population)
+        device = self.for_device
+        images, labels, samples = self._run(self.stages[: len(self.stages) - len(device)], source, seed, samples)
+        parameters = []
+        for stage in device:
+            drawn = self._parameters(stage, seed, samples)
+            parameters.append(drawn)
+            if isinstance(stage, MixingStage):
+                # Labels are a few numbers and mixed here; of the pictures all partners go along.
+                samples, labels, drawn = self._mixed_labels(stage, samples, labels, drawn)
+        leaves, _ = self.device_shape
+        batch = tf.shape(indices)[0]
+        columns = [_padded(drawn, leaves * batch) for drawn in parameters]
+        return {
+            "images": _by_sample(_whole_levels(images), leaves),
+            "parameters": _by_sample(tf.concat(columns, axis=1), leaves),
+        }, labels
+
+    def unchanged(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor]:
+        """Pictures that are not augmented, in the form of `split`."""
+        leaves, columns = self.device_shape
+        batch = tf.shape(images)[0]
+        copies = tf.stack([images] * leaves, axis=1)
+        return {"images": copies, "parameters": tf.zeros((batch, leaves, columns), tf.int32)}, labels
+
+    def _run(
+        self, stages: Sequence[Stage | ForeignStage], source: "Source", seed: int, samples: "_Samples"
+    ) -> tuple[tf.Tensor, tf.Tensor, "_Samples"]:
+        kernels = _leading_kernels(stages)
+        if kernels and source.pictures is not None:
+            # Read and changed in one go: the pictures are taken from where they are.
+            images = self._kernels(kernels, seed, samples, source.pictures)
+            labels = source.read_labels(samples.indices)
+        else:
+            kernels = []
+            images, labels = source.read(samples.indices)
+        labels = tf.one_hot(labels, self._num_classes)
+        number = len(kernels)
+        while number < len(stages):
+            stage, kernels = stages[number], _leading_kernels(stages[number:])
+            if kernels:
+                images = self._kernels(kernels, seed, samples, _whole_levels(images))
+                number += len(kernels)
+                continue
+            if isinstance(stage, ForeignStage):
+                draws = tf.stack([tf.fill(tf.shape(samples.indices), tf.constant(seed, tf.int64)), *samples], axis=1)
+                images, labels = stage.augmentation(images, labels, draws)
+            elif isinstance(stage, MixingStage):
+                parameters = self._parameters(stage, seed, samples)
+                samples, labels, parameters = self._mixed_labels(stage, samples, labels, parameters)
+                images = self._compiled[number](*tf.split(_whole_levels(images), 2), parameters)
+            else:
+                images = self._compiled[number](_whole_levels(images), self._parameters(stage, seed, samples))
+            number += 1
+        return tf.ensure_shape(images, (None, *self._shape)), labels, samples
+
+    def _with_partners(self, seed: int, epochs: tf.Tensor, indices: tf.Tensor, population: np.ndarray) -> "_Samples":
+        mixing = [stage.steps[0].stream for stage in self.stages if isinstance(stage, MixingStage)]
+        if not mixing:
+            return _Samples(epochs, indices)
+
+        def partners(epochs: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+            for stream in reversed(mixing):
+                drawn = words(seed, epochs, indices, _PARTNER_STREAMS + stream, 1)[:, 0]
+                indices = np.concatenate([indices, population[drawn % len(population)]])
+                epochs = np.concatenate([epochs, epochs])
+            return epochs, indices
+
+        epochs, indices = tf.numpy_function(partners, [epochs, indices], (tf.int64, tf.int64), stateful=False)
+        return _Samples(tf.ensure_shape(epochs, (None,)), tf.ensure_shape(indices, (None,)))
+
+    def _kernels(
+        self, stages: Sequence[Stage], seed: int, samples: "_Samples", pictures: np.ndarray | tf.Tensor
+    ) -> tf.Tensor:
+        """Stages that have compiled loops, on all pictures of a split or on those of the batch."""
+
+        def run(epochs: np.ndarray, indices: np.ndarray, batch: np.ndarray | None = None) -> np.ndarray:
+            draw = _drawing(seed, epochs, indices)
+            images, places = (pictures, indices) if batch is None else (batch, np.arange(len(batch)))
+            for stage in stages:
+                images = stage.on_host(images, places, stage.sample(draw))
+                places = np.arange(len(images))
+            return images
+
+        inputs = [*samples] if isinstance(pictures, np.ndarray) else [*samples, pictures]
+        out = tf.numpy_function(run, inputs, tf.uint8, stateful=False)
+        return tf.ensure_shape(out, (None, *self._shape))
+
+    def _parameters(self, stage: Stage, seed: int, samples: "_Samples") -> tf.Tensor:
+        def run(epochs: np.ndarray, indices: np.ndarray) -> np.ndarray:
+            return stage.sample(_drawing(seed, epochs, indices))
+
+        out = tf.numpy_function(run, [*samples], tf.int32, stateful=False)
+        return tf.ensure_shape(out, (None, stage.num_parameters))
+
+    def _mixed_labels(
+        self, stage: MixingStage, samples: "_Samples", labels: tf.Tensor, parameters: tf.Tensor
+    ) -> tuple["_Samples", tf.Tensor, tf.Tensor]:
+        """The first half of the samples, their mixed labels, and their parameters."""
+        epochs, indices, parameters = (tf.split(each, 2)[0] for each in (*samples, parameters))
+        own, others = tf.split(labels, 2)
+        mixed = stage.layer.mix_labels(own, others, parameters, self._shape, _TENSORFLOW)
+        return _Samples(epochs, indices), mixed, parameters
+
+
+class _Samples(tuple):
+    """The epochs and indices, int64 (batch,), of the pictures on their way."""
+
+    def __new__(cls, epochs: tf.Tensor, indices: tf.Tensor):
+        return super().__new__(cls, (epochs, indices))
+
+    @property
+    def indices(self) -> tf.Tensor:
+        return self[1]
+
+
+def _drawing(seed: int, epochs: np.ndarray, indices: np.ndarray) -> Draw:
+    return partial(uniform, seed, epochs, indices)
+
+
+def _leading_kernels(stages: Sequence[Stage | ForeignStage]) -> list[Stage]:
+    count = next((number for number, stage in enumerate(stages) if not stage.on_host_kernels), len(stages))
+    return list(stages[:count])
+
+
+def _compiled(stage: Stage) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    @tf.function(jit_compile=True)
+    def run(images: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+        return tf.cast(stage.transform(tf.cast(images, tf.int32), parameters, _TENSORFLOW), tf.uint8)
+
+    return run
+
+
+def _compiled_mix(stage: MixingStage) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
+    @tf.function(jit_compile=True)
+    def run(images: tf.Tensor, others: tf.Tensor, parameters: tf.Tensor) -> tf.Tensor:
+        levels = (tf.cast(images, tf.int32), tf.cast(others, tf.int32))
+        return tf.cast(stage.mix(*levels, parameters, _TENSORFLOW), tf.uint8)
+
+    return run
+
+
+def _whole_levels(images: tf.Tensor) -> tf.Tensor:
+    """Pictures as uint8: those that another package's augmentation gave are rounded, and cut to 0..255."""
+    return images if images.dtype == tf.uint8 else tf.cast(tf.clip_by_value(tf.floor(images + 0.5), 0, 255), tf.uint8)
+
+
+def _by_sample(values: tf.Tensor, leaves: int) -> tf.Tensor:
+    """(leaves * batch, ...) -> (batch, leaves, ...)."""
+    return tf.stack(tf.split(values, leaves), axis=1)
+
+
+def _padded(values: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """With zeros below, so that the parameters of stages before and behind a mixing one have as many rows."""
+    return tf.pad(values, [[0, rows - tf.shape(values)[0]], [0, 0]])

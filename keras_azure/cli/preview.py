@@ -1,0 +1,43 @@
+"""`kaz preview`: a contact sheet of augmented pictures, as a PNG file."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
+from keras_azure.errors import OutputExists
+from keras_azure.lazy import lazy
+
+
+def register(app: typer.Typer) -> None:
+    app.command("preview")(preview)
+
+
+def preview(
+    *,
+    data: Annotated[str, option_of("data")] = "digits",
+    augment: Annotated[list[str] | None, option_of("augment")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The run's seed: training makes the same draws.")] = 0,
+    image_size: IMAGE_SIZE = None,
+    skip_unreadable: SKIP_UNREADABLE = None,
+    samples: Annotated[int, typer.Option(min=1, max=50, help="How many pictures.")] = 6,
+    draws: Annotated[int, typer.Option(min=1, max=50, help="How many epochs of each.")] = 6,
+    output: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("preview.png"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Write a contact sheet: pictures beside what the augmentations make of them."""
+    if output.exists() and not overwrite:
+        raise OutputExists(f"{output} is there already, and nothing is overwritten.", hint="--overwrite, or --output")
+    figure = lazy("keras_azure.api:preview")(
+        data,
+        augment=tuple(augment or ()),
+        samples=samples,
+        draws=draws,
+        seed=seed,
+        image_size=image_size,
+        skip_unreadable=skip_unreadable,
+    )
+    write = lazy("keras_azure.files:write_atomically")
+    write(output, lambda beside: figure.savefig(beside, dpi=100))
+    typer.echo(output)

@@ -1,0 +1,106 @@
+"""Where the augmentations of a run are applied: by the host in the pipeline, or by the device in the training step."""
+
+import time
+from collections.abc import Iterable, Mapping
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_azure.augmentations import DeviceAugment
+from keras_azure.config import RunConfig
+from keras_azure.errors import UsageError
+from keras_azure.observers import Observer
+from keras_azure.training.compiling import compile_model
+from keras_azure.training.data import Batch, RunData
+
+Place = Literal["host", "device"]
+TRIED_STEPS = 20  # timed at each place; as many before are not, which compile and fill the pipeline
+
+
+def place_augmentations(
+    model: keras.Model, data: RunData, config: RunConfig, device: str, first_epoch: int, observer: Observer
+) -> tuple[Place, keras.Model]:
+    """Where to augment, and the model to train there: `model` itself, or the one that augments in front of it.
+
+    On a CPU, "auto" is the host: the processor is the same, and the host's compiled loops are the faster form.
+
+    Raises:
+        UsageError: "device" is asked for, and the last augmentation is one that only the host can do.
+    """
+    on_device = data.augment is not None and bool(data.augment.for_device)
+    if config.augment_on == "device" and data.augment is not None and not on_device:
+        raise UsageError(
+            f"The augmentation {config.augment[-1]} runs on the host only.",
+            expected="at the end of the list an augmentation of this package",
+            hint="--augment-on host",
+        )
+    if not on_device or config.augment_on == "host" or (config.augment_on == "auto" and device.startswith("cpu")):
+        return "host", model
+    augmenting = augmenting_model(model, data, config, device)
+    if config.augment_on == "device":
+        return "device", augmenting
+    observer.message("Trying where to augment: on the host, and on the device")
+    candidates = {"host": model, "device": augmenting}
+    place, seconds = faster_place(
+        {place: (candidate, data.train_batches(first_epoch, place)) for place, candidate in candidates.items()}
+    )
+    times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in seconds.items())
+    observer.message(f"Augmenting on the {place}; a step took: {times}")
+    return place, candidates[place]
+
+
+def augmenting_model(model: keras.Model, data: RunData, config: RunConfig, device: str) -> keras.Model:
+    """The model with the augmentations in front, trained with the model's own weights and optimizer.
+
+    It takes `images` and `parameters`, as `data.train_batches(..., "device")` gives them.
+    """
+    augment = DeviceAugment(data.augment.for_device)
+    shape = data.dataset.image_shape
+    leaves, columns = data.augment.device_shape
+    inputs = {
+        "images": layers.Input((leaves, *shape), dtype="uint8", name="images"),
+        "parameters": layers.Input((leaves, columns), dtype="int32", name="parameters"),
+    }
+    augmenting = keras.Model(inputs, model(augment(inputs)), name=f"augmenting_{model.name}")
+    compile_model(augmenting, config, device, model.optimizer)
+    return augmenting
+
+
+def faster_place(candidates: Mapping[Place, tuple[keras.Model, Iterable[Batch]]]) -> tuple[Place, dict[Place, float]]:
+    """Trains some steps at each place, takes them back, and gives the faster place and the seconds a step took.
+
+    All candidates share one model's weights and optimizer; both are afterwards as they were.
+    """
+    variables = _variables(candidates)
+    before = [np.array(variable) for variable in variables]
+    seconds = {place: _seconds_a_step(model, batches) for place, (model, batches) in candidates.items()}
+    for variable, value in zip(variables, before, strict=True):
+        variable.assign(value)
+    return min(seconds, key=seconds.get), seconds
+
+
+def _variables(candidates: Mapping[Place, tuple[keras.Model, Any]]) -> list[keras.Variable]:
+    found: dict[int, keras.Variable] = {}
+    for model, _ in candidates.values():
+        model.optimizer.build(model.trainable_variables)
+        found |= {id(variable): variable for variable in [*model.variables, *model.optimizer.variables]}
+    return list(found.values())
+
+
+def _seconds_a_step(model: keras.Model, batches: Iterable[Batch]) -> float:
+    clock = _Clock()
+    # Repeated, as a short run may have fewer steps than are tried.
+    model.fit(batches.repeat(), epochs=2, steps_per_epoch=TRIED_STEPS, callbacks=[clock], shuffle=False, verbose=0)
+    return clock.seconds / TRIED_STEPS
+
+
+class _Clock(keras.callbacks.Callback):
+    """The seconds of the last epoch; Keras reads the loss from the device before an epoch ends."""
+
+    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
+        self.seconds = time.perf_counter() - self._started
