@@ -8,6 +8,7 @@ import math
 from typing import Literal
 
 import keras
+import numpy as np
 
 from keras_azure.augmentations.arrays import Array, Arrays
 from keras_azure.augmentations.layer import Augmentation, Range, applied, around_one, between, both_ways, up_to
@@ -39,13 +40,18 @@ class Geometric(Augmentation):
         self.fill_value = fill_value
 
     def affine(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Affine:
-        """The map of each picture that is changed, from random numbers (batch, 1 + num_draws)."""
+        """The map of each picture that is changed, from random numbers (batch, 1 + num_draws).
+
+        A column that is the same for all pictures may be one number.
+        """
         raise NotImplementedError
 
     def maps(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Affine:
         """The map of each picture: `affine`, or the identity."""
-        changed = applied(uniform, self.probability)
         drawn = self.affine(uniform, shape, xp)
+        if self.probability == 1:
+            return drawn
+        changed = applied(uniform, self.probability)
         return tuple(xp.where(changed, *pair) for pair in zip(drawn, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), strict=True))
 
     def sample(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Array:
@@ -117,7 +123,7 @@ class Flip(Geometric):
     def maps(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Affine:
         across = xp.where(uniform[:, 1] < self.probability * self.horizontal, -1.0, 1.0)
         down = xp.where(uniform[:, 2] < self.probability * self.vertical, -1.0, 1.0)
-        return across, 0.0 * across, 0.0 * across, 0.0 * down, down, 0.0 * down
+        return across, 0.0, 0.0, 0.0, down, 0.0
 
 
 @keras.saving.register_keras_serializable("keras_azure")
@@ -289,13 +295,11 @@ def fixed_point(maps: Affine, shape: tuple[int, int, int], xp: Arrays) -> Array:
     x_centre, y_centre = (width - 1) / 2, (height - 1) / 2
     x0 = t + x_centre - a * x_centre - b * y_centre
     y0 = u + y_centre - d * x_centre - e * y_centre
-    slope = (1 << 29) // size
-    limits = (slope, slope, 1 << 29) * 2
-    columns = [
-        xp.clip(xp.floor(column * float(1 << bits) + 0.5), -limit, limit)
-        for column, limit in zip((a, b, x0, d, e, y0), limits, strict=True)
-    ]
-    return xp.cast(xp.stack(columns, axis=1), "int32")
+    zeros = 0.0 * (a + b + t + d + e + u)  # (batch,): some columns may be one number for all
+    columns = [column + zeros for column in (a, b, x0, d, e, y0)]
+    numbers = xp.floor(xp.stack(columns, axis=1) * float(1 << bits) + 0.5)  # (batch, 6)
+    limits = np.array([(1 << 29) // size, (1 << 29) // size, 1 << 29] * 2, np.float32)
+    return xp.cast(xp.minimum(xp.maximum(numbers, -limits), limits), "int32")
 
 
 def resample(levels: Array, matrices: Array, fill: Fill, fill_value: int, xp: Arrays) -> Array:

@@ -11,7 +11,7 @@ of the four neighbours have 13, so that one multiplication weighs all channels a
 import numba
 import numpy as np
 
-from keras_azure.augmentations.geometry import CONSTANT, REFLECT, WEIGHT_BITS, WRAP, fraction_bits
+from keras_azure.augmentations.geometry import CONSTANT, NEAREST, REFLECT, WEIGHT_BITS, WRAP, fraction_bits
 
 _LANE = 21  # bits
 _HALF = (1 << (WEIGHT_BITS - 1)) * (1 | 1 << _LANE | 1 << 2 * _LANE)
@@ -91,6 +91,10 @@ def _inside(x, y, bits, lanes, width):
 @_inlined
 def _anywhere(x, y, bits, lanes, height, width, mode, fill):
     """The same where some neighbours are outside."""
+    if mode == NEAREST:  # then the place itself may as well be moved to the edge
+        x = min(max(x, 0), (width - 1) << bits)
+        y = min(max(y, 0), (height - 1) << bits)
+        return _inside(x, y, bits, lanes, width)
     w00, w01, w10, w11 = _weights(x, y, bits)
     column, row = x >> bits, y >> bits
     left, right = _index(column, width, mode), _index(column + 1, width, mode)
@@ -131,7 +135,8 @@ def _within(start, step, last, count):
 @_compiled
 def _resample(pictures, indices, matrices, mode, fill_value, bits, out):
     batch, height, width, channels = out.shape
-    lanes = np.empty(height * width, np.int64)
+    # And a row and a pixel more: the neighbours behind the last pixel, of weight 0, are read too.
+    lanes = np.zeros(height * width + width + 1, np.int64)
     one = np.int64(1)
     fill = fill_value * (one | one << _LANE | one << 2 * _LANE)
     for sample in range(batch):
@@ -161,8 +166,11 @@ def _resample(pictures, indices, matrices, mode, fill_value, bits, out):
             for j in range(first):
                 value = _anywhere(x_row + a * j, y_row + d * j, bits, lanes, height, width, mode, fill)
                 _put(value, row, j, channels)
+            x, y = x_row + a * first, y_row + d * first
             for j in range(first, end):
-                _put(_inside(x_row + a * j, y_row + d * j, bits, lanes, width), row, j, channels)
+                _put(_inside(x, y, bits, lanes, width), row, j, channels)
+                x += a
+                y += d
             for j in range(end, width):
                 value = _anywhere(x_row + a * j, y_row + d * j, bits, lanes, height, width, mode, fill)
                 _put(value, row, j, channels)

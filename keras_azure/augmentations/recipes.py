@@ -34,9 +34,9 @@ def imagenet() -> layers.Pipeline:
 
 def none() -> layers.Pipeline:
     """Nothing: the pictures as they are."""
-    return _Nothing([])
+    return Unchanged([])
 
 
-class _Nothing(layers.Pipeline):
+class Unchanged(layers.Pipeline):
     def call(self, inputs: Any, training: bool = True, mask: Any = None) -> Any:
         return inputs  # Keras's own pipeline fails where it has no layers
