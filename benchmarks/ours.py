@@ -25,12 +25,20 @@ def ours(pictures: Pictures, recipe: tuple[str, ...] = ("chapter",), *, cast: bo
     augment = build_augment(recipe, dataset.image_shape, CLASSES)
     samples = np.arange(len(pictures))
     stream = batches(source, samples, batch_size=pictures.batch_size, seed=0, steps=_STEPS, augment=augment)
-    yield iter(_cast(stream) if cast else stream)
+    with contextlib.closing(source.streams):
+        yield iter(_cast(stream) if cast else stream)
 
 
 @contextlib.contextmanager
-def ceiling(pictures: Pictures, *, cast: bool = True) -> Iterator[Batches]:
-    """Slices of one array in order, cast to float32; or the bare slices."""
+def ceiling(pictures: Pictures) -> Iterator[Batches]:
+    """Batch and cast: what tf.data needs to bring pictures from an array to the model, in order, as float32."""
+    samples = tf.data.Dataset.from_tensor_slices((pictures.images, pictures.one_hot)).repeat()
+    yield iter(_cast(samples.batch(pictures.batch_size, drop_remainder=True, num_parallel_calls=tf.data.AUTOTUNE)))
+
+
+@contextlib.contextmanager
+def slices(pictures: Pictures, *, cast: bool = True) -> Iterator[Batches]:
+    """Slices of one array in order, cast to float32, or as they are: a higher ceiling, without a sample in it."""
     with tf.device("cpu:0"):
         images, labels = tf.constant(pictures.images), tf.constant(pictures.one_hot)
 

@@ -16,7 +16,7 @@ import pytest
 from benchmarks.keras_peers import image_data_generator, layers_on_batches, layers_on_single_images, shuffle_buffer
 from benchmarks.loader_peers import grain_in_threads, torch_data_loader
 from benchmarks.opencv_peers import albumentations_in_threads, opencv_by_hand
-from benchmarks.ours import ceiling, ours
+from benchmarks.ours import ceiling, ours, slices
 from benchmarks.pictures import Pictures, random_pictures
 from benchmarks.rounds import Group, Lap, Stream, StreamLaps, interleave
 
@@ -24,8 +24,9 @@ Candidates = Mapping[str, Callable[[Pictures], Stream]]
 
 OURS = "ours", "ours, cast on the host"
 CEILINGS: Candidates = {
-    "ceiling": ceiling,
-    "ceiling without the cast": functools.partial(ceiling, cast=False),
+    "ceiling: batch and cast": ceiling,
+    "slices and cast": slices,
+    "slices": functools.partial(slices, cast=False),
 }
 CHAPTER: Candidates = {
     "ours": ours,

@@ -8,7 +8,7 @@ depend on `(seed, epoch, sample index)` alone: threads, prefetching and the poin
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Literal
 
@@ -22,6 +22,7 @@ from keras_azure.datasets.memory import require_memory
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.observers import Observer
 from keras_azure.store import can_store, open_stored
+from keras_azure.streams import Streams
 
 Cache = Literal["auto", "memory", "disk", "none"]
 
@@ -40,6 +41,7 @@ class Source:
             where they are decoded each time.
         failure: the error of a picture that could not be read while training went on. TensorFlow reports such an
             error as text of its own; this is the original.
+        streams: to be closed before streams of batches are let go of that are not at their end.
     """
 
     size: int
@@ -49,6 +51,7 @@ class Source:
     read_labels: Callable[[tf.Tensor], tf.Tensor] | None = None
     pictures: np.ndarray | None = None
     failure: Exception | None = None
+    streams: Streams = field(default_factory=Streams)
 
 
 def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache = "auto") -> Source:
@@ -145,8 +148,10 @@ def batches(
         images, labels = source.read(indices)  # (batch, height, width, channels) uint8, (batch,)
         return tf.ensure_shape(images, (None, *source.image_shape)), tf.one_hot(labels, source.num_classes)
 
-    numbers = tf.data.Dataset.range(first_step, first_step + steps)
-    return numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps))
+    made = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    # Keras wants to know how many there will be.
+    return source.streams.kept(made.apply(tf.data.experimental.assert_cardinality(steps)))
 
 
 def _empty(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,7 @@ PLUGINS = REPOSITORY / "plugins"
 LAYERS = {
     "light": "__init__ errors files specs options registry locate lazy quiet config observers runs backends",
     "command": "cli __main__ api display",
-    "heavy": "datasets augmentations pipeline inspection planning throughput environment store contact_sheet",
+    "heavy": "datasets augmentations pipeline inspection planning throughput environment store streams contact_sheet",
     "tracking": "tracking",
     "training": "training testing",
     "local backend": "backends.local",

@@ -2,7 +2,7 @@
 
 layer, geometry, colours, filters, mixing, policies, recipes    what the registry names
 plan                                                            which of them run together
-draws                                                           the random numbers of a sample
+draws, parameters                                               the random numbers of a sample
 kernels, host, device, foreign                                  where and how a stage runs
 """
 

@@ -19,7 +19,7 @@ NEAREST, CONSTANT, REFLECT, WRAP = range(4)
 FILLS = ("nearest", "constant", "reflect", "wrap")
 
 WEIGHT_BITS = 13  # the four weights of a bilinear sample add up to 2**13
-_PART_BITS = 11  # of a coordinate's fraction
+PART_BITS = 11  # of a coordinate's fraction
 
 
 class Geometric(Augmentation):
@@ -320,6 +320,9 @@ def resample(levels: Array, matrices: Array, fill: Fill, fill_value: int, xp: Ar
     rows = xp.cast(xp.arange(height), "int32")[None, :, None]
     columns = xp.cast(xp.arange(width), "int32")[None, None, :]
     x, y = a * columns + b * rows + x0, d * columns + e * rows + y0  # (batch, height, width)
+    if mode == REFLECT:
+        half = 1 << (bits - 1)
+        x, y = folded(x, width << bits, half, xp), folded(y, height << bits, half, xp)
     column, row = xp.right_shift(x, bits), xp.right_shift(y, bits)
     w00, w01, w10, w11 = _weights(x, y, bits, xp)
     pixels = xp.reshape(levels, (-1, channels))
@@ -338,20 +341,23 @@ def resample(levels: Array, matrices: Array, fill: Fill, fill_value: int, xp: Ar
     return xp.right_shift(total + (1 << (WEIGHT_BITS - 1)), WEIGHT_BITS)
 
 
+def folded(position: Array, size: int, half: int, xp: Arrays) -> Array:
+    """Positions mirrored at the edges until they are within half a pixel of the picture, -half .. size - half."""
+    place = xp.mod(position + half, 2 * size)
+    return xp.minimum(place, 2 * size - place) - half
+
+
 def _weights(x: Array, y: Array, bits: int, xp: Arrays) -> tuple[Array, Array, Array, Array]:
     """The weights of the neighbours; they add up to 2**WEIGHT_BITS exactly."""
-    mask, shift = (1 << _PART_BITS) - 1, 2 * _PART_BITS - WEIGHT_BITS
-    right = xp.bitwise_and(xp.right_shift(x, bits - _PART_BITS), mask)
-    down = xp.bitwise_and(xp.right_shift(y, bits - _PART_BITS), mask)
+    mask, shift = (1 << PART_BITS) - 1, 2 * PART_BITS - WEIGHT_BITS
+    right = xp.bitwise_and(xp.right_shift(x, bits - PART_BITS), mask)
+    down = xp.bitwise_and(xp.right_shift(y, bits - PART_BITS), mask)
     both = xp.right_shift(right * down + (1 << (shift - 1)), shift)
-    right, down = right * (1 << WEIGHT_BITS - _PART_BITS), down * (1 << WEIGHT_BITS - _PART_BITS)
+    right, down = right * (1 << WEIGHT_BITS - PART_BITS), down * (1 << WEIGHT_BITS - PART_BITS)
     return (1 << WEIGHT_BITS) - right - down + both, right - both, down - both, both
 
 
 def _index(position: Array, size: int, mode: int, xp: Arrays) -> Array:
     if mode == WRAP:
         return xp.mod(position, size)
-    if mode == REFLECT:
-        folded = xp.mod(position, 2 * size)
-        return xp.minimum(folded, 2 * size - 1 - folded)
-    return xp.clip(position, 0, size - 1)
+    return xp.clip(position, 0, size - 1)  # a folded position is at most half a pixel outside

@@ -1,7 +1,7 @@
 """The augmentations of a run on the host: from sample indices to augmented pictures and labels, in a tf.data graph."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,8 +9,9 @@ import tensorflow as tf
 from keras.src.utils.backend_utils import DynamicBackend
 
 from keras_azure.augmentations.arrays import of_engine
-from keras_azure.augmentations.draws import uniform, words
-from keras_azure.augmentations.plan import Draw, ForeignStage, MixingStage, Shape, Stage, plan_stages
+from keras_azure.augmentations.draws import words
+from keras_azure.augmentations.parameters import Parameters
+from keras_azure.augmentations.plan import ForeignStage, MixingStage, Shape, Stage, plan_stages
 
 if TYPE_CHECKING:
     from keras_azure.pipeline import Source
@@ -42,6 +43,7 @@ class Augment:
         self.stages = list(stages)
         self._shape = image_shape
         self._num_classes = num_classes
+        self._all_parameters: dict[tuple[int, int, int], Parameters] = {}
         # One function a stage, however often it is called: each is traced and compiled once for a shape.
         self._compiled = {
             number: _compiled_mix(stage) if isinstance(stage, MixingStage) else _compiled(stage)
@@ -74,8 +76,8 @@ class Augment:
         Returns:
             The pictures are uint8, or float32 where the last stage is another package's.
         """
-        samples = self._with_partners(seed, epochs, indices, population)
-        images, labels, _ = self._run(self.stages, source, seed, samples)
+        samples = self._with_partners(_Samples(source, seed, epochs, indices), population)
+        images, labels, _ = self._run(self.stages, samples)
         return images, labels
 
     def split(
@@ -87,16 +89,16 @@ class Augment:
             `images` uint8 (batch, 2 ** mixing stages, height, width, channels), `parameters` int32
             (batch, the same, k).
         """
-        samples = self._with_partners(seed, epochs, indices, population)
+        samples = self._with_partners(_Samples(source, seed, epochs, indices), population)
         device = self.for_device
-        images, labels, samples = self._run(self.stages[: len(self.stages) - len(device)], source, seed, samples)
+        images, labels, samples = self._run(self.stages[: len(self.stages) - len(device)], samples)
         parameters = []
         for stage in device:
-            drawn = self._parameters(stage, seed, samples)
+            drawn = self._drawn(stage, samples)
             parameters.append(drawn)
             if isinstance(stage, MixingStage):
                 # Labels are a few numbers and mixed here; of the pictures all partners go along.
-                samples, labels, drawn = self._mixed_labels(stage, samples, labels, drawn)
+                samples, labels, _ = self._mixed_labels(stage, samples, labels, drawn)
         leaves, _ = self.device_shape
         batch = tf.shape(indices)[0]
         columns = [_padded(drawn, leaves * batch) for drawn in parameters]
@@ -113,12 +115,12 @@ class Augment:
         return {"images": copies, "parameters": tf.zeros((batch, leaves, columns), tf.int32)}, labels
 
     def _run(
-        self, stages: Sequence[Stage | ForeignStage], source: "Source", seed: int, samples: "_Samples"
+        self, stages: Sequence[Stage | ForeignStage], samples: "_Samples"
     ) -> tuple[tf.Tensor, tf.Tensor, "_Samples"]:
-        kernels = _leading_kernels(stages)
+        source, kernels = samples.source, _leading_kernels(stages)
         if kernels and source.pictures is not None:
             # Read and changed in one go: the pictures are taken from where they are.
-            images = self._kernels(kernels, seed, samples, source.pictures)
+            images = self._through_kernels(kernels, samples, source.pictures)
             labels = source.read_labels(samples.indices)
         else:
             kernels = []
@@ -128,83 +130,86 @@ class Augment:
         while number < len(stages):
             stage, kernels = stages[number], _leading_kernels(stages[number:])
             if kernels:
-                images = self._kernels(kernels, seed, samples, _whole_levels(images))
-                number += len(kernels)
-                continue
-            if isinstance(stage, ForeignStage):
-                draws = tf.stack([tf.fill(tf.shape(samples.indices), tf.constant(seed, tf.int64)), *samples], axis=1)
-                images, labels = stage.augmentation(images, labels, draws)
+                images = self._through_kernels(kernels, samples, _whole_levels(images))
+            elif isinstance(stage, ForeignStage):
+                images, labels = stage.augmentation(images, labels, samples.numbers)
             elif isinstance(stage, MixingStage):
-                parameters = self._parameters(stage, seed, samples)
-                samples, labels, parameters = self._mixed_labels(stage, samples, labels, parameters)
-                images = self._compiled[number](*tf.split(_whole_levels(images), 2), parameters)
+                drawn = self._drawn(stage, samples)
+                samples, labels, drawn = self._mixed_labels(stage, samples, labels, drawn)
+                images = self._compiled[number](*tf.split(_whole_levels(images), 2), drawn)
             else:
-                images = self._compiled[number](_whole_levels(images), self._parameters(stage, seed, samples))
-            number += 1
+                images = self._compiled[number](_whole_levels(images), self._drawn(stage, samples))
+            number += len(kernels) or 1
         return tf.ensure_shape(images, (None, *self._shape)), labels, samples
 
-    def _with_partners(self, seed: int, epochs: tf.Tensor, indices: tf.Tensor, population: np.ndarray) -> "_Samples":
+    def _with_partners(self, samples: "_Samples", population: np.ndarray) -> "_Samples":
         mixing = [stage.steps[0].stream for stage in self.stages if isinstance(stage, MixingStage)]
         if not mixing:
-            return _Samples(epochs, indices)
+            return samples
 
         def partners(epochs: np.ndarray, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             for stream in reversed(mixing):
-                drawn = words(seed, epochs, indices, _PARTNER_STREAMS + stream, 1)[:, 0]
+                drawn = words(samples.seed, epochs, indices, _PARTNER_STREAMS + stream, 1)[:, 0]
                 indices = np.concatenate([indices, population[drawn % len(population)]])
                 epochs = np.concatenate([epochs, epochs])
             return epochs, indices
 
-        epochs, indices = tf.numpy_function(partners, [epochs, indices], (tf.int64, tf.int64), stateful=False)
-        return _Samples(tf.ensure_shape(epochs, (None,)), tf.ensure_shape(indices, (None,)))
+        pairs = tf.numpy_function(partners, [samples.epochs, samples.indices], (tf.int64, tf.int64), stateful=False)
+        epochs, indices = (tf.ensure_shape(numbers, (None,)) for numbers in pairs)
+        return replace(samples, epochs=epochs, indices=indices)
 
-    def _kernels(
-        self, stages: Sequence[Stage], seed: int, samples: "_Samples", pictures: np.ndarray | tf.Tensor
+    def _through_kernels(
+        self, stages: Sequence[Stage], samples: "_Samples", pictures: np.ndarray | tf.Tensor
     ) -> tf.Tensor:
         """Stages that have compiled loops, on all pictures of a split or on those of the batch."""
+        parameters = [self._parameters(stage, samples) for stage in stages]
 
         def run(epochs: np.ndarray, indices: np.ndarray, batch: np.ndarray | None = None) -> np.ndarray:
-            draw = _drawing(seed, epochs, indices)
             images, places = (pictures, indices) if batch is None else (batch, np.arange(len(batch)))
-            for stage in stages:
-                images = stage.on_host(images, places, stage.sample(draw))
+            for stage, drawn in zip(stages, parameters, strict=True):
+                images = stage.on_host(images, places, drawn(epochs, indices))
                 places = np.arange(len(images))
             return images
 
-        inputs = [*samples] if isinstance(pictures, np.ndarray) else [*samples, pictures]
-        out = tf.numpy_function(run, inputs, tf.uint8, stateful=False)
+        batch = [] if isinstance(pictures, np.ndarray) else [pictures]
+        out = tf.numpy_function(run, [samples.epochs, samples.indices, *batch], tf.uint8, stateful=False)
         return tf.ensure_shape(out, (None, *self._shape))
 
-    def _parameters(self, stage: Stage, seed: int, samples: "_Samples") -> tf.Tensor:
-        def run(epochs: np.ndarray, indices: np.ndarray) -> np.ndarray:
-            return stage.sample(_drawing(seed, epochs, indices))
-
-        out = tf.numpy_function(run, [*samples], tf.int32, stateful=False)
+    def _drawn(self, stage: Stage, samples: "_Samples") -> tf.Tensor:
+        """The stage's parameters, int32 (batch, k)."""
+        draw = self._parameters(stage, samples)
+        out = tf.numpy_function(draw, [samples.epochs, samples.indices], tf.int32, stateful=False)
         return tf.ensure_shape(out, (None, stage.num_parameters))
 
+    def _parameters(self, stage: Stage, samples: "_Samples") -> Parameters:
+        key = (id(stage), samples.seed, samples.source.size)
+        if key not in self._all_parameters:
+            self._all_parameters[key] = Parameters(stage, samples.seed, samples.source.size)
+        return self._all_parameters[key]
+
     def _mixed_labels(
-        self, stage: MixingStage, samples: "_Samples", labels: tf.Tensor, parameters: tf.Tensor
+        self, stage: MixingStage, samples: "_Samples", labels: tf.Tensor, drawn: tf.Tensor
     ) -> tuple["_Samples", tf.Tensor, tf.Tensor]:
         """The first half of the samples, their mixed labels, and their parameters."""
-        epochs, indices, parameters = (tf.split(each, 2)[0] for each in (*samples, parameters))
+        epochs, indices, drawn = (tf.split(each, 2)[0] for each in (samples.epochs, samples.indices, drawn))
         own, others = tf.split(labels, 2)
-        mixed = stage.layer.mix_labels(own, others, parameters, self._shape, _TENSORFLOW)
-        return _Samples(epochs, indices), mixed, parameters
+        mixed = stage.layer.mix_labels(own, others, drawn, self._shape, _TENSORFLOW)
+        return replace(samples, epochs=epochs, indices=indices), mixed, drawn
 
 
-class _Samples(tuple):
-    """The epochs and indices, int64 (batch,), of the pictures on their way."""
+@dataclass(frozen=True)
+class _Samples:
+    """The pictures on their way: where they are from, and the round and index, int64 (batch,), of each."""
 
-    def __new__(cls, epochs: tf.Tensor, indices: tf.Tensor):
-        return super().__new__(cls, (epochs, indices))
+    source: "Source"
+    seed: int
+    epochs: tf.Tensor
+    indices: tf.Tensor
 
     @property
-    def indices(self) -> tf.Tensor:
-        return self[1]
-
-
-def _drawing(seed: int, epochs: np.ndarray, indices: np.ndarray) -> Draw:
-    return partial(uniform, seed, epochs, indices)
+    def numbers(self) -> tf.Tensor:
+        """`(seed, epoch, sample index)` of each, int64 (batch, 3)."""
+        return tf.stack([tf.fill(tf.shape(self.indices), tf.cast(self.seed, tf.int64)), self.epochs, self.indices], 1)
 
 
 def _leading_kernels(stages: Sequence[Stage | ForeignStage]) -> list[Stage]:

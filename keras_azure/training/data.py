@@ -38,6 +38,11 @@ class RunData:
     test: Part
     augment: Augment | None
 
+    def close(self) -> None:
+        """Ends all streams of batches. Before it, none may be let go of that is not at its end."""
+        for source in {id(part.source): part.source for part in (self.train, self.validation, self.test)}.values():
+            source.streams.close()
+
     @property
     def steps_per_epoch(self) -> int:
         return self.config.steps_per_epoch or steps_in_epoch(len(self.train), self.config.batch_size)
@@ -72,7 +77,7 @@ class RunData:
     def validation_batches(self, augment_on: Literal["host", "device"]) -> Iterable[Batch]:
         """The validation part as it is, in the form of `train_batches`."""
         plain = self.ordered_batches(self.validation)
-        return plain if augment_on == "host" else plain.map(self.augment.unchanged)
+        return plain if augment_on == "host" else self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
     def statistics(self, observer: Observer) -> Statistics:
         """Mean and variance of the pictures that are trained on."""

@@ -49,9 +49,9 @@ def train(
     """
     started = time.perf_counter()
     try:
-        with on_device(device) as device_name, dtype_policy(config.precision):
+        with on_device(device) as device_name, dtype_policy(config.precision), contextlib.ExitStack() as opened:
             check_options(config)
-            data = open_data(config, observer)
+            data = opened.enter_context(contextlib.closing(open_data(config, observer)))
             checkpoints = Checkpoints(run_dir)
             finished = max(checkpoints.finished_epochs(), default=0) if resume else 0
             history = History.load(run_dir, finished)
