@@ -5,6 +5,7 @@ that it is global, needs no buffer, and gives any position of any epoch at once.
 depend on `(seed, epoch, sample index)` alone: threads, prefetching and the point of a resume change nothing.
 """
 
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -27,6 +28,8 @@ from keras_azure.streams import Streams
 Cache = Literal["auto", "memory", "disk", "none"]
 
 SHARE_OF_MEMORY = 0.5  # a split may take so much of what is free; TensorFlow's copy of it needs as much again
+BYTES_AT_ONCE = 1 << 21  # of pictures that are made in one call
+_MOST_STEPS_AT_ONCE = 32
 _SHUFFLE_STREAM = 1  # the third seed, so that nothing else drawn from (seed, epoch) equals the shuffle
 
 
@@ -120,14 +123,14 @@ def batches(
     steps = steps_per_epoch if steps is None else steps
     chosen = tf.constant(samples, tf.int64)
 
-    def place(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The epoch and the position in it of each sample of a step."""
+    def count_samples(step: tf.Tensor) -> tf.RaggedTensor:
+        """The samples of some steps, (steps, batch), counted over all epochs."""
         if endless:
-            counted = step * batch_size + tf.range(batch_size, dtype=tf.int64)
-            return counted // count, counted % count
-        start = step % steps_per_epoch * batch_size
-        position = tf.range(start, tf.minimum(start + batch_size, count))
-        return tf.fill(tf.shape(position), step // steps_per_epoch), position
+            start = step * batch_size
+            return tf.ragged.range(start, start + batch_size)
+        epoch, step = step // steps_per_epoch, step % steps_per_epoch
+        start = epoch * count + step * batch_size
+        return tf.ragged.range(start, tf.minimum(start + batch_size, (epoch + 1) * count))
 
     def shuffle(epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         if seed is None:
@@ -138,20 +141,42 @@ def batches(
         last = tf.constant(count - 1, tf.int64)
         return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
 
-    def read(step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        epoch, position = place(step)  # (batch,), (batch,)
-        indices = tf.gather(chosen, shuffle(epoch, position))  # (batch,)
+    def read(step: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
+        """The pictures and labels of some steps, (steps,), one batch after another, and where each batch ends."""
+        counted = count_samples(step)
+        epoch, position = counted.values // count, counted.values % count  # (samples,), (samples,)
+        indices = tf.gather(chosen, shuffle(epoch, position))  # (samples,)
         if augment is not None and augment_on == "device":
-            return augment.split(source, seed or 0, epoch, indices, samples)
-        if augment is not None:
-            return augment.on_host(source, seed or 0, epoch, indices, samples)
-        images, labels = source.read(indices)  # (batch, height, width, channels) uint8, (batch,)
-        return tf.ensure_shape(images, (None, *source.image_shape)), tf.one_hot(labels, source.num_classes)
+            images, labels = augment.split(source, seed or 0, epoch, indices, samples)
+        elif augment is not None:
+            images, labels = augment.on_host(source, seed or 0, epoch, indices, samples)
+        else:
+            images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
+            images = tf.ensure_shape(images, (None, *source.image_shape))
+            labels = tf.one_hot(labels, source.num_classes)
+        return images, labels, counted.row_limits()
 
-    numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps))
-    made = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True).prefetch(tf.data.AUTOTUNE)
+    at_once = _steps_at_once(batch_size, source.image_shape)
+    numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
+    made = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    made = made.map(lambda images, labels, limits: (images, labels)) if at_once == 1 else made.flat_map(_by_step)
     # Keras wants to know how many there will be.
-    return source.streams.kept(made.apply(tf.data.experimental.assert_cardinality(steps)))
+    counted = made.prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(steps))
+    return source.streams.kept(counted)
+
+
+def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
+    """How many batches are made in one go: of small pictures several, or calls would cost more than pixels."""
+    return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
+
+
+def _by_step(images: Any, labels: tf.Tensor, limits: tf.Tensor) -> tf.data.Dataset:
+    starts = tf.concat([[0], limits[:-1]], axis=0)
+
+    def batch(start: tf.Tensor, end: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        return tf.nest.map_structure(lambda values: values[start:end], (images, labels))
+
+    return tf.data.Dataset.from_tensor_slices((starts, limits)).map(batch)
 
 
 def _empty(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:

@@ -20,7 +20,8 @@ def slow(step):
 
 streams = Streams()
 steps = streams.stoppable(tf.data.Dataset.range(1_000_000))
-stream = streams.kept(steps.map(lambda step: tf.numpy_function(slow, [step], tf.int64), num_parallel_calls=2).prefetch(2))
+numbers = steps.map(lambda step: tf.numpy_function(slow, [step], tf.int64), num_parallel_calls=2)
+stream = streams.kept(numbers.prefetch(2))
 iterator = iter(stream)
 next(iterator)
 try:
