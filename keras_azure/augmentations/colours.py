@@ -188,7 +188,9 @@ class Posterize(Curves):
 
     def amounts(self, uniform: Array, xp: Arrays) -> list[Array]:
         low, high = self._bits
-        return [8 - xp.cast(xp.floor(low + (high - low + 1) * uniform[:, 1]), "int32")]  # bits that are dropped
+        # Cut at the highest: a number just below 1 may be rounded up to it.
+        kept = xp.minimum(xp.floor(low + (high - low + 1) * uniform[:, 1]), high)
+        return [8 - xp.cast(kept, "int32")]  # bits that are dropped
 
     def curve(self, levels: Array, amounts: list[Array], histogram: Array | None, xp: Arrays) -> Array:
         return xp.left_shift(xp.right_shift(levels, amounts[0]), amounts[0])
@@ -346,7 +348,7 @@ def _histogram(levels: Array, xp: Arrays) -> Array:
     """How often each level occurs in each channel of each picture, int32 (batch, channels, 256)."""
     batch, channels = xp.shape(levels)[0], levels.shape[-1]
     place = xp.reshape(xp.cast(xp.arange(batch * channels), "int32") * LEVELS, (batch, 1, 1, channels))
-    counts = xp.bincount(xp.reshape(place + levels, (-1,)), minlength=batch * channels * LEVELS)
+    counts = xp.count(xp.reshape(place + levels, (-1,)), batch * channels * LEVELS)
     return xp.reshape(xp.cast(counts, "int32"), (batch, channels, LEVELS))
 
 

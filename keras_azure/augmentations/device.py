@@ -52,4 +52,5 @@ class DeviceAugment(keras.layers.Layer):
 
 
 def _engine() -> Any:
-    return of_engine(SimpleNamespace(numpy=keras.ops, cast=keras.ops.cast, shape=keras.ops.shape))
+    ops = keras.ops
+    return of_engine(SimpleNamespace(numpy=ops, math=ops, cast=ops.cast, shape=ops.shape))

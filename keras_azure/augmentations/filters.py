@@ -90,7 +90,8 @@ class Blur(Augmentation):
         bell = xp.exp(-0.5 * (distance / sigma) ** 2)  # (batch, reach)
         share = bell / (1.0 + 2.0 * xp.sum(bell, axis=1, keepdims=True))
         aside = xp.where(applied(uniform, self.probability)[:, None], in_units(share, xp), 0)
-        return xp.concatenate([UNIT - 2 * xp.sum(aside, axis=1, keepdims=True), aside], axis=1)  # they add up to 1
+        middle = UNIT - 2 * xp.sum(aside, axis=1, keepdims=True)  # so that they add up to 1
+        return xp.cast(xp.concatenate([middle, aside], axis=1), "int32")
 
     def transform(self, levels: Array, parameters: Array, xp: Arrays) -> Array:
         height, width = levels.shape[1:3]

@@ -12,12 +12,15 @@ import numpy as np
 
 from keras_azure.augmentations.arrays import Array, Arrays
 from keras_azure.augmentations.layer import Augmentation, Range, applied, around_one, between, both_ways, up_to
+from keras_azure.errors import DataError
 
 Affine = tuple[Array, Array, Array, Array, Array, Array]
 Fill = Literal["nearest", "constant", "reflect", "wrap"]  # aaa|abc|ccc, kkk|abc|kkk, cba|abc|cba, abc|abc|abc
 NEAREST, CONSTANT, REFLECT, WRAP = range(4)
 FILLS = ("nearest", "constant", "reflect", "wrap")
 
+LARGEST_SIDE = 1 << 14  # pixels
+FINER_BITS = 10
 WEIGHT_BITS = 13  # the four weights of a bilinear sample add up to 2**13
 PART_BITS = 11  # of a coordinate's fraction
 
@@ -49,8 +52,6 @@ class Geometric(Augmentation):
     def maps(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Affine:
         """The map of each picture: `affine`, or the identity."""
         drawn = self.affine(uniform, shape, xp)
-        if self.probability == 1:
-            return drawn
         changed = applied(uniform, self.probability)
         return tuple(xp.where(changed, *pair) for pair in zip(drawn, (1.0, 0.0, 0.0, 0.0, 1.0, 0.0), strict=True))
 
@@ -226,7 +227,7 @@ class Shear(Geometric):
     def affine(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Affine:
         lean = xp.tan(between(self._horizontal, uniform[:, 1]) * (math.pi / 180))
         fall = xp.tan(between(self._vertical, uniform[:, 2]) * (math.pi / 180))
-        return 1.0, lean, 0.0, -fall, 1.0 - lean * fall, 0.0  # first the lean, then the fall
+        return 1.0, lean, 0.0, -fall, 1.0 - lean * fall, 0.0
 
 
 @keras.saving.register_keras_serializable("keras_azure")
@@ -280,26 +281,41 @@ def compose(first: Affine, second: Affine) -> Affine:
 
 
 def fraction_bits(height: int, width: int) -> int:
-    """The bits behind the point of a coordinate: so many that sixteen pictures side by side fit in 30 bits."""
+    """The bits behind the point of a coordinate: so many that sixteen pictures side by side fit in 30 bits.
+
+    Raises:
+        DataError: a side has more than 16,384 pixels.
+    """
+    if max(height, width) > LARGEST_SIDE:
+        raise DataError(
+            f"Pictures of {height}x{width} pixels cannot be moved.", expected=f"{LARGEST_SIDE} or less a side"
+        )
     return 25 - max(height - 1, width - 1, 1).bit_length()
 
 
 def fixed_point(maps: Affine, shape: tuple[int, int, int], xp: Arrays) -> Array:
-    """Maps from the centre as whole numbers from the corner: int32 (batch, 6), in steps of 2**-fraction_bits.
+    """Maps from the centre as whole numbers from the corner.
 
     What would reach beyond sixteen pictures, a zoom to less than a sixteenth, is cut to that.
+
+    Returns:
+        int32 (batch, 10): a, b, x0, d, e, y0 in steps of 2**-fraction_bits, rounded down, and what is left of the
+        slopes a, b, d, e in steps of another 2**-FINER_BITS, since it adds up from pixel to pixel.
     """
     height, width, _ = shape
     bits, size = fraction_bits(height, width), max(height, width)
     a, b, t, d, e, u = maps
     x_centre, y_centre = (width - 1) / 2, (height - 1) / 2
-    x0 = t + x_centre - a * x_centre - b * y_centre
-    y0 = u + y_centre - d * x_centre - e * y_centre
+    x0 = t + x_centre - a * x_centre - b * y_centre + 0.5 / (1 << bits)
+    y0 = u + y_centre - d * x_centre - e * y_centre + 0.5 / (1 << bits)
     zeros = 0.0 * (a + b + t + d + e + u)  # (batch,): some columns may be one number for all
-    columns = [column + zeros for column in (a, b, x0, d, e, y0)]
-    numbers = xp.floor(xp.stack(columns, axis=1) * float(1 << bits) + 0.5)  # (batch, 6)
+    columns = xp.stack([column + zeros for column in (a, b, x0, d, e, y0)], axis=1)  # (batch, 6)
     limits = np.array([(1 << 29) // size, (1 << 29) // size, 1 << 29] * 2, np.float32)
-    return xp.cast(xp.minimum(xp.maximum(numbers, -limits), limits), "int32")
+    numbers = xp.minimum(xp.maximum(columns * float(1 << bits), -limits), limits)
+    whole = xp.floor(numbers)
+    rest = xp.floor((numbers - whole) * float(1 << FINER_BITS) + 0.5)
+    slopes = [rest[:, column] for column in (0, 1, 3, 4)]
+    return xp.cast(xp.concatenate([whole, xp.stack(slopes, axis=1)], axis=1), "int32")
 
 
 def resample(levels: Array, matrices: Array, fill: Fill, fill_value: int, xp: Arrays) -> Array:
@@ -307,7 +323,7 @@ def resample(levels: Array, matrices: Array, fill: Fill, fill_value: int, xp: Ar
 
     Args:
         levels: int32 (batch, height, width, channels), 0..255.
-        matrices: int32 (batch, 6) from `fixed_point`.
+        matrices: int32 (batch, 10) from `fixed_point`.
         fill, fill_value: what each of the four neighbours of a place is that lies beyond the edges.
 
     Returns:
@@ -316,10 +332,11 @@ def resample(levels: Array, matrices: Array, fill: Fill, fill_value: int, xp: Ar
     height, width, channels = levels.shape[1:]
     bits = fraction_bits(height, width)
     mode = FILLS.index(fill)
-    a, b, x0, d, e, y0 = (matrices[:, column][:, None, None] for column in range(6))
+    a, b, x0, d, e, y0, *finer = (matrices[:, column][:, None, None] for column in range(10))
     rows = xp.cast(xp.arange(height), "int32")[None, :, None]
     columns = xp.cast(xp.arange(width), "int32")[None, None, :]
-    x, y = a * columns + b * rows + x0, d * columns + e * rows + y0  # (batch, height, width)
+    x = a * columns + b * rows + x0 + xp.right_shift(finer[0] * columns + finer[1] * rows, FINER_BITS)
+    y = d * columns + e * rows + y0 + xp.right_shift(finer[2] * columns + finer[3] * rows, FINER_BITS)
     if mode == REFLECT:
         half = 1 << (bits - 1)
         x, y = folded(x, width << bits, half, xp), folded(y, height << bits, half, xp)

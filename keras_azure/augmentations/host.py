@@ -125,6 +125,7 @@ class Augment:
         else:
             kernels = []
             images, labels = source.read(samples.indices)
+            images = tf.ensure_shape(images, (None, *self._shape))
         labels = tf.one_hot(labels, self._num_classes)
         number = len(kernels)
         while number < len(stages):

@@ -17,7 +17,15 @@ import numba
 import numpy as np
 from numpy import add, bitwise_and, multiply, right_shift, subtract
 
-from keras_azure.augmentations.geometry import CONSTANT, PART_BITS, REFLECT, WEIGHT_BITS, WRAP, fraction_bits
+from keras_azure.augmentations.geometry import (
+    CONSTANT,
+    FINER_BITS,
+    PART_BITS,
+    REFLECT,
+    WEIGHT_BITS,
+    WRAP,
+    fraction_bits,
+)
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 _int = np.int32
@@ -83,16 +91,17 @@ def _resample(pictures, indices, matrices, mode, fill_value, bits, out):
     for sample in range(batch):
         picture = pictures[indices[sample]].reshape(-1)
         result = out[sample].reshape(-1)
-        a, b, x0, d, e, y0 = matrices[sample]
-        if a == 1 << bits and b == 0 and x0 == 0 and d == 0 and e == a and y0 == 0:
+        a, b, x0, d, e, y0, finer_a, finer_b, finer_d, finer_e = matrices[sample]
+        unmoved = a == 1 << bits and b == 0 and x0 == 0 and d == 0 and e == a and y0 == 0
+        if unmoved and finer_a == 0 and finer_b == 0 and finer_d == 0 and finer_e == 0:
             result[:] = picture
             continue
         _pack(picture, height, width, channels, mode, fill_value, packed)
         for first in range(0, height, rows_at_once):
             rows = min(rows_at_once, height - first)
             count = rows * width
-            _locate(x0 + b * first, b, a, rows, width, x[:count])
-            _locate(y0 + e * first, e, d, rows, width, y[:count])
+            _locate(x0, b, a, finer_b, finer_a, first, rows, width, x[:count])
+            _locate(y0, e, d, finer_e, finer_d, first, rows, width, y[:count])
             _bring_in(x[:count], width, mode, bits)
             _bring_in(y[:count], height, mode, bits)
             _find_weights(x[:count], y[:count], width + 2, bits, places, weights)
@@ -131,13 +140,15 @@ def _pack(picture, height, width, channels, mode, fill_value, packed):
 
 
 @_compiled
-def _locate(start, down, right, rows, width, positions):
+def _locate(start, down, right, finer_down, finer_right, first, rows, width, positions):
     """One coordinate of where the pixels of some rows come from, given its steps from row to row and pixel to pixel."""
-    right = _int(right)
+    right, finer_right = _int(right), _int(finer_right)
     for i in range(rows):
-        row, first = positions[i * width : (i + 1) * width], _int(start + down * i)
+        row = positions[i * width : (i + 1) * width]
+        begin, finer = _int(start + down * (first + i)), _int(finer_down * (first + i))
         for j in range(width):
-            row[j] = add(first, multiply(right, _int(j)))
+            rest = right_shift(add(multiply(finer_right, _int(j)), finer), _int(FINER_BITS))
+            row[j] = add(add(begin, multiply(right, _int(j))), rest)
 
 
 @_compiled

@@ -70,11 +70,16 @@ class Augmentation(DataLayer):
         out = xp.reshape(xp.cast(out, images.dtype), xp.shape(images))
         return {**inputs, "images": out} if isinstance(inputs, dict) else out
 
-    def compute_output_shape(self, input_shape: Any) -> Any:
-        return input_shape
+    def compute_output_spec(self, inputs: Any, training: bool = True) -> Any:
+        return keras.tree.map_structure(lambda values: keras.KerasTensor(values.shape, values.dtype), inputs)
 
     def get_config(self) -> dict[str, Any]:
         return {option: getattr(self, option) for option in inspect.signature(type(self)).parameters}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Augmentation":
+        # JSON has no tuples.
+        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
 
 
 def applied(uniform: Array, probability: float) -> Array:

@@ -128,10 +128,6 @@ class RandAugment(Policy):
         self.num_ops, self.magnitude, self.fill = num_ops, magnitude, fill
         self.rounds = num_ops
 
-    def build(self, input_shape: Any) -> None:
-        for layer in self.layers:
-            layer.build(input_shape)
-
     def strength(self, uniform: Array, xp: Arrays) -> Array:
         return xp.where(uniform < 0.5, 0.0, 1.0)  # either end of a layer's range: the strength is given, the sign drawn
 

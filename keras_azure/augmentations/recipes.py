@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import keras
 from keras import layers
 
 from keras_azure.augmentations.colours import Brightness, Contrast, Saturation
@@ -37,6 +38,7 @@ def none() -> layers.Pipeline:
     return Unchanged([])
 
 
+@keras.saving.register_keras_serializable("keras_azure")
 class Unchanged(layers.Pipeline):
     def call(self, inputs: Any, training: bool = True, mask: Any = None) -> Any:
         return inputs  # Keras's own pipeline fails where it has no layers
