@@ -130,7 +130,8 @@ def _converted(image: Image.Image, channels: int) -> Image.Image:
         wide = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     image.info.pop("transparency", None)  # or Pillow may warn that it is lost, which is what we want
-    return image.convert("L" if channels == 1 else "RGB")
+    mode = "L" if channels == 1 else "RGB"
+    return image if image.mode == mode else image.convert(mode)  # which would copy it all the same
 
 
 class _PictureError(Exception):
