@@ -6,7 +6,7 @@ applied in one pass; all else is a stage by itself, in its place.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import cached_property, reduce
 from typing import Any
 
 import keras
@@ -69,9 +69,14 @@ class Stage:
             levels = step.layer.transform(levels, part, xp)
         return levels
 
-    @property
+    @cached_property
     def num_parameters(self) -> int:
-        return self.sample(lambda stream, count: np.zeros((1, count))).shape[1]
+        return self.sample(_no_draws).shape[1]
+
+    @cached_property
+    def _widths(self) -> list[int]:
+        """How many of the parameters are of each step."""
+        return [self._parameters(step, _no_draws).shape[1] for step in self.steps]
 
     def _numbers(self, step: Step, draw: Draw) -> np.ndarray:
         return step.uniform(draw(step.stream, step.num_draws))
@@ -81,10 +86,13 @@ class Stage:
 
     def _with_parameters(self, parameters: Array) -> Iterator[tuple[Step, Array]]:
         start = 0
-        for step in self.steps:
-            count = self._parameters(step, lambda stream, count: np.zeros((1, count))).shape[1]
-            yield step, parameters[:, start : start + count]
-            start += count
+        for step, width in zip(self.steps, self._widths, strict=True):
+            yield step, parameters[:, start : start + width]
+            start += width
+
+
+def _no_draws(stream: int, count: int) -> np.ndarray:
+    return np.zeros((1, count))
 
 
 @dataclass
