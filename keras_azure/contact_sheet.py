@@ -3,6 +3,7 @@
 The pictures go the way of a training run, with the same random numbers: what is shown is what is trained on.
 """
 
+import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +21,18 @@ _INCHES = 1.2  # of a picture on the sheet
 _LOOKED_AT = 10  # pictures that are decoded for each one that is shown, to find different classes
 
 
-def contact_sheet(data: str, augment: Sequence[str], samples: int, draws: int, seed: int, observer: Observer) -> Figure:
+class ContactSheet(Figure):
+    """A figure that a notebook shows, also where nothing of `matplotlib.pyplot` is loaded."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(png, format="png")
+        return png.getvalue()
+
+
+def contact_sheet(
+    data: str, augment: Sequence[str], samples: int, draws: int, seed: int, observer: Observer
+) -> ContactSheet:
     """A row for each of some training pictures, of different classes first: as it is, then as it is in each epoch.
 
     Args:
@@ -67,11 +79,11 @@ def _of_different_classes(dataset: Dataset, samples: int, seed: int) -> list[int
     return [looked_at[place] for place in order[:samples]]
 
 
-def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) -> Figure:
+def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) -> ContactSheet:
     rows, height, width, _ = columns[0].pictures.shape
     mixed = any((column.shares.max(axis=1) < 1).any() for column in columns)
     size = (_INCHES * len(columns) + 0.9, (_INCHES * height / width + (0.2 if mixed else 0)) * rows + 0.8)
-    figure = Figure(figsize=size, layout="constrained")
+    figure = ContactSheet(figsize=size, layout="constrained")
     figure.suptitle("\n".join(textwrap.wrap(title, int(12 * size[0]))), fontsize="medium")
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for place, column in enumerate(columns):

@@ -60,7 +60,7 @@ def test_the_wheel_registers_its_plugins_as_any_package_does(wheel):
     assert re.search(r"\[keras_azure\.models\]\s+cnn = kaz_cnn:cnn", text)
     metadata = wheel.read(information.replace("entry_points.txt", "METADATA")).decode()
     assert "Requires-Python: >=3.11" in metadata
-    for extra in ("jax", "gpu", "test", "dev"):
+    for extra in ("jax", "gpu", "test", "bench", "dev"):
         assert f"Provides-Extra: {extra}" in metadata
 
 

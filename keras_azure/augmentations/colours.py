@@ -96,8 +96,24 @@ class ChannelMix(Augmentation):
         return xp.clip(xp.stack([xp.right_shift(row + UNIT // 2, 12) for row in rows], axis=-1), 0, 255)
 
 
+class _Factor(Augmentation):
+    """What the layers share that draw one factor."""
+
+    num_draws = 1
+
+    def __init__(
+        self, *, factor: Range = 0.2, probability: float = 1.0, seed: int | None = None, name: str | None = None
+    ):
+        super().__init__(probability, seed, name)
+        self.factor = factor
+        self._factor = around_one("factor", factor)
+
+    def drawn_factor(self, uniform: Array) -> Array:
+        return between(self._factor, uniform[:, 1])
+
+
 @keras.saving.register_keras_serializable("keras_azure")
-class Brightness(Curves):
+class Brightness(_Factor, Curves):
     """Multiplies all levels.
 
     Args:
@@ -105,24 +121,15 @@ class Brightness(Curves):
         probability: the share of the pictures that are changed.
     """
 
-    num_draws = 1
-
-    def __init__(
-        self, *, factor: Range = 0.2, probability: float = 1.0, seed: int | None = None, name: str | None = None
-    ):
-        super().__init__(probability, seed, name)
-        self.factor = factor
-        self._factor = around_one("factor", factor)
-
     def amounts(self, uniform: Array, xp: Arrays) -> list[Array]:
-        return [in_units(between(self._factor, uniform[:, 1]), xp)]
+        return [in_units(self.drawn_factor(uniform), xp)]
 
     def curve(self, levels: Array, amounts: list[Array], histogram: Array | None, xp: Arrays) -> Array:
         return times(levels, amounts[0], xp)
 
 
 @keras.saving.register_keras_serializable("keras_azure")
-class Contrast(Curves):
+class Contrast(_Factor, Curves):
     """Moves all levels away from the picture's mean brightness, or towards it.
 
     Args:
@@ -130,18 +137,10 @@ class Contrast(Curves):
         probability: the share of the pictures that are changed.
     """
 
-    num_draws = 1
     uses_histogram = True
 
-    def __init__(
-        self, *, factor: Range = 0.2, probability: float = 1.0, seed: int | None = None, name: str | None = None
-    ):
-        super().__init__(probability, seed, name)
-        self.factor = factor
-        self._factor = around_one("factor", factor)
-
     def amounts(self, uniform: Array, xp: Arrays) -> list[Array]:
-        return [in_units(between(self._factor, uniform[:, 1]), xp)]
+        return [in_units(self.drawn_factor(uniform), xp)]
 
     def curve(self, levels: Array, amounts: list[Array], histogram: Array | None, xp: Arrays) -> Array:
         mean = _mean_brightness(levels, histogram, xp)
@@ -267,7 +266,7 @@ class AutoContrast(Curves):
 
 
 @keras.saving.register_keras_serializable("keras_azure")
-class Saturation(ChannelMix):
+class Saturation(_Factor, ChannelMix):
     """Moves the colours away from gray, or towards it.
 
     Args:
@@ -275,17 +274,8 @@ class Saturation(ChannelMix):
         probability: the share of the pictures that are changed.
     """
 
-    num_draws = 1
-
-    def __init__(
-        self, *, factor: Range = 0.2, probability: float = 1.0, seed: int | None = None, name: str | None = None
-    ):
-        super().__init__(probability, seed, name)
-        self.factor = factor
-        self._factor = around_one("factor", factor)
-
     def matrix(self, uniform: Array, xp: Arrays) -> list[list[Array]]:
-        gray = 1.0 - between(self._factor, uniform[:, 1])
+        gray = 1.0 - self.drawn_factor(uniform)
         return [[gray * LUMA[other] for other in range(3) if other != row] for row in range(3)]
 
 

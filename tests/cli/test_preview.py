@@ -60,6 +60,7 @@ def test_the_figure_has_a_row_for_each_sample_and_the_originals_first():
         original, *augmented = shown[3 * row : 3 * row + 3]
         for picture in augmented:
             np.testing.assert_array_equal(picture, 255 - original)
+    assert figure._repr_png_().startswith(b"\x89PNG")  # what a notebook asks for
     assert [axes.get_title() for axes in figure.axes[:3]] == ["original", "epoch 1", "epoch 2"]
     assert {axes.get_ylabel() for axes in figure.axes[::3]} <= set("0123456789")
 
