@@ -80,8 +80,17 @@ class RunData:
         return plain if augment_on == "host" else self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
     def statistics(self, observer: Observer) -> Statistics:
-        """Mean and variance of the pictures that are trained on."""
-        return measure(self.ordered_batches(self.train), len(self.train), observer)
+        """Mean and variance of the pictures that are trained on.
+
+        Raises:
+            DataError: a picture cannot be read.
+        """
+        try:
+            return measure(self.ordered_batches(self.train), len(self.train), observer)
+        except Exception:
+            if self.failure is not None:
+                raise self.failure from None
+            raise
 
     def ordered_batches(self, part: Part) -> Iterable[Batch]:
         """One epoch of a part, in order and as it is."""

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 import keras_azure
 from keras_azure.datasets.digits import digits
+from keras_azure.errors import UnreadableFile
 from keras_azure.observers import Observer
 from keras_azure.training.standardizing import Statistics, measure, standardized
 
@@ -81,6 +82,20 @@ def test_the_statistics_are_of_the_training_pictures_alone_and_kept_with_the_run
     assert kept["mean"][0] == pytest.approx(whole.mean(), rel=0.02)
     layer = result.model.get_layer("standardize")
     assert float(np.ravel(layer.mean)[0]) == pytest.approx(kept["mean"][0], rel=1e-6)
+
+
+def test_a_picture_that_cannot_be_measured_is_named(picture_folder, tmp_path):
+    broken = next(picture_folder.rglob("*.png"))
+    broken.write_bytes(broken.read_bytes()[:60])  # its header is whole
+    with pytest.raises(UnreadableFile, match=broken.name):
+        keras_azure.run(
+            "cnn",
+            data=str(picture_folder),
+            cache="none",
+            standardize="featurewise",
+            output=tmp_path / "run",
+            **SETTINGS,
+        )
 
 
 def test_counting_is_reported():
