@@ -160,9 +160,7 @@ def batches(
     numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
     made = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     made = made.map(lambda images, labels, limits: (images, labels)) if at_once == 1 else made.flat_map(_by_step)
-    # Keras wants to know how many there will be.
-    counted = made.prefetch(tf.data.AUTOTUNE).apply(tf.data.experimental.assert_cardinality(steps))
-    return source.streams.kept(counted)
+    return source.streams.kept(made.prefetch(tf.data.AUTOTUNE))
 
 
 def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:

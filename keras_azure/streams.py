@@ -48,7 +48,7 @@ class Streams:
             for _ in range(_MOST_AHEAD):
                 try:
                     next(iterator)
-                except (StopIteration, tf.errors.FailedPreconditionError):  # fewer than it said that there would be
+                except StopIteration:
                     break
                 except tf.errors.OpError:  # of a function that failed, for which the run has its own error
                     continue

@@ -41,13 +41,12 @@ def test_a_process_that_leaves_a_stream_half_way_ends():
 def stream():
     streams = Streams()
     steps = streams.stoppable(tf.data.Dataset.range(1000)).prefetch(4)
-    return streams, streams.kept(steps.apply(tf.data.experimental.assert_cardinality(1000)))
+    return streams, streams.kept(steps)
 
 
 def test_a_stream_is_what_it_was(stream):
     _, numbers = stream
     assert [int(number) for number in numbers] == [*range(1000)]
-    assert int(numbers.cardinality()) == 1000
     assert isinstance(numbers, tf.data.Dataset)
 
 
@@ -57,7 +56,7 @@ def test_closing_ends_every_iterator(stream):
     assert int(next(iterators[0])) == 0
     streams.close()
     for iterator in iterators:
-        with pytest.raises((StopIteration, tf.errors.FailedPreconditionError)):
+        with pytest.raises(StopIteration):
             next(iterator)
     streams.close()  # again: nothing is left to do
 

@@ -74,9 +74,14 @@ class RunData:
             augment_on=augment_on,
         )
 
-    def validation_batches(self, augment_on: Literal["host", "device"]) -> Iterable[Batch]:
-        """The validation part as it is, in the form of `train_batches`."""
-        plain = self.ordered_batches(self.validation)
+    @property
+    def validation_steps(self) -> int:
+        """Of each epoch; 0 without validation."""
+        return steps_in_epoch(len(self.validation), self.config.batch_size)
+
+    def validation_batches(self, first_epoch: int, augment_on: Literal["host", "device"]) -> Iterable[Batch]:
+        """The validation part as it is, in the form of `train_batches`: once for each epoch, in one stream."""
+        plain = self.ordered_batches(self.validation, self.config.epochs - first_epoch)
         return plain if augment_on == "host" else self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
     def statistics(self, observer: Observer) -> Statistics:
@@ -92,9 +97,10 @@ class RunData:
                 raise self.failure from None
             raise
 
-    def ordered_batches(self, part: Part) -> Iterable[Batch]:
-        """One epoch of a part, in order and as it is."""
-        return batches(part.source, part.samples, batch_size=self.config.batch_size)
+    def ordered_batches(self, part: Part, epochs: int = 1) -> Iterable[Batch]:
+        """Some epochs of a part, in order and as it is."""
+        steps = epochs * steps_in_epoch(len(part), self.config.batch_size)
+        return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps)
 
 
 def open_data(config: RunConfig, observer: Observer) -> RunData:

@@ -149,7 +149,8 @@ class _Run:
         place, trained = place_augmentations(model, data, config, self.device, first_epoch, self.observer)
         trained.fit(
             data.train_batches(first_epoch, place),
-            validation_data=data.validation_batches(place) if len(data.validation) else None,
+            validation_data=data.validation_batches(first_epoch, place) if data.validation_steps else None,
+            validation_steps=data.validation_steps or None,
             initial_epoch=first_epoch,
             epochs=config.epochs,
             steps_per_epoch=data.steps_per_epoch,
