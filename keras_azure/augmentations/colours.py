@@ -18,6 +18,7 @@ from keras_azure.augmentations.layer import (
     around_one,
     between,
     both_ways,
+    from_units,
     in_units,
     times,
     up_to,
@@ -93,7 +94,7 @@ class ChannelMix(Augmentation):
         m = [parameters[:, column][:, None, None] for column in range(9)]
         red, green, blue = levels[..., 0], levels[..., 1], levels[..., 2]
         rows = [m[at] * red + m[at + 1] * green + m[at + 2] * blue for at in (0, 3, 6)]
-        return xp.clip(xp.stack([xp.right_shift(row + UNIT // 2, 12) for row in rows], axis=-1), 0, 255)
+        return xp.clip(xp.stack([from_units(row, xp) for row in rows], axis=-1), 0, 255)
 
 
 class _Factor(Augmentation):

@@ -16,6 +16,7 @@ from keras_azure.augmentations.layer import (
     applied,
     around_one,
     between,
+    check_level,
     in_units,
     times,
     up_to,
@@ -180,8 +181,7 @@ class Erase(Augmentation):
         super().__init__(probability, seed, name)
         self.scale, self.ratio, self.fill_value = scale, ratio, fill_value
         self._scale, self._ratio = up_to("scale", scale, 0, 1), up_to("ratio", ratio, 0.01, 100)
-        if not 0 <= fill_value <= 255:
-            raise ValueError(f"fill_value={fill_value} must be from 0 to 255")
+        check_level("fill_value", fill_value)
 
     def sample(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Array:
         area = between(self._scale, uniform[:, 1]) * applied_share(uniform, self.probability, xp)

@@ -11,7 +11,16 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations.arrays import Array, Arrays
-from keras_azure.augmentations.layer import Augmentation, Range, applied, around_one, between, both_ways, up_to
+from keras_azure.augmentations.layer import (
+    Augmentation,
+    Range,
+    applied,
+    around_one,
+    between,
+    both_ways,
+    check_level,
+    up_to,
+)
 from keras_azure.errors import DataError
 
 Affine = tuple[Array, Array, Array, Array, Array, Array]
@@ -37,8 +46,7 @@ class Geometric(Augmentation):
         super().__init__(probability, seed, name)
         if fill not in (None, *FILLS):
             raise ValueError(f"fill={fill!r} must be one of {', '.join(FILLS)}")
-        if not 0 <= fill_value <= 255:
-            raise ValueError(f"fill_value={fill_value} must be from 0 to 255")
+        check_level("fill_value", fill_value)
         self.fill = fill
         self.fill_value = fill_value
 

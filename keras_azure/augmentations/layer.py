@@ -62,13 +62,15 @@ class Augmentation(DataLayer):
         if len(images.shape) not in (3, 4) or None in shape:
             raise ValueError(f"{type(self).__name__} takes pictures of one known size, and not {tuple(images.shape)}")
         batch = xp.reshape(images, (-1, *shape))  # (batch, height, width, channels)
-        levels = xp.cast(xp.clip(xp.floor(xp.cast(batch, "float32") + 0.5), 0, 255), "int32")
-        size = (xp.shape(batch)[0], 1 + self.num_draws)
-        generator = self._get_seed_generator(self.backend.name)
-        parameters = self.sample(self.backend.random.uniform(size, seed=generator), shape, xp)
-        out = self.transform(levels, parameters, xp)
+        out = self.transform(whole_levels(batch, xp), self._drawn(batch, xp), xp)
         out = xp.reshape(xp.cast(out, images.dtype), xp.shape(images))
         return {**inputs, "images": out} if isinstance(inputs, dict) else out
+
+    def _drawn(self, images: Array, xp: Arrays) -> Array:
+        """Parameters for a batch of pictures from the layer's own random numbers."""
+        generator = self._get_seed_generator(self.backend.name)
+        size = (xp.shape(images)[0], 1 + self.num_draws)
+        return self.sample(self.backend.random.uniform(size, seed=generator), tuple(images.shape[1:]), xp)
 
     def compute_output_spec(self, inputs: Any, training: bool = True) -> Any:
         return keras.tree.map_structure(lambda values: keras.KerasTensor(values.shape, values.dtype), inputs)
@@ -80,6 +82,11 @@ class Augmentation(DataLayer):
     def from_config(cls, config: dict[str, Any]) -> "Augmentation":
         # JSON has no tuples.
         return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
+
+
+def whole_levels(images: Array, xp: Arrays) -> Array:
+    """Pictures of any type as int32, 0..255."""
+    return xp.cast(xp.clip(xp.floor(xp.cast(images, "float32") + 0.5), 0, 255), "int32")
 
 
 def applied(uniform: Array, probability: float) -> Array:
@@ -105,7 +112,12 @@ def in_units(numbers: Array, xp: Arrays) -> Array:
 
 def times(levels: Array, factor: Array, xp: Arrays) -> Array:
     """Whole levels times a factor in steps of 1/4096, rounded to whole levels."""
-    return xp.right_shift(levels * factor + UNIT // 2, _UNIT_BITS)
+    return from_units(levels * factor, xp)
+
+
+def from_units(numbers: Array, xp: Arrays) -> Array:
+    """Whole numbers in steps of 1/4096, rounded to whole ones."""
+    return xp.right_shift(numbers + UNIT // 2, _UNIT_BITS)
 
 
 def both_ways(name: str, value: Range, most: float) -> tuple[float, float]:
@@ -132,6 +144,12 @@ def around_one(name: str, value: Range, *, least: float = 0.0, most: float = 10.
 def up_to(name: str, value: Range, least: float, most: float) -> tuple[float, float]:
     """The range of an option for which a number stands for itself alone."""
     return _range(name, value if isinstance(value, tuple) else (value, value), least, most)
+
+
+def check_level(name: str, value: int) -> None:
+    """Refuses an option that is no level."""
+    if not 0 <= value <= 255:
+        raise ValueError(f"{name}={value} must be from 0 to 255")
 
 
 def _range(name: str, limits: tuple[float, float], least: float, most: float) -> tuple[float, float]:

@@ -14,7 +14,7 @@ from scipy.special import betaincinv
 
 from keras_azure.augmentations.arrays import Array, Arrays, of_engine
 from keras_azure.augmentations.filters import applied_share, rectangle, within
-from keras_azure.augmentations.layer import Augmentation, applied
+from keras_azure.augmentations.layer import Augmentation, applied, whole, whole_levels
 
 _SHARE_UNIT = 256
 _QUANTILES = 1024
@@ -57,13 +57,10 @@ class Mixing(Augmentation):
             raise ValueError(f"{type(self).__name__} takes a mapping of a batch of images and their labels")
         xp = of_engine(self.backend)
         images, labels = inputs["images"], inputs["labels"]
-        shape = tuple(images.shape[1:])
-        levels = xp.cast(xp.clip(xp.floor(xp.cast(images, "float32") + 0.5), 0, 255), "int32")
-        generator = self._get_seed_generator(self.backend.name)
-        uniform = self.backend.random.uniform((xp.shape(images)[0], 1 + self.num_draws), seed=generator)
-        parameters = self.sample(uniform, shape, xp)
-        mixed = self.mix_labels(labels, _next(labels, xp), parameters, shape, xp)
-        return {**inputs, "images": xp.cast(self.transform(levels, parameters, xp), images.dtype), "labels": mixed}
+        parameters = self._drawn(images, xp)
+        mixed = xp.cast(self.transform(whole_levels(images, xp), parameters, xp), images.dtype)
+        shares = self.mix_labels(labels, _next(labels, xp), parameters, tuple(images.shape[1:]), xp)
+        return {**inputs, "images": mixed, "labels": shares}
 
 
 @keras.saving.register_keras_serializable("keras_azure")
@@ -86,7 +83,7 @@ class MixUp(Mixing):
 
     def sample(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Array:
         own = xp.where(applied(uniform, self.probability), self.share(uniform[:, 1], xp), 1.0)
-        return xp.cast(xp.floor(own * _SHARE_UNIT + 0.5), "int32")[:, None]
+        return whole(own * _SHARE_UNIT, xp)[:, None]
 
     def mix(self, levels: Array, others: Array, parameters: Array, xp: Arrays) -> Array:
         own = parameters[:, 0][:, None, None, None]
