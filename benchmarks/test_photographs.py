@@ -3,7 +3,7 @@ ones.
 
     pip install ".[bench]" && pytest benchmarks/test_photographs.py
 
-`KAZ_BENCH_PHOTOS` names a folder of class folders to use in place of 256 photographs that are made up.
+`KAZ_BENCH_PHOTOS` names a folder of class folders to use in place of 1,024 photographs that are made up.
 """
 
 import functools
@@ -72,7 +72,7 @@ def groups(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Group]:
     named = os.environ.get("KAZ_BENCH_PHOTOS")
     photographs = Path(named).absolute() if named else tmp_path_factory.mktemp("photographs")
     if not named:
-        write_photographs(photographs, train=256, test=32)
+        write_photographs(photographs, train=1024, test=32)
 
     def laps(start: Callable[[Path], Epochs]) -> dict[str, Lap]:
         with pytest.MonkeyPatch.context() as patch:

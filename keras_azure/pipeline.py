@@ -18,8 +18,10 @@ import psutil
 import tensorflow as tf
 
 from keras_azure.augmentations import Augment
+from keras_azure.augmentations.kernels import aligned_empty
 from keras_azure.datasets import Dataset
 from keras_azure.datasets.memory import require_memory
+from keras_azure.datasets.threads import map_in_threads
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.observers import Observer
 from keras_azure.store import can_store, open_stored
@@ -27,7 +29,7 @@ from keras_azure.streams import Streams
 
 Cache = Literal["auto", "memory", "disk", "none"]
 
-SHARE_OF_MEMORY = 0.5  # a split may take so much of what is free; TensorFlow's copy of it needs as much again
+SHARE_OF_MEMORY = 0.5  # a split may take so much of what is free
 BYTES_AT_ONCE = 1 << 21  # of pictures that are made in one call
 _MOST_STEPS_AT_ONCE = 32
 _SHUFFLE_STREAM = 1  # the third seed, so that nothing else drawn from (seed, epoch) equals the shuffle
@@ -72,11 +74,14 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
         return _held_source(dataset, split, *dataset.arrays(split))
     needed = dataset.split_sizes[split] * int(np.prod(dataset.image_shape))
     if cache == "memory":
-        require_memory(2 * needed, f"The split {split!r}, decoded,", hint="--cache disk, or --cache none")
+        require_memory(needed, f"The split {split!r}, decoded,", hint="--cache disk, or --cache none")
     if cache == "memory" or (cache == "auto" and needed <= SHARE_OF_MEMORY * psutil.virtual_memory().available):
-        pictures, labels = _empty(dataset, split)
+        size = dataset.split_sizes[split]
+        pictures, labels = aligned_empty((size, *dataset.image_shape)), np.empty(size, np.int64)
         _read_all(dataset, split, pictures, labels, observer)
-        return _held_source(dataset, split, pictures, labels)
+        # The tensor is the array's own memory: a copy would need as much again, and its time.
+        shared = tf.experimental.dlpack.from_dlpack(pictures.__dlpack__())
+        return _held_source(dataset, split, shared, labels)
     if cache == "disk" or (cache == "auto" and can_store(dataset, split)):
         try:
             return _stored_source(dataset, split, observer)
@@ -123,14 +128,11 @@ def batches(
     steps = steps_per_epoch if steps is None else steps
     chosen = tf.constant(samples, tf.int64)
 
-    def count_samples(step: tf.Tensor) -> tf.RaggedTensor:
-        """The samples of some steps, (steps, batch), counted over all epochs."""
+    def first_sample(step: tf.Tensor) -> tf.Tensor:
+        """Where a step begins in the samples, counted over all epochs."""
         if endless:
-            start = step * batch_size
-            return tf.ragged.range(start, start + batch_size)
-        epoch, step = step // steps_per_epoch, step % steps_per_epoch
-        start = epoch * count + step * batch_size
-        return tf.ragged.range(start, tf.minimum(start + batch_size, (epoch + 1) * count))
+            return step * batch_size
+        return step // steps_per_epoch * count + step % steps_per_epoch * batch_size
 
     def shuffle(epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
         if seed is None:
@@ -141,25 +143,27 @@ def batches(
         last = tf.constant(count - 1, tf.int64)
         return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
 
-    def read(step: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor]:
-        """The pictures and labels of some steps, (steps,), one batch after another, and where each batch ends."""
-        counted = count_samples(step)
-        epoch, position = counted.values // count, counted.values % count  # (samples,), (samples,)
+    def read(steps: tf.Tensor) -> tuple[Any, tf.Tensor]:
+        """The pictures and labels of some steps, one behind the other."""
+        counted = tf.range(first_sample(steps[0]), first_sample(steps[-1] + 1))
+        epoch, position = counted // count, counted % count  # (samples,), (samples,)
         indices = tf.gather(chosen, shuffle(epoch, position))  # (samples,)
         if augment is not None and augment_on == "device":
-            images, labels = augment.split(source, seed or 0, epoch, indices, samples)
-        elif augment is not None:
-            images, labels = augment.on_host(source, seed or 0, epoch, indices, samples)
-        else:
-            images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
-            images = tf.ensure_shape(images, (None, *source.image_shape))
-            labels = tf.one_hot(labels, source.num_classes)
-        return images, labels, counted.row_limits()
+            return augment.split(source, seed or 0, epoch, indices, samples)
+        if augment is not None:
+            return augment.on_host(source, seed or 0, epoch, indices, samples)
+        images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
+        return tf.ensure_shape(images, (None, *source.image_shape)), tf.one_hot(labels, source.num_classes)
+
+    def read_apart(steps: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The same, and where each step begins and ends in it."""
+        starts, ends = (first_sample(each) - first_sample(steps[0]) for each in (steps, steps + 1))
+        return *read(steps), starts, ends
 
     at_once = _steps_at_once(batch_size, source.image_shape)
     numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
-    made = numbers.map(read, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-    made = made.map(lambda images, labels, limits: (images, labels)) if at_once == 1 else made.flat_map(_by_step)
+    made = numbers.map(read if at_once == 1 else read_apart, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    made = made if at_once == 1 else made.flat_map(_by_step)
     return source.streams.kept(made.prefetch(tf.data.AUTOTUNE))
 
 
@@ -168,21 +172,14 @@ def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
     return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
 
 
-def _by_step(images: Any, labels: tf.Tensor, limits: tf.Tensor) -> tf.data.Dataset:
-    starts = tf.concat([[0], limits[:-1]], axis=0)
-
+def _by_step(images: Any, labels: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.data.Dataset:
     def batch(start: tf.Tensor, end: tf.Tensor) -> tuple[Any, tf.Tensor]:
         return tf.nest.map_structure(lambda values: values[start:end], (images, labels))
 
-    return tf.data.Dataset.from_tensor_slices((starts, limits)).map(batch)
+    return tf.data.Dataset.from_tensor_slices((starts, ends)).map(batch)
 
 
-def _empty(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
-    size = dataset.split_sizes[split]
-    return np.empty((size, *dataset.image_shape), np.uint8), np.empty(size, np.int64)
-
-
-def _held_source(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.ndarray) -> Source:
+def _held_source(dataset: Dataset, split: str, pictures: np.ndarray | tf.Tensor, labels: np.ndarray) -> Source:
     with tf.device("cpu:0"):  # the whole split would not fit on a GPU, and is gathered from by the host
         pictures, labels = tf.convert_to_tensor(pictures), tf.convert_to_tensor(labels)
 
@@ -225,13 +222,8 @@ def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.nda
     def read(index: int) -> None:
         pictures[index], labels[index] = dataset.read(split, index)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        try:
-            for done, _ in enumerate(pool.map(read, range(size)), start=1):
-                observer.advance(f"Reading {split} pictures", done, size)
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count()), start=1):
+        observer.advance(f"Reading {split} pictures", done, size)
 
 
 def _source(dataset: Dataset, split: str, *reading: Any) -> Source:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_azure.datasets.arrays import ArrayDataset
-from keras_azure.datasets.pictures import Size, resize
+from keras_azure.datasets.resizing import Size, resize
 from keras_azure.datasets.sizes import ResizedDataset, check_image_size, resized
 from keras_azure.datasets.splits import described, stratified_split
 

@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +9,7 @@ import numpy as np
 from keras_azure.datasets.pictures import hash_file, picture_header, read_picture, shown
 from keras_azure.datasets.sizes import DEFAULT_SIZE, check_image_size, different_sizes, in_words
 from keras_azure.datasets.splits import SPLITS, check_index, described, stratified_split
+from keras_azure.datasets.threads import map_in_threads
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.observers import Observer
 
@@ -22,7 +22,6 @@ _SPLIT_FOLDERS = {
 }
 _LITTER = ("thumbs.db", "desktop.ini")  # what Windows leaves in folders of pictures
 _THREADS = 16  # more than processors: a folder may lie on a network drive
-_BATCH = 256  # pictures between two notes of progress
 _LAYOUT = (
     "folders named after classes with pictures in them, at the top or within train and test; links are not followed"
 )
@@ -110,28 +109,23 @@ class FolderDataset:
     def fingerprint(self, split: str, observer: Observer) -> str:
         paths, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for start in range(0, len(paths), _BATCH):
-                batch = paths[start : start + _BATCH]
-                hashes = pool.map(lambda path: hash_file(self._root / path), batch)
-                for path, label, file_hash in zip(batch, labels[start : start + _BATCH], hashes, strict=True):
-                    content.update(os.fsencode(f"{path}\0{label}\0") + file_hash)
-                observer.advance(f"Looking for changes in {split} pictures", start + len(batch), len(paths))
+        hashes = map_in_threads(lambda path: hash_file(self._root / path), paths, _THREADS)
+        for done, (path, label, file_hash) in enumerate(zip(paths, labels, hashes, strict=True), start=1):
+            content.update(os.fsencode(f"{path}\0{label}\0") + file_hash)
+            observer.advance(f"Looking for changes in {split} pictures", done, len(paths))
         return content.hexdigest()
 
     def _look(self, paths: list[str], observer: Observer) -> dict[str, Header]:
         """The headers of all pictures that can be read, by path."""
         headers: dict[str, Header] = {}
         left_out: list[str] = []
-        with ThreadPoolExecutor(_THREADS) as pool:
-            for start in range(0, len(paths), _BATCH):
-                batch = paths[start : start + _BATCH]
-                for path, header in zip(batch, pool.map(self._header, batch), strict=True):
-                    if header is None:
-                        left_out.append(path)
-                    else:
-                        headers[path] = header
-                observer.advance("Looking at pictures", start + len(batch), len(paths))
+        found = map_in_threads(self._header, paths, _THREADS)
+        for done, (path, header) in enumerate(zip(paths, found, strict=True), start=1):
+            if header is None:
+                left_out.append(path)
+            else:
+                headers[path] = header
+            observer.advance("Looking at pictures", done, len(paths))
         if left_out:
             named = ", ".join(map(shown, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
             observer.message(f"Left out {len(left_out)} of {len(paths)} files, which cannot be read: {named}")

@@ -1,38 +1,40 @@
-"""Picture files, read with Pillow. Whatever is wrong with one, the error names it and says what."""
+"""Picture files, read with simplejpeg and Pillow. Whatever is wrong with one, the error names it and says what."""
 
 import contextlib
 import hashlib
 import stat
 import warnings
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
 import PIL
+import simplejpeg
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
+from keras_azure.datasets.resizing import Size, resize
 from keras_azure.errors import UnreadableFile
 
-Size = tuple[int, int]  # height, width in pixels
-Box = tuple[float, float, float, float]  # left, upper, right, lower in pixels
-
-# What was decoded with another text here may differ. The number goes up with each change of this file that changes
-# pixels; Pillow brings its own decoders.
-DECODING = f"2 with Pillow {PIL.__version__}"
+# What was decoded with another text here may differ. The number goes up with each change of this file or of resizing.py
+# that changes pixels; the libraries bring their own decoders.
+DECODING = f"3 with Pillow {PIL.__version__}, simplejpeg {version('simplejpeg')}"
 
 MOST_PIXELS = 89_478_485  # Pillow's own limit against files that unpack to enormous pictures
 
 # How a file begins says what it is. Pillow's classes are called directly: its Image.open warns of large pictures, and
 # warnings cannot be caught in one thread alone.
+_JPEG = b"\xff\xd8\xff"
 _FORMATS: dict[bytes, type[ImageFile.ImageFile]] = {
-    b"\xff\xd8\xff": JpegImagePlugin.JpegImageFile,
+    _JPEG: JpegImagePlugin.JpegImageFile,
     b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
     b"BM": BmpImagePlugin.BmpImageFile,
     b"GIF87a": GifImagePlugin.GifImageFile,
     b"GIF89a": GifImagePlugin.GifImageFile,
 }
 _GRAY_MODES = ("1", "L", "LA", "I", "I;16")
+_HEADER_BYTES = 1 << 16  # of a JPEG, in which its size is found if there is no large profile or thumbnail before it
 _EXPECTED = "a JPEG, PNG, BMP or GIF picture"
 _HINT = "remove it, or pass --skip-unreadable"
 
@@ -65,6 +67,9 @@ def picture_header(path: Path) -> tuple[int, int, int]:
         UnreadableFile: it is no picture, too large, or cannot be opened.
     """
     with _open(path) as file, _explained(f"The picture {shown(path)}", _HINT):
+        header = _jpeg_header(file.read(_HEADER_BYTES))
+        if header is not None:
+            return header
         image = _recognised(file)
         return image.height, image.width, 1 if image.mode in _GRAY_MODES else 3
 
@@ -72,9 +77,8 @@ def picture_header(path: Path) -> tuple[int, int, int]:
 def decode_picture(file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = _HINT) -> np.ndarray:
     """As `read_picture`, from an open file; errors call it `name` and give the `hint`."""
     with _explained(name, hint):
-        image = _recognised(file)
-        box = _load(image, size)
-        return _pixels(_stretched(_converted(image, channels), size, box))
+        pixels, extent = _decoded_jpeg(file, size, channels) or (_decoded(file, channels), None)
+    return pixels if size is None else resize(pixels, size, extent)
 
 
 def hash_file(path: Path) -> bytes:
@@ -87,51 +91,69 @@ def hash_file(path: Path) -> bytes:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
-def resize(picture: np.ndarray, size: Size) -> np.ndarray:
-    """Stretches a picture, uint8 (height, width, channels) with 1 or 3 channels, to a height and width."""
-    image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    return _pixels(_stretched(image, size))
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    pixels = np.asarray(image)
-    return pixels[..., np.newaxis] if image.mode == "L" else pixels  # (height, width, channels)
-
-
 def shown(path: Path | str) -> str:
     """The path for a message, where a name that is not UTF-8 could not be printed."""
     return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def _load(image: ImageFile.ImageFile, size: Size | None) -> Box | None:
-    """Decodes the pixels, of a JPEG that is to be made much smaller by a half, quarter or eighth each way.
+def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
+    """As `picture_header`, of a JPEG for simplejpeg; None leaves it to Pillow, to read or to say what is wrong."""
+    if not content.startswith(_JPEG):
+        return None
+    try:
+        height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
+    except ValueError:
+        return None
+    if height * width > MOST_PIXELS or colours in ("CMYK", "YCCK"):  # of which Pillow makes truer colours
+        return None
+    return height, width, 1 if colours == "Gray" else 3
+
+
+def _decoded_jpeg(file: BinaryIO, size: Size | None, channels: int) -> tuple[np.ndarray, tuple[float, float]] | None:
+    """The pixels, made fewer by a half, quarter or eighth each way where they are to become much fewer anyway.
 
     What is left has at least twice the height and width of `size`, so that the resizing that follows has the last word
     (Pillow's `thumbnail` does the same). It takes a fraction of the time and memory.
 
     Returns:
-        What the whole picture is of the decoded pixels, where they were made fewer: the last column and row may stand
-        for less than the others.
+        uint8 (height, width, channels), and how much of the height and width is the picture: the last row and column
+        may stand for less than the others. None as `_jpeg_header`, with the file at its beginning.
     """
-    # Other formats than JPEG do not know of drafts, and return None.
-    draft = None if size is None else image.draft(None, (2 * size[1], 2 * size[0]))
+    start = file.read(len(_JPEG))
+    content = start + file.read() if start == _JPEG else b""
+    file.seek(0)
+    header = _jpeg_header(content)
+    if header is None:
+        return None
+    height, width, _ = header
+    factor = 1 if size is None else _reduction(height / size[0], width / size[1])
+    try:
+        pixels = simplejpeg.decode_jpeg(
+            content,
+            "GRAY" if channels == 1 else "RGB",
+            min_height=-(-height // factor),
+            min_width=-(-width // factor),
+        )
+    except ValueError:
+        return None
+    return pixels, (height / factor, width / factor)
+
+
+def _reduction(*times_too_large: float) -> int:
+    """By how much a side is divided while decoding: 1, 2, 4 or 8."""
+    return next((factor for factor in (8, 4, 2) if 2 * factor <= min(times_too_large)), 1)
+
+
+def _decoded(file: BinaryIO, channels: int) -> np.ndarray:
+    image = _recognised(file)
     image.load()
-    return draft and draft[1]
-
-
-def _stretched(image: Image.Image, size: Size | None, box: Box | None = None) -> Image.Image:
-    if size is None or image.size == size[::-1]:
-        return image
-    return image.resize(size[::-1], Image.Resampling.BILINEAR, box)
-
-
-def _converted(image: Image.Image, channels: int) -> Image.Image:
     if image.mode in ("I", "I;16"):  # 0..65535, which Pillow would cut off at 255
         wide = np.asarray(image).astype(np.uint32)
         image = Image.fromarray(((wide + 128) // 257).astype(np.uint8))
     image.info.pop("transparency", None)  # or Pillow may warn that it is lost, which is what we want
     mode = "L" if channels == 1 else "RGB"
-    return image if image.mode == mode else image.convert(mode)  # which would copy it all the same
+    pixels = np.asarray(image if image.mode == mode else image.convert(mode))  # which would copy it all the same
+    return pixels.reshape(image.height, image.width, channels)
 
 
 class _PictureError(Exception):
@@ -170,6 +192,7 @@ def _reason(error: Exception) -> str:
 
 def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
     """The picture, with its header read and its pixels not."""
+    file.seek(0)
     start = file.read(16)
     file.seek(0)
     if not start:

@@ -5,7 +5,7 @@ import hashlib
 import numpy as np
 
 from keras_azure.datasets.arrays import ArrayDataset
-from keras_azure.datasets.pictures import Size, resize
+from keras_azure.datasets.resizing import Size, resize
 from keras_azure.observers import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
