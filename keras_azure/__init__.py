@@ -14,6 +14,7 @@ _HOME = {
     "run": "keras_azure.api",
     "resume": "keras_azure.api",
     "preview": "keras_azure.api",
+    "load": "keras_azure.api",
     "RunConfig": "keras_azure.config",
     "RunResult": "keras_azure.config",
     "Spec": "keras_azure.specs",
@@ -23,6 +24,10 @@ _HOME = {
     "DATASETS": "keras_azure.registry",
     "BACKENDS": "keras_azure.registry",
     "ArrayDataset": "keras_azure.datasets",
+    "transfer_model": "keras_azure.transfer",
+    "features_model": "keras_azure.transfer",
+    "start_from": "keras_azure.transfer",
+    "FeatureClassifier": "keras_azure.transfer",
     "KerasAzureError": "keras_azure.errors",
 }
 __all__ = [*_HOME, "__version__"]

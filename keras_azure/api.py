@@ -1,4 +1,4 @@
-"""The Python API: what `kaz run`, `kaz resume` and `kaz preview` do, as functions."""
+"""The Python API: what `kaz run`, `kaz resume`, `kaz preview` and `kaz predict` do, as functions."""
 
 import contextlib
 from collections.abc import Sequence
@@ -111,3 +111,25 @@ def preview(
         with native_messages_held_back():
             contact_sheet = lazy("keras_azure.contact_sheet:contact_sheet")
         return contact_sheet(data, augment, samples, draws, seed, display)
+
+
+def load(run: str | Path) -> Any:
+    """The model of a finished run, to be asked about pictures.
+
+        predictor = keras_azure.load("runs/20250101-120000-cnn")
+        predictor.predict(["cat.jpg"])[0].class_name
+
+    Args:
+        run: the run folder, or the file of the model in it.
+
+    Returns:
+        A `keras_azure.predictor.Predictor`.
+
+    Raises:
+        KerasAzureError: there is no finished run, or its model gives no classes; see `keras_azure.errors`.
+    """
+    silence_libraries()
+    with native_messages_held_back():
+        load_run = lazy("keras_azure.predictor:load")
+        lazy("keras.distribution:list_devices")()  # the first look at them makes TensorFlow talk about the driver
+    return load_run(run)

@@ -15,6 +15,7 @@ from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.options import coerce
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
+from keras_azure.stages import Stage, parse_stages
 
 # Keras's own names, as text, so that a wrong one is found before Keras is loaded; a test compares them with Keras.
 OPTIMIZERS = (
@@ -63,9 +64,25 @@ class RunConfig:
     steps_per_epoch: int | None = _setting(
         None, "Steps that make an epoch of an endless stream. By default the whole data set makes an epoch.", at_least=1
     )
+    fine_tune: str | None = _setting(
+        None, "Stages after the head's: 'blocks=2,epochs=3;blocks=4,epochs=2', or auto. By default none."
+    )
     learning_rate: float | None = _setting(None, "The step size. By default the optimizer's own.", at_least=0.0)
     optimizer: str = _setting("adam", "A Keras optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
-    loss: str = _setting("categorical_crossentropy", "A Keras loss on probabilities.")
+    schedule: Literal["auto", "constant", "cosine"] = _setting(
+        "auto", "How the learning rate goes; cosine: up, then down to 0; auto: cosine in fine-tuning, else constant."
+    )
+    warmup: float = _setting(0.1, "The share of the steps in which a cosine schedule goes up.", at_least=0.0, below=1.0)
+    clip_norm: float | None = _setting(None, "Gradients are scaled down to this norm over all weights.", at_least=0.0)
+    loss: str | None = _setting(
+        None, "A Keras loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."
+    )
+    label_smoothing: float = _setting(
+        0.0, "The share of each label that is spread over all classes in the loss.", at_least=0.0, below=1.0
+    )
+    class_weights: Literal["none", "balanced"] = _setting(
+        "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
+    )
     metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
     validation_split: float = _setting(
         0.1, "The share of the training pictures to validate on after each epoch.", at_least=0.0, below=1.0
@@ -90,12 +107,18 @@ class RunConfig:
                 ) from None
             _check_range(setting, value)
             object.__setattr__(self, setting.name, value)
+        parse_stages(self.fine_tune, self.epochs)
         if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
             wanted = "early_stopping" if self.early_stopping else "keep='best'"
             raise ConfigError(
                 f"{wanted} judges epochs by their validation loss, and validation_split is 0.",
                 hint="a validation_split of 0.1",
             )
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What is trained one after another; without `fine_tune` one stage, which is all."""
+        return parse_stages(self.fine_tune, self.epochs)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
@@ -136,7 +159,8 @@ class RunConfig:
         for augmentation in self.augment:
             AUGMENTATIONS.find(augmentation)
         _require_name("optimizer", as_spec(self.optimizer).name, OPTIMIZERS)
-        _require_name("loss", as_spec(self.loss).name, LOSSES)
+        if self.loss is not None:
+            _require_name("loss", as_spec(self.loss).name, LOSSES)
         for metric in self.metrics:
             _require_name("metric", as_spec(metric).name, METRICS)
         return dataclasses.replace(self, data=str(find_dataset(self.data)))
@@ -148,8 +172,9 @@ class RunResult:
 
     Attributes:
         run_dir: the run folder.
-        test_loss, test_accuracy: of the saved model, loaded again from its file, on the test split.
-        test_metrics: these two and the further metrics that were asked for.
+        test_loss, test_accuracy: of the saved model, loaded again from its file, on the test split; an autoencoder has
+            no accuracy.
+        test_metrics: these and the further metrics that were asked for.
         images_per_second: training throughput without the first step, which compiles.
         parameters: the model's number of parameters, trainable or not.
         seconds: wall time of the whole run.
@@ -160,7 +185,7 @@ class RunResult:
 
     run_dir: Path
     test_loss: float
-    test_accuracy: float
+    test_accuracy: float | None
     test_metrics: Mapping[str, float]
     images_per_second: float
     parameters: int
@@ -171,8 +196,10 @@ class RunResult:
 
     @property
     def model(self) -> Any:
-        """The trained `keras.Model`, loaded from the run folder."""
-        return lazy("keras_azure.training.saving:load_model")(self.run_dir / "model.keras")
+        """The trained `keras.Model` or `FeatureClassifier`, loaded from the run folder."""
+        if (self.run_dir / "model.zip").exists():
+            return lazy("keras_azure.transfer:FeatureClassifier").load(self.run_dir / "model.zip")
+        return lazy("keras_azure.saving:load_model")(self.run_dir / "model.keras")
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}

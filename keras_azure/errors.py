@@ -11,7 +11,8 @@
     ├── BrokenPlugin                   1   a plugin that cannot be imported or breaks its contract
     ├── DataError                      1   a data set that cannot be used as it is
     │   ├── UnreadableFile             1   one file of it, by name
-    │   └── DataUnavailable            1   it would have to be fetched, and that did not work
+    │   ├── DataUnavailable            1   it would have to be fetched, and that did not work
+    │   └── UnusableWeights            1   a file of weights that is not there, damaged, unsafe, or of another network
     ├── DeviceError                    1   the device that was asked for is not there
     ├── RunFailed                      1   training itself went wrong
     └── RunInterrupted               130   stopped on request, can go on
@@ -92,6 +93,10 @@ class UnreadableFile(DataError):
 
 
 class DataUnavailable(DataError):
+    pass
+
+
+class UnusableWeights(DataError):
     pass
 
 

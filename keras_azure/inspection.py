@@ -8,6 +8,8 @@ import keras
 from keras_azure.errors import BrokenPlugin
 from keras_azure.registry import MODELS, as_spec
 from keras_azure.specs import Spec
+from keras_azure.transfer import FeatureClassifier
+from keras_azure.transfer.classic import name_of
 
 
 def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
@@ -24,19 +26,33 @@ def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_clas
         KerasAzureError: the model cannot be built so.
     """
     model = MODELS.build(spec, input_shape, num_classes)
-    if not isinstance(model, keras.Model):
+    if not isinstance(model, keras.Model | FeatureClassifier):
         name = as_spec(spec).name
         raise BrokenPlugin(
             f"The model {name!r} ({MODELS.find(spec).origin}) gives a {type(model).__name__}.",
             expected="a keras.Model",
             hint=f"kaz check {name}",
         )
+    network = model.features if isinstance(model, FeatureClassifier) else model
+    layers = [_describe_layer(layer) for layer in network.layers]
+    if isinstance(model, FeatureClassifier):
+        layers.append(_describe_classifier(model))
     return {
         "input_shape": list(input_shape),
         "num_classes": num_classes,
-        "layers": [_describe_layer(layer) for layer in model.layers],
-        "trainable_parameters": _count(model.trainable_weights),
-        "parameters": _count(model.weights),
+        "layers": layers,
+        "trainable_parameters": 0 if isinstance(model, FeatureClassifier) else _count(model.trainable_weights),
+        "parameters": _count(network.weights),
+    }
+
+
+def _describe_classifier(model: FeatureClassifier) -> dict[str, Any]:
+    """What comes behind the features, as one more layer. How many numbers it learns is not known before."""
+    return {
+        "name": "classifier",
+        "type": " or ".join(name_of(each) for each in (model.estimator, *model.choices)),
+        "output_shape": [None, model.num_classes],
+        "parameters": 0,
     }
 
 

@@ -71,7 +71,7 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
         DataError: a picture cannot be read, or there is no room where the cache is asked for.
     """
     if hasattr(dataset, "arrays"):
-        return _held_source(dataset, split, *dataset.arrays(split))
+        return held_source(*dataset.arrays(split), len(dataset.class_names))
     needed = dataset.split_sizes[split] * int(np.prod(dataset.image_shape))
     if cache == "memory":
         require_memory(needed, f"The split {split!r}, decoded,", hint="--cache disk, or --cache none")
@@ -81,7 +81,7 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
         _read_all(dataset, split, pictures, labels, observer)
         # The tensor is the array's own memory: a copy would need as much again, and its time.
         shared = tf.experimental.dlpack.from_dlpack(pictures.__dlpack__())
-        return _held_source(dataset, split, shared, labels)
+        return held_source(shared, labels, len(dataset.class_names))
     if cache == "disk" or (cache == "auto" and can_store(dataset, split)):
         try:
             return _stored_source(dataset, split, observer)
@@ -92,6 +92,29 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
                 raise
             observer.message(f"Pictures are decoded in each epoch: {error.problem}")  # the room went to another run
     return _streaming_source(dataset, split)
+
+
+def labels_of(source: Source, samples: np.ndarray) -> np.ndarray:
+    """The labels of some samples, int64 (n,). Where nothing is decoded yet, all these pictures are for it."""
+    if source.read_labels is not None:
+        return source.read_labels(tf.constant(samples, tf.int64)).numpy()
+    return np.concatenate([np.argmax(labels, axis=1) for _, labels in batches(source, samples, batch_size=32)])
+
+
+def held_source(values: np.ndarray | tf.Tensor, labels: np.ndarray, num_classes: int) -> Source:
+    """A source of anything that is in memory, such as features, float32 (size, n); labels are int64 (size,)."""
+    with tf.device("cpu:0"):  # a whole split would not fit on a GPU, and is gathered from by the host
+        values, labels = tf.convert_to_tensor(values), tf.convert_to_tensor(labels)
+
+    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return tf.gather(values, indices), gather_labels(indices)
+
+    def gather_labels(indices: tf.Tensor) -> tf.Tensor:
+        return tf.gather(labels, indices)
+
+    # A view of the tensor's own memory, for what takes pictures without TensorFlow.
+    view = np.asarray(memoryview(values))
+    return Source(len(labels), tuple(values.shape[1:]), num_classes, gather, gather_labels, view)
 
 
 def steps_in_epoch(size: int, batch_size: int) -> int:
@@ -109,6 +132,8 @@ def batches(
     steps: int | None = None,
     augment: Augment | None = None,
     augment_on: Literal["host", "device"] = "host",
+    class_weights: np.ndarray | None = None,
+    targets: Literal["labels", "pictures"] = "labels",
 ) -> tf.data.Dataset:
     """Batches of pictures (batch, height, width, channels), 0..255, and one-hot labels (batch, num_classes) float32.
 
@@ -122,6 +147,8 @@ def batches(
         steps: how many steps to give; one epoch by default.
         augment: changes pictures and labels by the draws of each sample.
         augment_on: "device" gives what `DeviceAugment` needs in place of the pictures: `images` and `parameters`.
+        class_weights: float32 (num_classes,); adds a weight (batch,) for each sample, after its label.
+        targets: "pictures" gives, in place of the labels, the pictures themselves, float32 in 0..1.
     """
     count = len(samples)
     steps_per_epoch = steps_in_epoch(count, batch_size)
@@ -143,22 +170,29 @@ def batches(
         last = tf.constant(count - 1, tf.int64)
         return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
 
-    def read(steps: tf.Tensor) -> tuple[Any, tf.Tensor]:
-        """The pictures and labels of some steps, one behind the other."""
+    def read(steps: tf.Tensor) -> tuple[Any, ...]:
+        """The pictures and labels, and perhaps weights, of some steps, one behind the other."""
         counted = tf.range(first_sample(steps[0]), first_sample(steps[-1] + 1))
         epoch, position = counted // count, counted % count  # (samples,), (samples,)
         indices = tf.gather(chosen, shuffle(epoch, position))  # (samples,)
         if augment is not None and augment_on == "device":
-            return augment.split(source, seed or 0, epoch, indices, samples)
-        if augment is not None:
-            return augment.on_host(source, seed or 0, epoch, indices, samples)
-        images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
-        return tf.ensure_shape(images, (None, *source.image_shape)), tf.one_hot(labels, source.num_classes)
+            images, labels = augment.split(source, seed or 0, epoch, indices, samples)
+        elif augment is not None:
+            images, labels = augment.on_host(source, seed or 0, epoch, indices, samples)
+        else:
+            images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
+            images = tf.ensure_shape(images, (None, *source.image_shape))
+            labels = tf.one_hot(labels, source.num_classes)
+        if targets == "pictures":
+            return images, tf.cast(images, tf.float32) / 255
+        if class_weights is not None:
+            return images, labels, tf.linalg.matvec(labels, class_weights)  # of mixed labels, the mean
+        return images, labels
 
-    def read_apart(steps: tf.Tensor) -> tuple[Any, tf.Tensor, tf.Tensor, tf.Tensor]:
+    def read_apart(steps: tf.Tensor) -> tuple[tuple[Any, ...], tf.Tensor, tf.Tensor]:
         """The same, and where each step begins and ends in it."""
         starts, ends = (first_sample(each) - first_sample(steps[0]) for each in (steps, steps + 1))
-        return *read(steps), starts, ends
+        return read(steps), starts, ends
 
     at_once = _steps_at_once(batch_size, source.image_shape)
     numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
@@ -172,26 +206,11 @@ def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
     return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
 
 
-def _by_step(images: Any, labels: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> tf.data.Dataset:
-    def batch(start: tf.Tensor, end: tf.Tensor) -> tuple[Any, tf.Tensor]:
-        return tf.nest.map_structure(lambda values: values[start:end], (images, labels))
+def _by_step(samples: tuple[Any, ...], starts: tf.Tensor, ends: tf.Tensor) -> tf.data.Dataset:
+    def batch(start: tf.Tensor, end: tf.Tensor) -> tuple[Any, ...]:
+        return tf.nest.map_structure(lambda values: values[start:end], samples)
 
     return tf.data.Dataset.from_tensor_slices((starts, ends)).map(batch)
-
-
-def _held_source(dataset: Dataset, split: str, pictures: np.ndarray | tf.Tensor, labels: np.ndarray) -> Source:
-    with tf.device("cpu:0"):  # the whole split would not fit on a GPU, and is gathered from by the host
-        pictures, labels = tf.convert_to_tensor(pictures), tf.convert_to_tensor(labels)
-
-    def gather(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return tf.gather(pictures, indices), gather_labels(indices)
-
-    def gather_labels(indices: tf.Tensor) -> tf.Tensor:
-        return tf.gather(labels, indices)
-
-    # A view of the tensor's own memory, for what takes pictures without TensorFlow.
-    view = np.asarray(memoryview(pictures))
-    return _source(dataset, split, gather, gather_labels, view)
 
 
 def _stored_source(dataset: Dataset, split: str, observer: Observer) -> Source:

@@ -22,6 +22,8 @@ Literal = str | int | float | bool | None | tuple["Literal", ...]
 LONGEST_TEXT = 10_000  # characters; Python's own parser gives up on deep nesting long after a person has
 LARGEST_INTEGER = 2**1023  # a float can hold it, and so can what reads JSON
 _TEXT = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?P<call>\(.*\))?\s*", re.DOTALL | re.ASCII)
+_PATH_OPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>[\w.~:@+/\\-]*[./\\][\w.~:@+/\\-]*)", re.ASCII)
+_NUMBER = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _GRAMMAR = "name or name(option=value, ...), where a value is a number, a word, a quoted string or a tuple"
 
 
@@ -62,11 +64,13 @@ def parse(text: str) -> Spec:
 
 
 def parse_option(text: str) -> tuple[str, Literal]:
-    """Reads `option=value`, the form of `kaz run --set`.
+    """Reads `option=value`, the form of `kaz run --set`, where the value may also be a path without quotes.
 
     Raises:
         SpecError: the text is not one option and its value.
     """
+    if len(text) <= LONGEST_TEXT and (path := _PATH_OPTION.fullmatch(text)) and not _NUMBER.fullmatch(path["value"]):
+        return path["name"], path["value"]
     if len(text) <= LONGEST_TEXT and "=" in text:
         options = _arguments(f"({text})", text)
         if len(options) == 1:

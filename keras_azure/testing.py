@@ -28,6 +28,8 @@ from keras_azure.observers import Observer
 from keras_azure.options import coerce_options, missing_options, option_parameters
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, DATASETS, MODELS, REGISTRIES, as_spec
 from keras_azure.specs import Literal, Spec
+from keras_azure.transfer import FeatureClassifier
+from keras_azure.transfer.classic import fit
 
 OTHER_SHAPE, OTHER_CLASSES = (32, 32, 3), 5  # every model is also built for these
 _SUM_TOLERANCE = 1e-4  # float32 probabilities of many classes do not add up to 1 exactly
@@ -40,13 +42,16 @@ class ContractError(BrokenPlugin, AssertionError):
 
 
 def check_model(
-    plugin: Callable[..., keras.Model] | str | Spec,
+    plugin: Callable[..., keras.Model | FeatureClassifier] | str | Spec,
     *,
     input_shape: tuple[int, int, int] = (28, 28, 1),
     num_classes: int = 10,
     **options: Literal,
 ) -> None:
     """Checks `f(input_shape, num_classes, *, options) -> keras.Model`: built, predicting, saved, trained for a step.
+
+    The model gives probabilities or, as an autoencoder, pictures. A FeatureClassifier may be in its place; it is fitted
+    to a few pictures.
 
     Args:
         plugin: the function, or the spec of a registered one.
@@ -67,10 +72,13 @@ def check_model(
     findings.settle()
     chosen = coerce_options(spec, function, 2, MODELS.kind)
 
-    def check_built(shape: tuple[int, int, int], classes: int) -> keras.Model | None:
+    def check_built(shape: tuple[int, int, int], classes: int) -> keras.Model | FeatureClassifier | None:
         case = f"built for {_by(shape)} and {classes} classes"
         with findings.when(case), _keras_unchanged(findings):
             model = function(shape, classes, **chosen)
+            if isinstance(model, FeatureClassifier):
+                findings.extend(_features_problems(model, shape, classes, case))
+                return model
             if not isinstance(model, keras.Model):
                 findings.add(f"{case}, it is {_article(model)}", "a keras.Model")
                 return None
@@ -82,10 +90,14 @@ def check_model(
 
     model = check_built(input_shape, num_classes)
     findings.settle()  # a model that cannot predict has nothing to save or to train
-    with findings.when("saved and loaded again in safe mode", _SAVEABLE):
-        findings.extend(_saving_problems(model, input_shape))
-    with findings.when("trained for a step"):
-        findings.extend(_training_problems(model, input_shape, num_classes))
+    if isinstance(model, FeatureClassifier):
+        with findings.when("fitted to a few pictures"):
+            findings.extend(_fitting_problems(model, input_shape, num_classes))
+    else:
+        with findings.when("saved and loaded again in safe mode", _SAVEABLE):
+            findings.extend(_saving_problems(model, input_shape))
+        with findings.when("trained for a step"):
+            findings.extend(_training_problems(model, input_shape, num_classes))
     check_built(OTHER_SHAPE, OTHER_CLASSES)
     findings.settle()
 
@@ -159,7 +171,9 @@ def check_dataset(dataset: Dataset | str | Spec) -> None:
 
 
 def check_plugin(kind: str, spec: Spec) -> str | None:
-    """Checks one registered plugin as far as it goes without options that only a user can give.
+    """Checks one registered plugin as far as it goes without a network, and options that only a user can give.
+
+    A model with an option `weights` is checked with weights="none", unless the spec has other ones.
 
     Args:
         kind: the registry's word for it: "model".
@@ -177,7 +191,7 @@ def check_plugin(kind: str, spec: Spec) -> str | None:
             return f"it needs the option {name!r}"
     try:
         if registry is MODELS:
-            check_model(spec)
+            check_model(_without_weights(spec, plugin))
         elif registry is AUGMENTATIONS:
             check_augmentation(spec)
         elif registry is DATASETS:
@@ -193,6 +207,13 @@ def check_plugin(kind: str, spec: Spec) -> str | None:
 
 def _without_download(spec: Spec, plugin: Callable) -> Spec:
     return spec.with_options(download=False) if "download" in option_parameters(plugin, 0) else spec
+
+
+def _without_weights(spec: Spec, plugin: Callable) -> Spec:
+    option = option_parameters(plugin, 2).get("weights")
+    if "weights" in spec.options or option is None or not isinstance(option.default, str):
+        return spec
+    return spec.with_options(weights="none")
 
 
 def _check_backend(spec: Spec) -> None:
@@ -259,19 +280,28 @@ def _signature_problems(function: Callable) -> Iterator[tuple[str, str]]:
 def _output_problems(
     model: keras.Model, input_shape: tuple[int, int, int], num_classes: int, case: str
 ) -> Iterator[tuple[str, str]]:
-    pixels = np.concatenate([np.zeros((1, *input_shape)), np.full((1, *input_shape), 255), _pixels(input_shape)])
-    pixels = pixels.astype(np.float32)  # (4, height, width, channels): black, white, and two of noise
+    pixels = _telling_pixels(input_shape)
     output = model(pixels, training=False)
     if not hasattr(output, "shape"):
         yield f"{case}, it gives {_article(output)}", "one array of probabilities"
         return
-    probabilities = keras.ops.convert_to_numpy(output)
-    if probabilities.shape != (len(pixels), num_classes):
-        yield f"{case}, it gives {probabilities.shape} for {len(pixels)} pictures", f"{(len(pixels), num_classes)}"
+    found = keras.ops.convert_to_numpy(output)
+    if found.shape == pixels.shape:
+        yield from _level_problems(found, case)
+    else:
+        yield from _probability_problems(found, num_classes, case)
+    if not np.array_equal(found, keras.ops.convert_to_numpy(model(pixels, training=False)), equal_nan=True):
+        yield f"{case}, it predicts differently each time", "layers that are random in training only"
+
+
+def _probability_problems(probabilities: np.ndarray, num_classes: int, case: str) -> Iterator[tuple[str, str]]:
+    """Of the probabilities for `_telling_pixels`."""
+    if probabilities.shape != (len(_TELLING), num_classes):
+        yield f"{case}, it gives {probabilities.shape} for {len(_TELLING)} pictures", f"{(len(_TELLING), num_classes)}"
         return
     if probabilities.dtype != np.float32:
         yield f"{case}, its probabilities are {probabilities.dtype}", 'float32: dtype="float32" in the last layer'
-    for name, row in zip(("black", "white", "random", "random"), probabilities.astype(np.float64), strict=True):
+    for name, row in zip(_TELLING, probabilities.astype(np.float64), strict=True):
         if not np.isfinite(row).all():
             yield f"{case}, a {name} picture gives {_numbers(row)}", "finite numbers"
         elif abs(row.sum() - 1) > _SUM_TOLERANCE or row.min() < 0:
@@ -279,8 +309,49 @@ def _output_problems(
         else:
             continue
         return  # one picture shows it
-    if not np.array_equal(probabilities, keras.ops.convert_to_numpy(model(pixels, training=False))):
-        yield f"{case}, it predicts differently each time", "layers that are random in training only"
+
+
+def _level_problems(levels: np.ndarray, case: str) -> Iterator[tuple[str, str]]:
+    """Of the pictures that an autoencoder gives."""
+    if levels.dtype != np.float32:
+        yield f"{case}, its pictures are {levels.dtype}", 'float32: dtype="float32" in the last layer'
+    if not (np.isfinite(levels).all() and levels.min() >= 0 and levels.max() <= 1):
+        yield f"{case}, its pictures have levels {levels.min():.3g} to {levels.max():.3g}", "levels 0..1"
+
+
+def _features_problems(
+    model: FeatureClassifier, input_shape: tuple[int, int, int], num_classes: int, case: str
+) -> Iterator[tuple[str, str]]:
+    for estimator in (model.estimator, *model.choices):
+        if not all(hasattr(estimator, name) for name in ("fit", "predict", "get_params")):
+            yield f"{case}, its estimator is {_article(estimator)}", "a classifier of scikit-learn"
+    if model.num_classes != num_classes:
+        yield f"{case}, its num_classes is {model.num_classes}", f"{num_classes}"
+    if not isinstance(model.features, keras.Model):
+        yield f"{case}, its features are {_article(model.features)}", "a keras.Model"
+        return
+    pixels = _telling_pixels(input_shape)
+    vectors = keras.ops.convert_to_numpy(model.features(pixels, training=False))
+    if vectors.ndim != 2 or len(vectors) != len(pixels):
+        yield f"{case}, its features are {vectors.shape} for {len(pixels)} pictures", "a vector for each"
+    elif not np.isfinite(vectors).all():
+        yield f"{case}, its features are not all finite", "finite numbers"
+    elif not np.array_equal(vectors, keras.ops.convert_to_numpy(model.features(pixels, training=False))):
+        yield f"{case}, its features differ each time", "layers that are random in training only"
+
+
+def _fitting_problems(
+    model: FeatureClassifier, input_shape: tuple[int, int, int], num_classes: int
+) -> Iterator[tuple[str, str]]:
+    pixels = _pixels(input_shape, count=3 * num_classes)
+    fitted = fit(model, model.vectors(pixels), np.arange(len(pixels)) % num_classes, seed=0).classifier
+    before = fitted.predict(_telling_pixels(input_shape))
+    yield from _probability_problems(before, num_classes, "fitted to a few pictures")
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.zip"
+        fitted.save(path)
+        after = FeatureClassifier.load(path).predict(_telling_pixels(input_shape))
+    yield from _difference(before, after)
 
 
 def _saving_problems(model: keras.Model, input_shape: tuple[int, int, int]) -> Iterator[tuple[str, str]]:
@@ -290,6 +361,10 @@ def _saving_problems(model: keras.Model, input_shape: tuple[int, int, int]) -> I
         model.save(path)
         loaded = keras.saving.load_model(path, compile=False, safe_mode=True)
     before, after = (keras.ops.convert_to_numpy(each(pixels, training=False)) for each in (model, loaded))
+    yield from _difference(before, after)
+
+
+def _difference(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[str, str]]:
     if not np.allclose(before, after, rtol=0, atol=_SAME):
         difference = float(np.abs(before - after).max())
         yield f"saved and loaded again, its predictions differ by {difference:.1g}", "the same predictions"
@@ -299,10 +374,12 @@ def _training_problems(
     model: keras.Model, input_shape: tuple[int, int, int], num_classes: int
 ) -> Iterator[tuple[str, str]]:
     pixels = _pixels(input_shape, count=8)
-    labels = np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
+    loss_name, targets = "categorical_crossentropy", np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
+    if model.output_shape[1:] == pixels.shape[1:]:
+        loss_name, targets = "mean_squared_error", pixels / 255
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    model.compile("adam", "categorical_crossentropy")
-    loss = model.train_on_batch(pixels, labels, return_dict=True)["loss"]
+    model.compile("adam", loss_name)
+    loss = model.train_on_batch(pixels, targets, return_dict=True)["loss"]
     if not math.isfinite(loss):
         yield f"trained for a step, its loss is {loss}", "a finite loss"
     after = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
@@ -401,6 +478,15 @@ def _name(plugin: Any) -> str:
 def _pixels(shape: tuple[int, int, int], count: int = 2) -> np.ndarray:
     """Random pictures, (count, height, width, channels) float32, 0..255, the same ones each time."""
     return np.random.default_rng(0).integers(0, 256, (count, *shape)).astype(np.float32)
+
+
+_TELLING = ("black", "white", "random", "random")  # pictures
+
+
+def _telling_pixels(shape: tuple[int, int, int]) -> np.ndarray:
+    """The pictures that `_TELLING` names, (4, height, width, channels) float32, 0..255."""
+    black, white = np.zeros((1, *shape), np.float32), np.full((1, *shape), 255, np.float32)
+    return np.concatenate([black, white, _pixels(shape)])
 
 
 def _message(error: Exception) -> str:

@@ -18,9 +18,10 @@ PLUGINS = REPOSITORY / "plugins"
 
 # A layer: its modules, where a package stands for all that is in it and is not named elsewhere, ...
 LAYERS = {
-    "light": "__init__ errors files specs options registry locate lazy quiet config observers runs backends",
+    "light": "__init__ errors files specs options stages registry locate lazy quiet config observers runs backends",
     "command": "cli __main__ api display",
-    "heavy": "datasets augmentations pipeline inspection planning throughput environment store streams contact_sheet",
+    "heavy": "datasets augmentations pipeline inspection planning throughput environment store streams contact_sheet "
+    "transfer predictor saving",
     "tracking": "tracking",
     "training": "training testing",
     "local backend": "backends.local",
@@ -52,7 +53,7 @@ EXCEPTIONS = {
     ("testing", "tensorflow"),  # it tries augmentations where they will run, in tf.data
 }
 
-PLUGIN_LIBRARIES = {"keras"}
+PLUGIN_LIBRARIES = {"keras", "sklearn"}
 PLUGIN_MODULES = {"keras_azure.testing"}
 
 
@@ -145,7 +146,7 @@ def test_plugins_import_what_a_strangers_could(path):
         ("display", "from IPython.display import display", []),
         ("pipeline", "import tensorflow, numpy\nfrom keras_azure.datasets.idx import idx", []),
         ("pipeline", "import mlflow", ["mlflow"]),
-        ("datasets.idx", "from keras_azure.training.saving import x", ["keras_azure.training.saving (training)"]),
+        ("datasets.idx", "from keras_azure.training.data import x", ["keras_azure.training.data (training)"]),
         ("datasets.idx", "from rich.progress import track", ["rich.progress"]),
         ("tracking", "import mlflow", []),
         ("tracking", "import keras_azure.pipeline", ["keras_azure.pipeline (heavy)"]),

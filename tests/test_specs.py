@@ -217,6 +217,12 @@ def test_options_can_be_laid_over():
         (" filters = (16, 32) ", ("filters", (16, 32))),
         ("head=mlp(units=64)", ("head", "mlp(units=64)")),
         ("weights='a/b.keras'", ("weights", "a/b.keras")),
+        ("weights=a/b-c.keras", ("weights", "a/b-c.keras")),
+        ("weights=~/runs/20261124-cnn", ("weights", "~/runs/20261124-cnn")),
+        (r"weights=C:\\runs\\a.h5", ("weights", r"C:\\runs\\a.h5")),
+        ("weights=model.keras", ("weights", "model.keras")),
+        ("a=-.5", ("a", -0.5)),
+        ("a=1.5e-3", ("a", 1.5e-3)),
     ],
 )
 def test_one_option(text, option):
@@ -224,7 +230,7 @@ def test_one_option(text, option):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "dropout", "dropout=", "=1", "a=1, b=2", "a=1)(b=2", "a=1), b=(2", "weights=a/b", "9=1"]
+    "text", ["", "dropout", "dropout=", "=1", "a=1, b=2", "a=1)(b=2", "a=1), b=(2", "weights=a b/c", "9=1"]
 )
 def test_not_one_option(text):
     with pytest.raises(SpecError) as caught:

@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from sklearn.cluster import KMeans
+from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
+from sklearn.neighbors import KNeighborsClassifier, LocalOutlierFactor
+from sklearn.svm import LinearSVC
 
+from keras_azure import FeatureClassifier
 from keras_azure.datasets import ArrayDataset
 from keras_azure.errors import BrokenPlugin, UnknownName, WrongOption
 from keras_azure.specs import Spec
@@ -230,6 +235,130 @@ def test_one_error_tells_all_and_keeps_the_cause():
     with pytest.raises(ContractError) as caught:
         check_model(raises)
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def autoencoder(input_shape, num_classes, *, activation="sigmoid", dtype="float32"):
+    last = layers.Conv2D(input_shape[-1], 3, padding="same", activation=activation, dtype=dtype)
+    return keras.Sequential([layers.Input(input_shape), layers.Rescaling(1 / 255), last])
+
+
+def levels_above_1(input_shape, num_classes):
+    return autoencoder(input_shape, num_classes, activation="exponential")
+
+
+def half_levels(input_shape, num_classes):
+    return autoencoder(input_shape, num_classes, dtype="float16")
+
+
+def other_size(input_shape, num_classes):
+    return keras.Sequential([autoencoder(input_shape, num_classes), layers.ZeroPadding2D(1)])
+
+
+def test_an_autoencoder_passes():
+    check_model(autoencoder)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "problem", "expected"),
+    [
+        (levels_above_1, "its pictures have levels 0", "levels 0..1"),
+        (half_levels, "its pictures are float16", 'dtype="float32"'),
+        (other_size, "it gives (4, 30, 30, 1) for 4 pictures", "(4, 10)"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_bad_autoencoder_is_told_what_is_wrong(plugin, problem, expected):
+    with pytest.raises(ContractError) as caught:
+        check_model(plugin)
+    assert problem in str(caught.value)
+    assert expected in str(caught.value)
+
+
+def on_features(input_shape, num_classes, *, estimator=None, head=(), choices=()):
+    """The smallest good classifier on features, and the trunk of the bad ones."""
+    network = keras.Sequential([layers.Input(input_shape), layers.AveragePooling2D(4), *(head or [layers.Flatten()])])
+    return FeatureClassifier(network, estimator or LinearSVC(), num_classes, choices)
+
+
+def on_features_chosen(input_shape, num_classes):
+    return on_features(input_shape, num_classes, choices=(LogisticRegression(max_iter=1000), KNeighborsClassifier()))
+
+
+def on_features_without_probabilities(input_shape, num_classes):
+    return on_features(input_shape, num_classes, estimator=RidgeClassifier())
+
+
+def unpooled(input_shape, num_classes):
+    return on_features(input_shape, num_classes, head=[layers.Activation("relu")])
+
+
+def infinite_features(input_shape, num_classes):
+    return on_features(input_shape, num_classes, head=[layers.Flatten(), layers.Rescaling(float("inf"))])
+
+
+def random_features(input_shape, num_classes):
+    return on_features(input_shape, num_classes, head=[layers.Flatten(), Noise()])
+
+
+def forgetful_features(input_shape, num_classes):
+    return on_features(input_shape, num_classes, head=[layers.Flatten(), Forgetful()])
+
+
+def other_classes(input_shape, num_classes):
+    return on_features(input_shape, 7)
+
+
+def no_estimator(input_shape, num_classes):
+    return on_features(input_shape, num_classes, estimator=abs)
+
+
+def no_network(input_shape, num_classes):
+    return FeatureClassifier(layers.Flatten(), LinearSVC(), num_classes)
+
+
+def no_classifier(input_shape, num_classes):
+    return on_features(input_shape, num_classes, estimator=LinearRegression())
+
+
+def no_predictions(input_shape, num_classes):
+    return on_features(input_shape, num_classes, choices=(KMeans(), LocalOutlierFactor()))
+
+
+def fails_for_three_channels(input_shape, num_classes):
+    if input_shape[-1] == 3:
+        raise RuntimeError("gray only")
+    return on_features(input_shape, num_classes)
+
+
+@pytest.mark.parametrize("plugin", [on_features, on_features_chosen, on_features_without_probabilities])
+def test_good_classifiers_on_features_pass(plugin):
+    check_model(plugin)
+
+
+@pytest.mark.parametrize(
+    ("plugin", "problem", "expected"),
+    [
+        (unpooled, "its features are (4, 7, 7, 1) for 4 pictures", "a vector for each"),
+        (infinite_features, "its features are not all finite", "finite numbers"),
+        (random_features, "its features differ each time", "random in training only"),
+        (forgetful_features, "saved and loaded again, its predictions differ by", "the same predictions"),
+        (other_classes, "its num_classes is 7", "expected 10"),
+        (no_estimator, "its estimator is a builtin_function_or_method", "a classifier of scikit-learn"),
+        (no_network, "its features are a Flatten", "a keras.Model"),
+        (no_classifier, "fitted to a few pictures, it raises AttributeError", "no error"),
+        (no_predictions, "its estimator is a LocalOutlierFactor", "a classifier of scikit-learn"),
+        (fails_for_three_channels, "built for 32x32x3 and 5 classes, it raises RuntimeError: gray only", "no error"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_a_bad_classifier_on_features_is_told_what_is_wrong(plugin, problem, expected):
+    with pytest.raises(ContractError) as caught:
+        check_model(plugin)
+    text = str(caught.value)
+    assert text.startswith(f"The model '{plugin.__name__}' breaks its contract:\n- ")
+    assert problem in text
+    assert expected in text
+    assert len(text) < 2000
 
 
 def test_a_contract_error_suits_pytest_and_the_command():
@@ -557,3 +686,38 @@ def test_installed_plugins_are_checked_as_far_as_it_goes(install_plugin):
     assert check_plugin("backend", Spec("gpu")) == "its device is not on this machine"
     with pytest.raises(ContractError, match="builds an Absent without a method run"):
         check_plugin("backend", Spec("idle"))
+
+
+WITH_WEIGHTS = """
+    import keras
+    from keras import layers
+
+    def network(input_shape, num_classes):
+        last = layers.Dense(num_classes, activation="softmax")
+        return keras.Sequential([layers.Input(input_shape), layers.Rescaling(1 / 255), layers.Flatten(), last])
+
+    def pretrained(input_shape, num_classes, *, weights: str = "imagenet"):
+        if weights != "none":
+            raise RuntimeError(f"weights are {weights}")
+        return network(input_shape, num_classes)
+
+    def weighted(input_shape, num_classes, *, weights: float = 1.0):
+        assert weights == 1.0
+        return network(input_shape, num_classes)
+
+    def unpack(*, weights: str = "all"):
+        assert weights == "all"
+        return lambda images: images
+"""
+
+
+def test_models_are_checked_without_weights_and_nothing_else_is(install_plugin):
+    models = "pretrained = kaz_weights:pretrained\nweighted = kaz_weights:weighted"
+    install_plugin("kaz-weights", {"models": models, "augmentations": "unpack = kaz_weights:unpack"}, WITH_WEIGHTS)
+    assert check_plugin("model", Spec("pretrained")) is None
+    assert check_plugin("model", Spec("weighted")) is None
+    assert check_plugin("augmentation", Spec("unpack")) is None
+    with pytest.raises(ContractError, match="weights are mine"):
+        check_plugin("model", Spec("pretrained", {"weights": "mine"}))
+    with pytest.raises(ContractError, match="weights are imagenet"):
+        check_model("pretrained")

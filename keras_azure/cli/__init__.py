@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import cache, new, plugins, preview, run
+from keras_azure.cli import cache, new, plugins, predict, preview, run
 from keras_azure.cli.output import complain
 from keras_azure.errors import KerasAzureError
 
@@ -21,6 +21,7 @@ run.register(app)
 plugins.register(app)
 new.register(app)
 preview.register(app)
+predict.register(app)
 cache.register(app)
 
 

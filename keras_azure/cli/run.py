@@ -116,7 +116,7 @@ def _report(result: RunResult, json: bool) -> None:
         return
     duration = lazy("keras_azure.display:duration")
     rows = {
-        "Test accuracy": f"{result.test_accuracy:.2%}",
+        "Test accuracy": "none" if result.test_accuracy is None else f"{result.test_accuracy:.2%}",
         "Test loss": f"{result.test_loss:.4f}",
         "Trained": f"{result.epochs} epochs in {duration(result.seconds)}, {result.images_per_second:,.0f} images/s",
         "Run folder": str(result.run_dir),

@@ -42,13 +42,14 @@ _HINT = "remove it, or pass --skip-unreadable"
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 
 
-def read_picture(path: Path, size: Size | None, channels: int) -> np.ndarray:
+def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = _HINT) -> np.ndarray:
     """The pixels of a picture file; of a GIF, its first frame.
 
     Args:
         path: a JPEG, PNG, BMP or GIF file; its content decides, not its name.
         size: height and width that the picture is stretched to; None leaves it as it is.
         channels: 1 for gray, 3 for red, green and blue; whatever the file has is converted, and transparency dropped.
+        hint: what errors tell to do.
 
     Returns:
         uint8 (height, width, channels), 0..255.
@@ -56,8 +57,8 @@ def read_picture(path: Path, size: Size | None, channels: int) -> np.ndarray:
     Raises:
         UnreadableFile: it is no such picture, is damaged, too large, or cannot be opened.
     """
-    with _open(path) as file:
-        return decode_picture(file, f"The picture {shown(path)}", size, channels)
+    with _open(path, hint) as file:
+        return decode_picture(file, f"The picture {shown(path)}", size, channels, hint=hint)
 
 
 def picture_header(path: Path) -> tuple[int, int, int]:
@@ -161,8 +162,8 @@ class _PictureError(Exception):
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[BinaryIO]:
-    with _explained(f"The picture {shown(path)}", _HINT):
+def _open(path: Path, hint: str = _HINT) -> Iterator[BinaryIO]:
+    with _explained(f"The picture {shown(path)}", hint):
         # Opening a pipe or a device would wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _PictureError("it is no ordinary file")

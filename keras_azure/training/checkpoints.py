@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from keras_azure.files import write_atomically
-from keras_azure.training.saving import load_model
+from keras_azure.saving import load_model
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _RANDOM_STATE = "random_state.json"

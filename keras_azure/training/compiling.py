@@ -1,15 +1,19 @@
 """The model of a run, built and compiled as its config says."""
 
+import dataclasses
 from types import ModuleType
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_azure.config import RunConfig
 from keras_azure.datasets import Dataset
 from keras_azure.errors import BrokenPlugin, WrongOption
 from keras_azure.registry import AUGMENTATIONS, MODELS, as_spec
+from keras_azure.stages import learning_rates
 from keras_azure.training.standardizing import Statistics, standardized
+from keras_azure.transfer import FeatureClassifier
 
 
 def check_options(config: RunConfig) -> None:
@@ -17,61 +21,100 @@ def check_options(config: RunConfig) -> None:
 
     Raises:
         WrongOption: an option of the model, an augmentation, the optimizer, the loss or a metric is wrong.
+        ConfigError: a stage's learning rate is too high.
         BrokenPlugin: a plugin cannot be imported.
     """
     MODELS.check_options(config.model, positional=2)
     for augmentation in config.augment:
         AUGMENTATIONS.build(augmentation)  # which also finds values that are out of their range
-    build_optimizer(config)
+    learning_rates(config.stages, initial_learning_rate(config))
     build_loss(config)
     build_metrics(config)
 
 
-def build_model(config: RunConfig, dataset: Dataset, device: str, statistics: Statistics | None = None) -> keras.Model:
-    """The compiled model for the pictures and classes of `dataset`; `statistics` are those to standardise by.
+def build_model(
+    config: RunConfig, dataset: Dataset, statistics: Statistics | None = None
+) -> keras.Model | FeatureClassifier:
+    """The model for the pictures and classes of `dataset`, not compiled; `statistics` are those to standardise by.
 
     Raises:
-        WrongOption: an option of the model, the optimizer, the loss or a metric is wrong.
+        WrongOption: an option of the model is wrong.
         BrokenPlugin: the model plugin fails or breaks its contract.
     """
     num_classes = len(dataset.class_names)
     # Just before the layers draw their seeds: what was imported or read until now may have drawn as well.
     keras.utils.set_random_seed(config.seed)
     model = MODELS.build(config.model, dataset.image_shape, num_classes)
-    if not isinstance(model, keras.Model) or model.output_shape != (None, num_classes):
+    if isinstance(model, FeatureClassifier):
+        return dataclasses.replace(model, features=standardized(model.features, config.standardize, statistics))
+    allowed = ((None, num_classes), (None, *dataset.image_shape))
+    if not isinstance(model, keras.Model) or model.output_shape not in allowed:
         made = f"outputs of {model.output_shape}" if isinstance(model, keras.Model) else f"a {type(model).__name__}"
         raise BrokenPlugin(
             f"The model {config.model} gives {made}.",
             expected=f"a keras.Model with one probability for each of {num_classes} classes",
             hint=f"kaz check {as_spec(config.model).name}",
         )
-    model = standardized(model, config.standardize, statistics)
-    compile_model(model, config, device, build_optimizer(config))
-    return model
+    return standardized(model, config.standardize, statistics)
 
 
 def compile_model(model: keras.Model, config: RunConfig, device: str, optimizer: keras.optimizers.Optimizer) -> None:
+    gives_pictures = is_autoencoder(model)
+    accuracy = [] if gives_pictures else [keras.metrics.CategoricalAccuracy(name="accuracy")]
     model.compile(
         optimizer=optimizer,
-        loss=build_loss(config),
-        metrics=[keras.metrics.CategoricalAccuracy(name="accuracy"), *build_metrics(config)],
+        loss=build_loss(config, gives_pictures),
+        metrics=[*accuracy, *build_metrics(config)],
         # On a CPU TensorFlow's own kernels (oneDNN) train convolutions about twice as fast as XLA's; on a GPU, and
         # under JAX, which knows nothing else, XLA wins.
         jit_compile=False if keras.backend.backend() == "tensorflow" and device.startswith("cpu") else "auto",
     )
 
 
-def build_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:
-    # With a name: Keras's own names count up within a process, and would make equal models unequal files.
-    name = as_spec(config.optimizer).name
-    optimizer = _from_keras("optimizer", config.optimizer, keras.optimizers, name=name)
-    if config.learning_rate is not None:
-        optimizer.learning_rate = config.learning_rate
+def is_autoencoder(model: keras.Model) -> bool:
+    """Whether the model gives pictures, and is to be trained to give back its own."""
+    return len(model.output_shape) == 4
+
+
+def build_optimizer(config: RunConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
+    """The optimizer of one stage of `steps` steps, whose learning rate rises to `learning_rate` at most."""
+    optimizer = _plain_optimizer(config)
+    cosine = config.schedule == "cosine" or (config.schedule == "auto" and config.fine_tune is not None)
+    optimizer.learning_rate = _cosine(learning_rate, config.warmup, steps) if cosine else learning_rate
     return optimizer
 
 
-def build_loss(config: RunConfig) -> keras.losses.Loss:
-    return _from_keras("loss", config.loss, keras.losses)
+def initial_learning_rate(config: RunConfig) -> float:
+    """The config's learning rate, or the one that its optimizer has by default."""
+    if config.learning_rate is not None:
+        return config.learning_rate
+    return float(str(np.float32(_plain_optimizer(config).learning_rate)))  # 0.001, and not the float32 next to it
+
+
+def _plain_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:
+    # With a name: Keras's own names count up within a process, and would make equal models unequal files.
+    name = as_spec(config.optimizer).name
+    clipping = {} if config.clip_norm is None else {"global_clipnorm": config.clip_norm}
+    return _from_keras("optimizer", config.optimizer, keras.optimizers, name=name, **clipping)
+
+
+def _cosine(highest: float, warmup: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
+    """From 0 up to `highest` in a straight line, and down to 0 along half a cosine (arXiv:1608.03983).
+
+    A function of the optimizer's own count of steps, so that a run that goes on, goes on in it.
+    """
+    rising = round(warmup * steps)
+    if not rising:
+        return keras.optimizers.schedules.CosineDecay(highest, steps)
+    return keras.optimizers.schedules.CosineDecay(
+        0.0, steps - rising, warmup_target=highest, warmup_steps=rising, name="warmup_and_cosine"
+    )
+
+
+def build_loss(config: RunConfig, gives_pictures: bool = False) -> keras.losses.Loss:
+    name = config.loss or ("mean_squared_error" if gives_pictures else "categorical_crossentropy")
+    smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
+    return _from_keras("loss", name, keras.losses, **smoothing)
 
 
 def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:

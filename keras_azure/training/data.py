@@ -1,20 +1,26 @@
 """The pictures of a run: its data set, opened and divided, as batches for training, validation and test."""
 
+import dataclasses
+import functools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
 from keras_azure.config import RunConfig
 from keras_azure.datasets import Dataset, open_dataset
+from keras_azure.datasets.memory import require_memory
 from keras_azure.errors import DataError
 from keras_azure.observers import Observer
-from keras_azure.pipeline import Source, batches, open_source, steps_in_epoch
+from keras_azure.pipeline import Source, batches, held_source, labels_of, open_source, steps_in_epoch
 from keras_azure.training.standardizing import Statistics, measure
+from keras_azure.transfer.features import BATCH_SIZE, compute_features
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
+_BYTES_OF_A_FEATURE = 4
 _VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
@@ -37,6 +43,7 @@ class RunData:
     validation: Part
     test: Part
     augment: Augment | None
+    targets: Literal["labels", "pictures"] = "labels"
 
     def close(self) -> None:
         """Ends all streams of batches. Before it, none may be let go of that is not at its end."""
@@ -59,8 +66,10 @@ class RunData:
             (part.source.failure for part in (self.train, self.validation, self.test) if part.source.failure), None
         )
 
-    def train_batches(self, first_epoch: int, augment_on: Literal["host", "device"] = "host") -> Iterable[Batch]:
-        """All remaining steps of the run in one stream, so that nothing is torn down between epochs."""
+    def train_batches(
+        self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"] = "host"
+    ) -> Iterable[Batch]:
+        """The steps from one epoch up to before another, in one stream: nothing is torn down between epochs."""
         config = self.config
         return batches(
             self.train.source,
@@ -69,19 +78,32 @@ class RunData:
             seed=config.seed,
             endless=config.steps_per_epoch is not None,
             first_step=first_epoch * self.steps_per_epoch,
-            steps=(config.epochs - first_epoch) * self.steps_per_epoch,
+            steps=(last_epoch - first_epoch) * self.steps_per_epoch,
             augment=self.augment,
             augment_on=augment_on,
+            class_weights=self.class_weights,
+            targets=self.targets,
         )
+
+    @functools.cached_property
+    def class_weights(self) -> np.ndarray | None:
+        """What a picture of each class counts in the loss, float32 (num_classes,); None if they count the same."""
+        if self.config.class_weights == "none":
+            return None
+        counts = np.bincount(labels_of(self.train.source, self.train.samples), minlength=len(self.dataset.class_names))
+        present = np.count_nonzero(counts)
+        return (counts.sum() / (present * np.maximum(counts, 1))).astype(np.float32)
 
     @property
     def validation_steps(self) -> int:
         """Of each epoch; 0 without validation."""
         return steps_in_epoch(len(self.validation), self.config.batch_size)
 
-    def validation_batches(self, first_epoch: int, augment_on: Literal["host", "device"]) -> Iterable[Batch]:
+    def validation_batches(
+        self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"]
+    ) -> Iterable[Batch]:
         """The validation part as it is, in the form of `train_batches`: once for each epoch, in one stream."""
-        plain = self.ordered_batches(self.validation, self.config.epochs - first_epoch)
+        plain = self.ordered_batches(self.validation, last_epoch - first_epoch)
         return plain if augment_on == "host" else self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
     def statistics(self, observer: Observer) -> Statistics:
@@ -100,7 +122,25 @@ class RunData:
     def ordered_batches(self, part: Part, epochs: int = 1) -> Iterable[Batch]:
         """Some epochs of a part, in order and as it is."""
         steps = epochs * steps_in_epoch(len(part), self.config.batch_size)
-        return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps)
+        return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps, targets=self.targets)
+
+    def with_features(self, network: keras.Model, observer: Observer) -> "RunData":
+        """The same samples for training and validation, with what the network makes of each in place of its picture.
+
+        Raises:
+            DataError: there is no room for them in memory.
+        """
+        sources = {id(part.source): part.source for part in (self.train, self.validation)}
+        needed = sum(source.size for source in sources.values()) * network.output_shape[-1] * _BYTES_OF_A_FEATURE
+        require_memory(needed, "The features of all pictures", hint="--cache none, which computes them in each step")
+        computed = {}
+        for key, source in sources.items():
+            stream = batches(source, np.arange(source.size), batch_size=BATCH_SIZE)
+            features, labels = compute_features(network, stream, source.size, observer)
+            computed[key] = held_source(features, labels, source.num_classes)
+        train, validation = (Part(computed[id(part.source)], part.samples) for part in (self.train, self.validation))
+        # The test is of the whole model, on pictures; its source is this one's to close.
+        return dataclasses.replace(self, train=train, validation=validation, test=train, augment=None)
 
 
 def open_data(config: RunConfig, observer: Observer) -> RunData:

@@ -1,9 +1,9 @@
 """The test of a trained model: one pass over the test split, and the numbers that follow from it."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
-import keras
 import numpy as np
 
 from keras_azure.config import RunConfig
@@ -11,6 +11,23 @@ from keras_azure.observers import Observer
 from keras_azure.training.compiling import build_loss, build_metrics
 from keras_azure.training.data import Batch
 from keras_azure.training.interrupts import StopRequests
+
+Predict = Callable[[np.ndarray], Any]  # from pictures (batch, height, width, channels) to what the model gives
+SHOWN = 8  # pictures of which an autoencoder's evaluation keeps what came back
+
+
+@dataclass(frozen=True)
+class PictureEvaluation:
+    """What an autoencoder made of the test pictures.
+
+    Attributes:
+        pictures, reconstructions: some of them, (n, height, width, channels) float32, 0..1.
+        scores: "loss" and the config's further metrics.
+    """
+
+    pictures: np.ndarray
+    reconstructions: np.ndarray
+    scores: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -34,18 +51,18 @@ class Evaluation:
 
 
 def evaluate(
-    model: keras.Model,
+    predict: Predict,
     test_batches: Iterable[Batch],
     num_batches: int,
     config: RunConfig,
     observer: Observer,
     stop: StopRequests,
 ) -> Evaluation:
-    """Tests `model` on batches of pictures and one-hot labels."""
+    """Tests what gives probabilities on batches of pictures and one-hot labels."""
     probabilities, truths = [], []
     for done, (images, labels) in enumerate(test_batches, start=1):
         # NumPy in between: tf.data gives TensorFlow's tensors, which no other engine takes.
-        probabilities.append(np.asarray(model.predict_on_batch(np.asarray(images))))
+        probabilities.append(np.asarray(predict(np.asarray(images))))
         truths.append(np.asarray(labels))
         observer.advance("Testing", done, num_batches)
         stop.check()
@@ -56,3 +73,28 @@ def evaluate(
         metric.update_state(truth, predicted)
         scores[metric.name] = float(np.mean(metric.result()))  # as in the history
     return Evaluation(predicted, truth.argmax(axis=1), scores)
+
+
+def evaluate_pictures(
+    predict: Predict,
+    test_batches: Iterable[Batch],
+    num_batches: int,
+    config: RunConfig,
+    observer: Observer,
+    stop: StopRequests,
+) -> PictureEvaluation:
+    """Tests an autoencoder on batches of pictures 0..255 and the same in 0..1."""
+    loss, metrics = build_loss(config, gives_pictures=True), build_metrics(config)
+    total, count, shown = 0.0, 0, []
+    for done, (images, targets) in enumerate(test_batches, start=1):
+        given, truth = np.asarray(predict(np.asarray(images))), np.asarray(targets)
+        total, count = total + len(truth) * float(loss(truth, given)), count + len(truth)
+        for metric in metrics:
+            metric.update_state(truth, given)
+        if sum(len(truths) for truths, _ in shown) < SHOWN:
+            shown.append((truth, given))
+        observer.advance("Testing", done, num_batches)
+        stop.check()
+    pictures, reconstructions = (np.concatenate(each)[:SHOWN] for each in zip(*shown, strict=True))
+    scores = {"loss": total / count, **{metric.name: float(np.mean(metric.result())) for metric in metrics}}
+    return PictureEvaluation(pictures, reconstructions, scores)

@@ -8,7 +8,7 @@ from pathlib import Path
 from keras_azure.files import write_text
 
 Row = dict[str, float]
-_COUNTS = ("epoch",)  # whole numbers; everything else is a float, which `repr` writes without loss
+_COUNTS = ("epoch", "stage")  # whole numbers; everything else is a float, which `repr` writes without loss
 
 
 class History(Sequence[Row]):
@@ -41,11 +41,17 @@ class History(Sequence[Row]):
     @property
     def best_epoch(self) -> int | None:
         """The number of the epoch with the lowest validation loss, the first of equals; None without validation."""
-        judged = [row for row in self.rows if "val_loss" in row]
-        return min(judged, key=lambda row: row["val_loss"])["epoch"] if judged else None
+        return _best(self.rows)
 
-    def epochs_since_best(self) -> int:
-        return len(self.rows) - (self.best_epoch or len(self.rows))
+    def in_stage(self, number: int) -> list[Row]:
+        """The rows of one stage; without fine-tuning all rows are of stage 0."""
+        return [row for row in self.rows if row.get("stage", 0) == number]
+
+    def epochs_since_best(self, stage: int) -> int:
+        """How many epochs of a stage came after its lowest validation loss."""
+        rows = self.in_stage(stage)
+        best = _best(rows)
+        return 0 if best is None else int(rows[-1]["epoch"] - best)
 
     def __getitem__(self, index):
         return self.rows[index]
@@ -55,3 +61,8 @@ class History(Sequence[Row]):
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
+
+
+def _best(rows: Sequence[Row]) -> int | None:
+    judged = [row for row in rows if "val_loss" in row]
+    return min(judged, key=lambda row: row["val_loss"])["epoch"] if judged else None

@@ -20,7 +20,7 @@ TRIED_STEPS = 20  # timed at each place; as many before are not, which compile a
 
 
 def place_augmentations(
-    model: keras.Model, data: RunData, config: RunConfig, device: str, first_epoch: int, observer: Observer
+    model: keras.Model, data: RunData, config: RunConfig, device: str, epochs: tuple[int, int], observer: Observer
 ) -> tuple[Place, keras.Model]:
     """Where to augment, and the model to train there: `model` itself, or the one that augments in front of it.
 
@@ -29,7 +29,11 @@ def place_augmentations(
     Raises:
         UsageError: "device" is asked for, and the last augmentation is one that only the host can do.
     """
-    on_device = data.augment is not None and bool(data.augment.for_device)
+    if config.augment_on == "device" and data.targets == "pictures":
+        raise UsageError(
+            "The pictures that an autoencoder is to give back are augmented on the host.", hint="--augment-on host"
+        )
+    on_device = data.augment is not None and bool(data.augment.for_device) and data.targets == "labels"
     if config.augment_on == "device" and data.augment is not None and not on_device:
         raise UsageError(
             f"The augmentation {config.augment[-1]} runs on the host only.",
@@ -44,7 +48,7 @@ def place_augmentations(
     observer.message("Trying where to augment: on the host, and on the device")
     candidates = {"host": model, "device": augmenting}
     place, seconds = faster_place(
-        {place: (candidate, data.train_batches(first_epoch, place)) for place, candidate in candidates.items()}
+        {place: (candidate, data.train_batches(*epochs, place)) for place, candidate in candidates.items()}
     )
     times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in seconds.items())
     observer.message(f"Augmenting on the {place}; a step took: {times}")

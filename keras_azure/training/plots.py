@@ -1,5 +1,6 @@
 """The pictures in `plots/`: learning curves, the confusion matrix, and a page of the worst mistakes."""
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,25 +10,30 @@ from matplotlib.figure import Figure
 
 from keras_azure.datasets import Dataset
 from keras_azure.files import write_atomically
-from keras_azure.training.evaluation import Evaluation
+from keras_azure.training.evaluation import Evaluation, PictureEvaluation
 from keras_azure.training.history import History
 
 WORST = 25  # pictures on the page of mistakes, 5 x 5
 _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names
 
 
-def draw_plots(folder: Path, history: History, test: Evaluation, dataset: Dataset) -> None:
-    """Writes the three PNG files."""
+def draw_plots(folder: Path, history: History, test: Evaluation | PictureEvaluation, dataset: Dataset) -> None:
+    """Writes the PNG files: learning curves, and what the test shows."""
     folder.mkdir(exist_ok=True)
-    _save(learning_curves(history), folder / "learning_curves.png")
+    if history:
+        _save(learning_curves(history), folder / "learning_curves.png")
+    if isinstance(test, PictureEvaluation):
+        _save(reconstructions(test), folder / "reconstructions.png")
+        return
     _save(confusion_matrix(test, dataset.class_names), folder / "confusion_matrix.png")
     _save(worst_mistakes(test, dataset), folder / "worst_mistakes.png")
 
 
 def learning_curves(history: History) -> Figure:
-    """Loss and accuracy over the epochs, in training and in validation."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    """Loss and accuracy over the epochs, in training and in validation; stages of fine-tuning are marked."""
+    names = [name for name in ("loss", "accuracy") if name in history[0]]
+    figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in history[0]:
                 epochs = [row["epoch"] for row in history]
@@ -35,7 +41,32 @@ def learning_curves(history: History) -> Figure:
         axes.set(title=name.capitalize(), xlabel="Epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
+        _mark_stages(axes, history)
         axes.legend()
+    return figure
+
+
+def _mark_stages(axes: Axes, history: History) -> None:
+    """A line between the epochs of two stages, with the later one's number and learning rate."""
+    for before, row in itertools.pairwise(history):
+        if row.get("stage") != before.get("stage"):
+            between = (before["epoch"] + row["epoch"]) / 2
+            axes.axvline(between, color="gray", linestyle="--", linewidth=1)
+            text = f" stage {row['stage']}: {row['stage_learning_rate']:g}"
+            axes.text(between, 0.98, text, transform=axes.get_xaxis_transform(), rotation=90, va="top", fontsize=8)
+
+
+def reconstructions(test: PictureEvaluation) -> Figure:
+    """Some test pictures, and below each what the autoencoder gave back."""
+    count = len(test.pictures)
+    figure = Figure(figsize=(1.6 * count, 3.6), layout="constrained")
+    figure.suptitle(f"Test pictures and what came back; loss {test.scores['loss']:.4g}")
+    panels = figure.subplots(2, count, squeeze=False)
+    for row, pictures in zip(panels, (test.pictures, test.reconstructions), strict=True):
+        for axes, picture in zip(row, pictures, strict=True):
+            axes.set_axis_off()
+            gray = picture.shape[-1] == 1
+            axes.imshow(picture[..., 0] if gray else picture.clip(0, 1), cmap="gray" if gray else None, vmin=0, vmax=1)
     return figure
 
 

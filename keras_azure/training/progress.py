@@ -10,6 +10,7 @@ import numpy as np
 from keras_azure.config import RunConfig
 from keras_azure.errors import RunFailed
 from keras_azure.observers import Observer
+from keras_azure.stages import Stage
 from keras_azure.tracking import Tracker
 from keras_azure.training.checkpoints import Checkpoints
 from keras_azure.training.history import History
@@ -36,6 +37,8 @@ class Progress(keras.callbacks.Callback):
         images_per_epoch: int,
     ):
         super().__init__()
+        self.stage = Stage(0, 0, config.epochs)
+        self.stage_learning_rate = 0.0
         self.trained = model  # not Keras's self.model, which may have augmentations in front of it
         self.config = config
         self.history = history
@@ -46,6 +49,11 @@ class Progress(keras.callbacks.Callback):
         self.images_per_epoch = images_per_epoch
         self.images = 0
         self.seconds = 0.0
+        self._warm = False
+
+    def begin(self, stage: Stage, learning_rate: float) -> None:
+        """The next `fit` is of another stage, and compiles anew."""
+        self.stage, self.stage_learning_rate = stage, learning_rate
         self._warm = False
 
     @property
@@ -75,6 +83,8 @@ class Progress(keras.callbacks.Callback):
         # A metric with a value per class, such as f1_score, is kept as its mean over the classes.
         row = {"epoch": epoch + 1, **{name: float(np.mean(logs[name])) for name in names}}
         row["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+        if self.config.fine_tune is not None:
+            row |= {"stage": self.stage.number, "stage_learning_rate": self.stage_learning_rate}
         self.images += self._epoch_images
         self.seconds += self._epoch_seconds
         row["images_per_second"] = self._epoch_images / self._epoch_seconds if self._epoch_seconds else 0.0
@@ -89,12 +99,12 @@ class Progress(keras.callbacks.Callback):
         self.checkpoints.save(self.trained, epoch + 1, self.history.best_epoch)
         self.tracker.log_epoch(row)
         self.observer.epoch_done(epoch, row)
-        if stopped_early(self.config, self.history):
+        if stopped_early(self.config, self.history, self.stage.number):
             patience = self.config.early_stopping
             self.observer.message(f"Stopped early: no lower validation loss in {patience} epochs.")
             self.model.stop_training = True
 
 
-def stopped_early(config: RunConfig, history: History) -> bool:
-    """Whether the history ends with as many epochs without a lower validation loss as the config allows."""
-    return config.early_stopping is not None and history.epochs_since_best() >= config.early_stopping
+def stopped_early(config: RunConfig, history: History, stage: int) -> bool:
+    """Whether a stage ends with as many epochs without a lower validation loss as the config allows."""
+    return config.early_stopping is not None and history.epochs_since_best(stage) >= config.early_stopping

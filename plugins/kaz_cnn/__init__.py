@@ -3,6 +3,8 @@
 import keras
 from keras import layers
 
+from keras_azure import start_from
+
 
 def cnn(
     input_shape: tuple[int, int, int],
@@ -11,6 +13,7 @@ def cnn(
     filters: tuple[int, ...] = (16, 32),
     dense: tuple[int, ...] = (256,),
     dropout: float = 0.0,
+    weights: str = "none",
 ) -> keras.Model:
     """Convolutions that halve the picture one after another, then fully connected layers.
 
@@ -22,6 +25,8 @@ def cnn(
         filters: the filters of each 3x3 convolution; a maximum over 2x2 pixels follows each.
         dense: the units of each fully connected layer.
         dropout: the share of units that is left out in training behind each fully connected layer.
+        weights: "none", or the run or model.keras of another `cnn` or of an `autoencoder`, from which all layers start
+            but the last.
 
     Raises:
         ValueError: an option is out of its range.
@@ -46,4 +51,7 @@ def cnn(
             network.append(layers.Dropout(dropout, name=f"dropout_{number}"))
     # float32 also where the layers before compute in half precision: probabilities need the digits.
     network.append(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
-    return keras.Sequential(network, name="cnn")
+    model = keras.Sequential(network, name="cnn")
+    if weights != "none":
+        start_from(model, weights)
+    return model

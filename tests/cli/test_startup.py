@@ -35,6 +35,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["check", "--help"],
         ["new", "--help"],
         ["preview", "--help"],
+        ["predict", "--help"],
         ["cache", "--help"],
         ["list", "augmentations"],
     ],

@@ -10,7 +10,7 @@ import keras_azure
 from keras_azure.config import RunConfig
 from keras_azure.errors import RunInterrupted, UsageError, WrongOption
 from keras_azure.observers import Observer
-from keras_azure.training.compiling import build_model
+from keras_azure.training.compiling import build_model, build_optimizer, compile_model
 from keras_azure.training.data import open_data
 from keras_azure.training.placement import augmenting_model, faster_place, place_augmentations
 
@@ -78,10 +78,11 @@ def test_a_stopped_run_goes_on_with_the_same_pictures(tmp_path, place):
 def test_the_trial_of_both_places_leaves_no_trace():
     config = RunConfig(model="cnn(dropout=0.2)", augment=("chapter",), batch_size=8).resolved()
     data = open_data(config, Observer())
-    model = build_model(config, data.dataset, "cpu:0")
+    model = build_model(config, data.dataset)
+    compile_model(model, config, "cpu:0", build_optimizer(config, 0.001, 100))
     candidates = {
-        "host": (model, data.train_batches(0, "host")),
-        "device": (augmenting_model(model, data, config, "cpu:0"), data.train_batches(0, "device")),
+        "host": (model, data.train_batches(0, 10, "host")),
+        "device": (augmenting_model(model, data, config, "cpu:0"), data.train_batches(0, 10, "device")),
     }
     before = [np.array(variable) for variable in model.variables]
     place, seconds = faster_place(candidates)
@@ -102,11 +103,12 @@ def test_auto_tries_both_places_where_there_is_a_gpu_and_says_what_it_found():
 
     config = RunConfig(model="cnn", augment=("chapter",), batch_size=8).resolved()
     data = open_data(config, Observer())
-    model = build_model(config, data.dataset, "cpu:0")
-    place, trained = place_augmentations(model, data, config, "gpu:0", 0, Listener())
+    model = build_model(config, data.dataset)
+    compile_model(model, config, "cpu:0", build_optimizer(config, 0.001, 100))
+    place, trained = place_augmentations(model, data, config, "gpu:0", (0, 10), Listener())
     assert (trained is model) == (place == "host")
     assert any(text.startswith(f"Augmenting on the {place}; a step took: host ") for text in heard)
-    assert place_augmentations(model, data, config, "cpu:0", 0, Listener()) == ("host", model)
+    assert place_augmentations(model, data, config, "cpu:0", (0, 10), Listener()) == ("host", model)
 
 
 def test_the_device_does_what_is_behind_another_packages_augmentation(install_plugin, tmp_path):

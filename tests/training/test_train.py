@@ -278,7 +278,7 @@ def test_a_picture_that_breaks_while_training_is_named(picture_folder, tmp_path,
 
 
 def test_a_model_file_with_code_in_it_is_refused(tmp_path):
-    from keras_azure.training.saving import load_model
+    from keras_azure.saving import load_model
 
     hostile = keras.Sequential([keras.layers.Input((2,)), keras.layers.Lambda(lambda x: x * 2)])
     hostile.save(tmp_path / "hostile.keras")

@@ -5,7 +5,9 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import BinaryIO
 
 import keras
 
@@ -45,22 +47,39 @@ def load_model(path: Path) -> keras.Model:
         raise RunFailed(f"The model file {path} cannot be loaded: {error}") from error
 
 
+def undated(name: str) -> zipfile.ZipInfo:
+    """An entry of a zip archive that does not tell when it was written."""
+    return zipfile.ZipInfo(name, _EARLIEST_ZIP_DATE)
+
+
+def renumbering() -> Callable[[bytes], bytes]:
+    """Gives each different number, as digits, the next one of 1, 2, 3 ...: the same for the same number.
+
+    Memory addresses mark what is one and the same object; any numbers that are theirs alone will do.
+    """
+    numbers: dict[bytes, bytes] = {}
+    return lambda number: numbers.setdefault(number, str(len(numbers) + 1).encode())
+
+
+def copy_entry(source: BinaryIO, size: int, name: str, target: zipfile.ZipFile) -> None:
+    """Copies `size` bytes, which may be gigabytes, into an undated entry."""
+    entry = undated(name)
+    entry.file_size = size
+    with target.open(entry, "w") as writing:
+        shutil.copyfileobj(source, writing, _CHUNK)
+
+
 def _copy_repeatably(name: str, source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
     """Copies an entry of a `.keras` archive without what differs between two saves of one model."""
-    entry = zipfile.ZipInfo(name, _EARLIEST_ZIP_DATE)
     if name == "metadata.json":
         metadata = json.loads(source.read(name))
         metadata.pop("date_saved", None)
-        target.writestr(entry, json.dumps(metadata))
+        target.writestr(undated(name), json.dumps(metadata))
     elif name == "config.json":
-        # Keras marks objects that layers share by their address in memory; any number that is theirs alone will do.
-        numbers: dict[bytes, bytes] = {}
-
-        def renumbered(match: re.Match) -> bytes:
-            return match[1] + numbers.setdefault(match[2], str(len(numbers) + 1).encode())
-
-        target.writestr(entry, _SHARED_OBJECT.sub(renumbered, source.read(name)))
-    else:  # the weights, which may be gigabytes
-        entry.file_size = source.getinfo(name).file_size
-        with source.open(name) as reading, target.open(entry, "w") as writing:
-            shutil.copyfileobj(reading, writing, _CHUNK)
+        # Keras marks objects that layers share by their address in memory.
+        number = renumbering()
+        config = _SHARED_OBJECT.sub(lambda match: match[1] + number(match[2]), source.read(name))
+        target.writestr(undated(name), config)
+    else:  # the weights
+        with source.open(name) as reading:
+            copy_entry(reading, source.getinfo(name).file_size, name, target)

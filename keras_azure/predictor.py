@@ -1,0 +1,148 @@
+"""A finished run put to use: from picture files to classes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_azure.datasets.pictures import read_picture
+from keras_azure.errors import RunFailed, UsageError
+from keras_azure.saving import load_model
+from keras_azure.transfer import FeatureClassifier
+
+BATCH_SIZE = 32  # pictures that are read and predicted at once
+_MODEL_FILES = ("model.keras", "model.zip")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Attributes:
+        path: the picture's file.
+        class_name, probability: the most probable class.
+        probabilities: of each class, in the order of the run's classes.
+    """
+
+    path: Path
+    class_name: str
+    probability: float
+    probabilities: Mapping[str, float] = field(repr=False)
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The `count` most probable classes with their probabilities, the most probable first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+
+class Predictor:
+    """The model of a finished run.
+
+    Attributes:
+        model: a `keras.Model`, or a `FeatureClassifier`.
+        class_names: the classes in the order of the model's probabilities.
+        image_shape: height, width and channels of the pictures that the model takes.
+    """
+
+    def __init__(self, model: keras.Model | FeatureClassifier, class_names: Sequence[str]):
+        network = model.features if isinstance(model, FeatureClassifier) else model
+        self.model = model
+        self.class_names = tuple(class_names)
+        self.image_shape: tuple[int, int, int] = tuple(network.input_shape[1:])
+
+    def predict(self, paths: Sequence[str | Path] | str | Path) -> list[Prediction]:
+        """What the model says of picture files, in their order; they are brought to the model's size and channels.
+
+        Raises:
+            UnreadableFile: a file is not there, is no picture, or is damaged.
+        """
+        chosen = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+        return [prediction for batch in _batches(chosen) for prediction in self._predict_files(batch)]
+
+    def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The probabilities, (n, classes) float32, of pictures (n, height, width, channels), levels 0..255.
+
+        Raises:
+            UsageError: the pictures have another shape than `image_shape`.
+        """
+        pixels = np.asarray(pixels)
+        if pixels.shape[1:] != self.image_shape:
+            raise UsageError(
+                f"The model cannot take pixels of the shape {pixels.shape}.",
+                expected=f"(n, {', '.join(map(str, self.image_shape))})",
+            )
+        found = np.empty((len(pixels), len(self.class_names)), np.float32)
+        for start in range(0, len(pixels), BATCH_SIZE):
+            found[start : start + BATCH_SIZE] = self._predict_batch(pixels[start : start + BATCH_SIZE])
+        return found
+
+    def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
+        *size, channels = self.image_shape
+        hint = "leave it out"
+        pixels = np.stack([read_picture(path, tuple(size), channels, hint=hint) for path in paths])
+        for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
+            probabilities = dict(zip(self.class_names, row, strict=True))
+            best = max(probabilities, key=probabilities.get)
+            yield Prediction(path, best, probabilities[best], probabilities)
+
+    def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
+        if isinstance(self.model, FeatureClassifier):
+            return self.model.predict(pixels)
+        return np.asarray(self.model.predict_on_batch(pixels.astype(np.float32)))
+
+
+def load(run: str | Path) -> Predictor:
+    """The model of a finished run, and what its classes are called.
+
+    Args:
+        run: the run folder, or the file of the model in it.
+
+    Raises:
+        UsageError: there is no run, it is not finished, or its model gives no probabilities of classes.
+        RunFailed: a file of the run is damaged or unsafe.
+    """
+    path = Path(run).expanduser()
+    run_dir = path.parent if path.is_file() else path
+    class_names = _class_names(run_dir)
+    model = _load_any(path if path.is_file() else _model_file(run_dir))
+    outputs = (None, model.num_classes) if isinstance(model, FeatureClassifier) else model.output_shape
+    if outputs != (None, len(class_names)):
+        raise UsageError(
+            f"The model of the run in {run_dir} gives no probabilities of classes: what comes out has the shape "
+            f"{outputs}.",
+            expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
+        )
+    return Predictor(model, class_names)
+
+
+def _class_names(run_dir: Path) -> list[str]:
+    results = run_dir / "metrics.json"
+    if not results.is_file():
+        if (run_dir / "run.json").is_file():
+            raise UsageError(f"The run in {run_dir} is not finished.", hint=f"kaz resume {run_dir}")
+        raise UsageError(
+            f"There is no run in {run_dir}: it has no metrics.json.", hint="the folder that kaz run printed"
+        )
+    try:
+        return list(json.loads(results.read_text(encoding="utf-8"))["class_names"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunFailed(f"The file {results} does not tell the classes: {type(error).__name__}: {error}") from error
+
+
+def _model_file(run_dir: Path) -> Path:
+    for name in _MODEL_FILES:
+        if (run_dir / name).is_file():
+            return run_dir / name
+    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(_MODEL_FILES))
+
+
+def _load_any(path: Path) -> Any:
+    return FeatureClassifier.load(path) if path.suffix == ".zip" else load_model(path)
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), BATCH_SIZE):
+        yield paths[start : start + BATCH_SIZE]

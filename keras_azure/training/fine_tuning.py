@@ -1,0 +1,41 @@
+"""The stages of fine-tuning: which blocks of the backbone each of them trains."""
+
+import keras
+
+from keras_azure.config import RunConfig
+from keras_azure.errors import UsageError
+from keras_azure.registry import as_spec
+from keras_azure.stages import Stage
+from keras_azure.transfer import FeatureClassifier
+from keras_azure.transfer.parts import blocks_of, parts_of, set_trainable_blocks
+
+
+def check_stages(model: keras.Model | FeatureClassifier, config: RunConfig) -> None:
+    """Refuses to fine-tune what has nothing frozen.
+
+    Raises:
+        UsageError: the model has no backbone, or it is trained from the beginning.
+    """
+    if config.fine_tune is None:
+        return
+    name, parts = as_spec(config.model).name, parts_of(model) if isinstance(model, keras.Model) else None
+    if parts is None:
+        raise UsageError(
+            f"The model {name!r} has no backbone whose blocks could be trained in stages.",
+            expected="a model with the parts features and head, such as resnet50 or transfer",
+        )
+    if parts.features.trainable_weights:
+        raise UsageError(
+            f"The backbone of {name!r} is trained from the beginning, and nothing is left to unfreeze in stages.",
+            hint="--set trainable_blocks=0",
+        )
+
+
+def enter_stage(model: keras.Model, stage: Stage, learning_rate: float) -> str:
+    """Makes what a stage trains trainable, and all else not, before the model is compiled; gives a line about it."""
+    parts = parts_of(model)
+    total = len(blocks_of(parts.backbone))
+    count = stage.blocks_of(total)
+    set_trainable_blocks(parts.backbone, count)
+    what = f"the head and the last {count} of {total} blocks" if count else "the head"
+    return f"Stage {stage.number}: training {what}, with learning rate {learning_rate:g}"
