@@ -1,6 +1,7 @@
 """What a backbone starts from: ImageNet by download, a file, or nothing. No code in a file is run."""
 
 import contextlib
+import contextvars
 import io
 import math
 import re
@@ -18,6 +19,19 @@ _ENDINGS = "a file that ends with .keras, .weights.h5 or .h5"
 _NAMED = ("encoder", "backbone")  # the part of a saved model that others can start from
 
 
+_fetched = contextvars.ContextVar("fetched", default=True)
+
+
+@contextlib.contextmanager
+def without_fetching() -> Iterator[None]:
+    """Within it, "imagenet" leaves a network as it was made: for what only looks at its form."""
+    token = _fetched.set(False)
+    try:
+        yield
+    finally:
+        _fetched.reset(token)
+
+
 def load_weights(backbone: keras.Model, application: Callable[..., keras.Model], weights: str) -> None:
     """Gives the backbone its weights: "imagenet", "none", or those of a file.
 
@@ -28,7 +42,7 @@ def load_weights(backbone: keras.Model, application: Callable[..., keras.Model],
         DataUnavailable: "imagenet" cannot be fetched.
         UnusableWeights: the file is not there, damaged, unsafe, or of another network.
     """
-    if weights == "none":
+    if weights == "none" or (weights == "imagenet" and not _fetched.get()):
         return
     if weights == "imagenet":
         pretrained = _fetch_imagenet(application)

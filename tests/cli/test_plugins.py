@@ -299,3 +299,12 @@ def test_show_takes_a_name_or_augmentations(kaz, arguments):
     code, _, err = kaz("show", *arguments)
     assert code == 2
     assert "a plugin's name, or --augment" in err
+
+
+def test_show_a_model_whose_weights_would_be_downloaded(kaz, monkeypatch):
+    monkeypatch.setattr("keras.src.applications.resnet.file_utils.get_file", lambda *_, **__: 1 / 0)
+    code, out, _ = kaz("show", "resnet50", "--input-shape", "224", "224", "3", "--json")
+    assert code == 0
+    (shown,) = json.loads(out)
+    assert shown["parameters"] == 23_587_712 + 527_114
+    assert shown["trainable_parameters"] == 527_114
