@@ -163,7 +163,7 @@ class RunConfig:
             _require_name("loss", as_spec(self.loss).name, LOSSES)
         for metric in self.metrics:
             _require_name("metric", as_spec(metric).name, METRICS)
-        return dataclasses.replace(self, data=str(find_dataset(self.data)))
+        return dataclasses.replace(self, model=_with_absolute_weights(self.model), data=str(find_dataset(self.data)))
 
 
 @dataclass(frozen=True)
@@ -237,6 +237,16 @@ def read_config_file(path: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
         raise ConfigError(f"The config file {path} cannot be read: {reason}.") from error
     return _json_object(text, f"The config file {path}")
+
+
+def _with_absolute_weights(model: str) -> str:
+    """The model with the path of its weights made absolute, so that run.json repeats the run from anywhere."""
+    spec = as_spec(model)
+    weights = spec.options.get("weights")
+    if not isinstance(weights, str) or weights in ("imagenet", "none"):
+        return model
+    path = Path(weights).expanduser()
+    return str(spec.with_options(weights=str(path.absolute()))) if path.exists() else model
 
 
 def _json_object(text: str, source: str = "The run description") -> dict[str, Any]:

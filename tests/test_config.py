@@ -280,3 +280,13 @@ def test_keras_has_the_metric(name):
     for metric in build_metrics(RunConfig("cnn", metrics=spec)):
         metric.update_state(LABELS, PROBABILITIES)
         assert math.isfinite(metric.result())
+
+
+def test_the_path_of_weights_becomes_absolute(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    resolved = RunConfig("cnn(weights='run')").resolved()
+    assert resolved.model == f"cnn(weights={str(tmp_path / 'run')!r})"
+    (tmp_path / "none").mkdir()  # not what the word means
+    for model in ("cnn(weights='none')", "cnn(weights='gone.keras')", "cnn"):
+        assert RunConfig(model).resolved().model == model

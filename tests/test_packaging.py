@@ -57,7 +57,10 @@ def test_the_wheel_registers_its_plugins_as_any_package_does(wheel):
     information = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(information).decode()
     assert "kaz = keras_azure.cli:main" in text
-    assert re.search(r"\[keras_azure\.models\]\s+cnn = kaz_cnn:cnn", text)
+    models = re.search(r"\[keras_azure\.models\]\n(.+?)\n\n", text + "\n\n", re.DOTALL)[1].splitlines()
+    assert models == [
+        f"{name} = kaz_{name}:{name}" for name in ("autoencoder", "cnn", "features", "resnet50", "transfer")
+    ]
     metadata = wheel.read(information.replace("entry_points.txt", "METADATA")).decode()
     assert "Requires-Python: >=3.11" in metadata
     for extra in ("jax", "gpu", "test", "bench", "dev"):

@@ -161,6 +161,8 @@ def features_model(
         dropout: keeps what the network leaves out at random in training.
     """
     if backbone == ENCODER:
+        if image_size is not None:
+            raise ValueError(f"image_size={image_size} cannot be chosen for an encoder, which has a size of its own")
         network, preprocess = load_encoder(weights), _as_they_are
     else:
         network, preprocess = _build(backbone, weights, _size(backbone, weights, image_size, input_shape))

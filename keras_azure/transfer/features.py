@@ -21,13 +21,13 @@ def compute_features(
         pictures: how many there will be.
 
     Returns:
-        (pictures, num_features), in the type that the network computes in, and int64 (pictures,).
+        float32 (pictures, num_features), which holds all of half precision too, and int64 (pictures,).
     """
     features, labels = [], []
     done = 0
     for images, one_hot in batches:
         # NumPy in between: tf.data gives TensorFlow's tensors, which no other engine takes.
-        features.append(np.asarray(network.predict_on_batch(np.asarray(images))))
+        features.append(np.asarray(network.predict_on_batch(np.asarray(images)), np.float32))
         labels.append(np.asarray(one_hot).argmax(axis=1))
         done += len(images)
         observer.advance("Computing features", done, pictures)

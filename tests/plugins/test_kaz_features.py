@@ -28,12 +28,6 @@ def test_keeps_the_contract(classifier):
     check_model("features", classifier=classifier, **SMALL)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"classifier": "logistic"}, {"classifier": "boosting"}])
-def test_keeps_the_contract_with_its_own_backbone(options):
-    check_model("features", weights="none", **options)
-
-
 @pytest.mark.parametrize("classifier", CLASSIFIERS)
 def test_a_classifier_is_named(classifier):
     model = features((28, 28, 1), 3, classifier=classifier, **SMALL)

@@ -24,9 +24,10 @@ print(json.dumps([[each.class_name, each.probabilities] for each in predictions]
 """
 
 
-@pytest.fixture
-def finished(picture_folder, tmp_path):
-    return keras_azure.run(MODEL, data=str(picture_folder), output=tmp_path / "run", **SETTINGS)
+@pytest.fixture(scope="module")
+def finished(shared_pictures, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    return keras_azure.run(MODEL, data=str(shared_pictures), output=folder, **SETTINGS)
 
 
 def test_the_run_folder_is_that_of_any_run(finished):
@@ -45,8 +46,8 @@ def test_the_run_folder_is_that_of_any_run(finished):
     assert isinstance(finished.model, FeatureClassifier)
 
 
-def test_what_is_saved_predicts_the_same_from_picture_files_in_a_fresh_process(finished, picture_folder):
-    paths = [str(path) for path in sorted(picture_folder.rglob("*.png"))]
+def test_what_is_saved_predicts_the_same_from_picture_files_in_a_fresh_process(finished, shared_pictures):
+    paths = [str(path) for path in sorted(shared_pictures.rglob("*.png"))]
     here = keras_azure.load(finished.run_dir).predict(paths)
     done = subprocess.run(
         [sys.executable, "-c", PREDICT, str(finished.run_dir), *paths], capture_output=True, text=True, check=True
@@ -69,7 +70,7 @@ def test_the_same_run_gives_the_same_file(finished, tmp_path):
     assert again.test_loss == finished.test_loss
 
 
-def test_augmented_pictures_are_learned_from_in_each_epoch(picture_folder, tmp_path):
+def test_augmented_pictures_are_learned_from_in_each_epoch(shared_pictures, tmp_path):
     heard = []
 
     class Listener(Observer):
@@ -78,7 +79,7 @@ def test_augmented_pictures_are_learned_from_in_each_epoch(picture_folder, tmp_p
 
     keras_azure.run(
         MODEL,
-        data=str(picture_folder),
+        data=str(shared_pictures),
         augment=["flip"],
         epochs=3,
         output=tmp_path / "run",
@@ -87,7 +88,7 @@ def test_augmented_pictures_are_learned_from_in_each_epoch(picture_folder, tmp_p
     assert "Fitting LinearSVC to the features of 45 pictures" in heard  # 15 in each of three epochs
 
 
-def test_the_best_classifier_is_chosen_and_said(picture_folder, tmp_path):
+def test_the_best_classifier_is_chosen_and_said(shared_pictures, tmp_path):
     heard = []
 
     class Listener(Observer):
@@ -96,28 +97,28 @@ def test_the_best_classifier_is_chosen_and_said(picture_folder, tmp_path):
 
     model = MODEL.replace("features(", "features(classifier='best', ")
     result = keras_azure.run(
-        model, data=str(picture_folder), output=tmp_path / "run", **SETTINGS | {"observer": Listener()}
+        model, data=str(shared_pictures), output=tmp_path / "run", **SETTINGS | {"observer": Listener()}
     )
     assert sum(" folds" in text for text in heard) == 4
     assert any(text.startswith("Chosen: ") for text in heard)
     assert result.test_accuracy == 1.0
 
 
-def test_pixels_are_standardised_before_features(picture_folder, tmp_path):
+def test_pixels_are_standardised_before_features(shared_pictures, tmp_path):
     result = keras_azure.run(
-        MODEL, data=str(picture_folder), standardize="featurewise", output=tmp_path / "run", **SETTINGS
+        MODEL, data=str(shared_pictures), standardize="featurewise", output=tmp_path / "run", **SETTINGS
     )
     assert any(layer.name == "standardize" for layer in result.model.features.layers)
     assert result.test_accuracy == 1.0
 
 
-def test_there_is_nothing_to_fine_tune(picture_folder, tmp_path):
+def test_there_is_nothing_to_fine_tune(shared_pictures, tmp_path):
     with pytest.raises(UsageError, match="'features' has no backbone whose blocks"):
-        keras_azure.run(MODEL, data=str(picture_folder), fine_tune="auto", output=tmp_path / "run", **SETTINGS)
+        keras_azure.run(MODEL, data=str(shared_pictures), fine_tune="auto", output=tmp_path / "run", **SETTINGS)
     assert not (tmp_path / "run").exists()
 
 
-def test_a_stopped_run_begins_anew(picture_folder, tmp_path, finished):
+def test_a_stopped_run_begins_anew(shared_pictures, tmp_path, finished):
     class Stopper(Observer):
         def advance(self, activity, done, total):
             if activity == "Computing features":
@@ -125,7 +126,7 @@ def test_a_stopped_run_begins_anew(picture_folder, tmp_path, finished):
 
     with pytest.raises(RunInterrupted):
         keras_azure.run(
-            MODEL, data=str(picture_folder), output=tmp_path / "stopped", **SETTINGS | {"observer": Stopper()}
+            MODEL, data=str(shared_pictures), output=tmp_path / "stopped", **SETTINGS | {"observer": Stopper()}
         )
     resumed = keras_azure.resume(tmp_path / "stopped", observer=Observer())
     assert resumed.test_loss == finished.test_loss

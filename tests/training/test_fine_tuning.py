@@ -8,7 +8,6 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from PIL import Image
 
 import keras_azure
 from keras_azure.errors import DataError, RunInterrupted, UsageError
@@ -120,18 +119,11 @@ FINE_TUNE = "blocks=1,epochs=2;blocks=3,epochs=1"
 
 
 @pytest.fixture(scope="module")
-def tuned(model, tmp_path_factory):
-    rng = np.random.default_rng(0)
-    pictures = tmp_path_factory.mktemp("pictures")
-    for name, low in (("dark", 0), ("bright", 128)):
-        (pictures / name).mkdir()
-        for number in range(12):
-            pixels = rng.integers(low, low + 128, (12, 10, 3), np.uint8)
-            Image.fromarray(pixels).save(pictures / name / f"{number:02}.png")
+def tuned(model, shared_pictures, tmp_path_factory):
     folder = tmp_path_factory.mktemp("tuned") / "run"
     observer = Snapshots(folder)
-    result = run(model, pictures, folder, fine_tune=FINE_TUNE, observer=observer)
-    return pictures, result, observer
+    result = run(model, shared_pictures, folder, fine_tune=FINE_TUNE, observer=observer)
+    return shared_pictures, result, observer
 
 
 def test_each_stage_changes_exactly_its_blocks_and_the_head(tuned):

@@ -67,6 +67,11 @@ def test_pictures_are_brought_to_a_size_in_the_model():
         backbone_size(weights="none", image_size=16)
 
 
+def test_an_encoder_has_a_size_of_its_own():
+    with pytest.raises(ValueError, match="image_size=64 cannot be chosen for an encoder"):
+        features_model("encoder", (32, 32, 3), weights="model.keras", image_size=64)
+
+
 def test_with_pretrained_weights_the_usual_size_is_taken(monkeypatch):
     monkeypatch.setattr(backbones, "load_weights", lambda *_: None)
     assert backbone_size(weights="imagenet") == (224, 224)
