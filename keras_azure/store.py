@@ -1,4 +1,5 @@
-"""A store of decoded pictures on the disk, so that later epochs and later runs need not decode them again.
+"""A store of decoded pictures on the disk, so that later epochs and later runs need not decode them again. The features
+of frozen networks are kept in it too, as pictures of bytes (transfer/features.py).
 
     cache folder/
       KEY/               an entry: one split of a data set, in one size

@@ -1,19 +1,19 @@
 """Training without a gradient: features of all pictures, and a classifier of scikit-learn on them."""
 
+import contextlib
 import time
-from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 
 from keras_azure.config import RunConfig
 from keras_azure.observers import Observer
+from keras_azure.pipeline import labels_of
 from keras_azure.training.compiling import build_loss
-from keras_azure.training.data import Batch, RunData
+from keras_azure.training.data import Part, RunData
 from keras_azure.training.history import Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.transfer.classic import FeatureClassifier, fit, name_of
-from keras_azure.transfer.features import compute_features
+from keras_azure.transfer.features import Stream, compute_features
 
 
 def fit_classifier(
@@ -28,14 +28,13 @@ def fit_classifier(
         DataError: there are too few pictures, or the classifier cannot be fitted to them.
     """
     started = time.perf_counter()
-    rounds = config.epochs if data.augment else 1
-
-    def features_of(batches: Iterable[Batch], pictures: int) -> tuple[np.ndarray, np.ndarray]:
-        return compute_features(classifier.features, _until_stopped(batches, stop), pictures, observer)
-
-    vectors, labels = features_of(data.train_batches(0, rounds), rounds * data.images_per_epoch)
+    if data.augment is None:
+        with contextlib.closing(data.with_features(classifier.features, observer, stop)) as featured:
+            vectors, labels = _samples_of(featured.train)
+            held_out = _samples_of(featured.validation)
+    else:
+        vectors, labels, held_out = _augmented(classifier, data, config, observer, stop)
     computed = time.perf_counter() - started
-    stop.check()
     observer.message(f"Fitting {name_of(classifier.estimator)} to the features of {len(labels):,} pictures")
     fitted = fit(classifier, vectors, labels, config.seed)
     stop.check()
@@ -47,7 +46,6 @@ def fit_classifier(
         observer.message("It did not converge: features of more different scales than it can cope with.")
     row = {"epoch": 1, **_scores(fitted.classifier, vectors, labels, config, "")}
     if data.validation_steps:
-        held_out = features_of(data.validation_batches(0, 1, "host"), len(data.validation))
         row |= _scores(fitted.classifier, *held_out, config, "val_")
     row |= {"images_per_second": len(labels) / computed, "seconds": time.perf_counter() - started}
     return fitted.classifier, row
@@ -64,7 +62,18 @@ def _scores(
     }
 
 
-def _until_stopped(batches: Iterable[Batch], stop: StopRequests) -> Iterable[tuple[Any, ...]]:
-    for images, labels, *_ in batches:
-        stop.check()
-        yield images, labels
+def _samples_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
+    """The features, float32 (n, num_features), and the labels of a part that has them in memory."""
+    return part.source.pictures[part.samples], labels_of(part.source, part.samples)
+
+
+def _augmented(
+    classifier: FeatureClassifier, data: RunData, config: RunConfig, observer: Observer, stop: StopRequests
+) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Features and labels of the training pictures as each epoch has them, and of the validation pictures."""
+
+    def computed(stream: Stream, pictures: int) -> tuple[np.ndarray, np.ndarray]:
+        return compute_features(classifier.features, stream, pictures, observer, stop.check)
+
+    training = computed(lambda: data.train_batches(0, config.epochs), config.epochs * data.images_per_epoch)
+    return *training, computed(lambda: data.validation_batches(0, 1, "host"), len(data.validation))

@@ -16,8 +16,9 @@ from keras_azure.datasets.memory import require_memory
 from keras_azure.errors import DataError
 from keras_azure.observers import Observer
 from keras_azure.pipeline import Source, batches, held_source, labels_of, open_source, steps_in_epoch
+from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
-from keras_azure.transfer.features import BATCH_SIZE, compute_features
+from keras_azure.transfer.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
 _BYTES_OF_A_FEATURE = 4
@@ -124,23 +125,34 @@ class RunData:
         steps = epochs * steps_in_epoch(len(part), self.config.batch_size)
         return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps, targets=self.targets)
 
-    def with_features(self, network: keras.Model, observer: Observer) -> "RunData":
+    def with_features(self, network: keras.Model, observer: Observer, stop: StopRequests) -> "RunData":
         """The same samples for training and validation, with what the network makes of each in place of its picture.
 
         Raises:
-            DataError: there is no room for them in memory.
+            DataError: there is no room for them in memory, or on the disk if that was asked for.
         """
-        sources = {id(part.source): part.source for part in (self.train, self.validation)}
+        sources = {"train": self.train.source}
+        if self.validation.source is not self.train.source:
+            sources["validation"] = self.validation.source
         needed = sum(source.size for source in sources.values()) * network.output_shape[-1] * _BYTES_OF_A_FEATURE
         require_memory(needed, "The features of all pictures", hint="--cache none, which computes them in each step")
-        computed = {}
-        for key, source in sources.items():
-            stream = batches(source, np.arange(source.size), batch_size=BATCH_SIZE)
-            features, labels = compute_features(network, stream, source.size, observer)
-            computed[key] = held_source(features, labels, source.num_classes)
+        computed = {
+            id(source): held_source(*self._features(network, split, source, observer, stop), source.num_classes)
+            for split, source in sources.items()
+        }
         train, validation = (Part(computed[id(part.source)], part.samples) for part in (self.train, self.validation))
         # The test is of the whole model, on pictures; its source is this one's to close.
         return dataclasses.replace(self, train=train, validation=validation, test=train, augment=None)
+
+    def _features(
+        self, network: keras.Model, split: str, source: Source, observer: Observer, stop: StopRequests
+    ) -> tuple[np.ndarray, np.ndarray]:
+        def stream() -> Iterable[Batch]:
+            return batches(source, np.arange(source.size), batch_size=BATCH_SIZE)
+
+        if self.config.cache in ("auto", "disk") and can_store_features(network, self.dataset, split):
+            return stored_features(network, self.dataset, split, stream, observer, stop.check)
+        return compute_features(network, stream, source.size, observer, stop.check)
 
 
 def open_data(config: RunConfig, observer: Observer) -> RunData:

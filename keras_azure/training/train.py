@@ -193,7 +193,7 @@ class _Run:
         parts = parts_of(model)
         with contextlib.ExitStack() as opened:
             if parts is not None and self._features_stay(parts):
-                data = self.data.with_features(parts.features, self.observer)
+                data = self.data.with_features(parts.features, self.observer, progress.stop)
                 opened.enter_context(contextlib.closing(data))
                 # A model around the head's layers: were the head compiled itself, its part of the whole model would
                 # be where Keras saves the optimizer, and does not look for it.

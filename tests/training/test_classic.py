@@ -118,7 +118,9 @@ def test_there_is_nothing_to_fine_tune(shared_pictures, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_a_stopped_run_begins_anew(shared_pictures, tmp_path, finished):
+def test_a_stopped_run_begins_anew(shared_pictures, tmp_path, finished, monkeypatch):
+    monkeypatch.setenv("KAZ_CACHE", str(tmp_path / "cache"))  # where the features are not yet
+
     class Stopper(Observer):
         def advance(self, activity, done, total):
             if activity == "Computing features":

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from PIL import Image
 
 import keras_azure
 from keras_azure.errors import DataError, RunInterrupted, UsageError
@@ -77,7 +78,8 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
     return {name for name, value in before.items() if not np.array_equal(value, after[name])}
 
 
-def test_features_that_are_computed_once_train_the_same_head(model, picture_folder, tmp_path):
+def test_features_that_are_computed_once_train_the_same_head(model, picture_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAZ_CACHE", str(tmp_path / "cache"))
     listener = Listener()
     cached = run(model, picture_folder, tmp_path / "cached", observer=listener)
     assert "Computing features" in listener.activities
@@ -90,6 +92,32 @@ def test_features_that_are_computed_once_train_the_same_head(model, picture_fold
         for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
             assert ours[name] == pytest.approx(theirs[name], abs=1e-5)
     assert cached.test_loss == pytest.approx(whole.test_loss, abs=1e-5)
+
+
+def test_features_are_found_again_by_later_runs_until_something_changes(model, picture_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("KAZ_CACHE", str(tmp_path / "cache"))
+
+    def computed(name: str, **settings) -> bool:
+        listener, chosen = Listener(), settings.pop("model", model)
+        results.append(run(chosen, picture_folder, tmp_path / name, observer=listener, **settings))
+        return "Computing features" in listener.activities
+
+    results = []
+    assert computed("first")
+    assert not computed("second")
+    assert results[1].history[0]["loss"] == results[0].history[0]["loss"]
+    assert not computed("other head", model=model.replace("units=8", "units=4"))
+    assert computed("in memory", cache="memory")
+    assert computed("standardised", standardize="featurewise")  # other pixels reach the same weights
+    for damaged in (tmp_path / "cache").rglob("pictures.raw"):
+        content = bytearray(damaged.read_bytes())
+        content[100] ^= 1
+        damaged.write_bytes(content)
+    assert computed("damaged")
+    assert results[-1].history[0]["loss"] == results[0].history[0]["loss"]
+    for number in (0, 1):  # one of them is trained on
+        Image.fromarray(np.zeros((12, 10, 3), np.uint8)).save(picture_folder / "dark" / f"{number:02}.png")
+    assert computed("other pictures")
 
 
 class Listener(Observer):
