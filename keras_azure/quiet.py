@@ -1,6 +1,7 @@
 """Libraries speak only when something is wrong, and none of them phones home unless the user turned that on."""
 
 import contextlib
+import logging
 import os
 import sys
 import tempfile
@@ -21,6 +22,12 @@ def silence_libraries() -> None:
         os.environ.setdefault(name, value)
     # tqdm, which MLflow and TFDS import, asks notebooks for a package that a progress bar of ours does not need.
     warnings.filterwarnings("ignore", message="IProgress not found")
+    logging.getLogger("tensorflow").addFilter(_says_more_than_retracing)
+
+
+def _says_more_than_retracing(record: logging.LogRecord) -> bool:
+    """A run predicts batches of a few sizes, each of which is traced once; TensorFlow takes that for a mistake."""
+    return "triggered tf.function retracing" not in str(record.msg)
 
 
 @contextlib.contextmanager
