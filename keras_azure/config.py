@@ -120,6 +120,11 @@ class RunConfig:
         """What is trained one after another; without `fine_tune` one stage, which is all."""
         return parse_stages(self.fine_tune, self.epochs)
 
+    @property
+    def total_epochs(self) -> int:
+        """Of all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
         """The config with these fields; the others have their defaults.

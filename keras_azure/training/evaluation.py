@@ -1,6 +1,6 @@
 """The test of a trained model: one pass over the test split, and the numbers that follow from it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -59,14 +59,8 @@ def evaluate(
     stop: StopRequests,
 ) -> Evaluation:
     """Tests what gives probabilities on batches of pictures and one-hot labels."""
-    probabilities, truths = [], []
-    for done, (images, labels) in enumerate(test_batches, start=1):
-        # NumPy in between: tf.data gives TensorFlow's tensors, which no other engine takes.
-        probabilities.append(np.asarray(predict(np.asarray(images))))
-        truths.append(np.asarray(labels))
-        observer.advance("Testing", done, num_batches)
-        stop.check()
-    predicted, truth = np.concatenate(probabilities), np.concatenate(truths)
+    answers = _answers(predict, test_batches, num_batches, observer, stop)
+    predicted, truth = (np.concatenate(each) for each in zip(*answers, strict=True))
     right = predicted.argmax(axis=1) == truth.argmax(axis=1)
     scores = {"loss": float(build_loss(config)(truth, predicted)), "accuracy": float(right.mean())}
     for metric in build_metrics(config):
@@ -86,15 +80,23 @@ def evaluate_pictures(
     """Tests an autoencoder on batches of pictures 0..255 and the same in 0..1."""
     loss, metrics = build_loss(config, gives_pictures=True), build_metrics(config)
     total, count, shown = 0.0, 0, []
-    for done, (images, targets) in enumerate(test_batches, start=1):
-        given, truth = np.asarray(predict(np.asarray(images))), np.asarray(targets)
+    for given, truth in _answers(predict, test_batches, num_batches, observer, stop):
         total, count = total + len(truth) * float(loss(truth, given)), count + len(truth)
         for metric in metrics:
             metric.update_state(truth, given)
         if sum(len(truths) for truths, _ in shown) < SHOWN:
             shown.append((truth, given))
-        observer.advance("Testing", done, num_batches)
-        stop.check()
     pictures, reconstructions = (np.concatenate(each)[:SHOWN] for each in zip(*shown, strict=True))
     scores = {"loss": total / count, **{metric.name: float(np.mean(metric.result())) for metric in metrics}}
     return PictureEvaluation(pictures, reconstructions, scores)
+
+
+def _answers(
+    predict: Predict, test_batches: Iterable[Batch], num_batches: int, observer: Observer, stop: StopRequests
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """What is predicted of each batch, and what was to be."""
+    for done, (images, truth) in enumerate(test_batches, start=1):
+        # NumPy in between: tf.data gives TensorFlow's tensors, which no other engine takes.
+        yield np.asarray(predict(np.asarray(images))), np.asarray(truth)
+        observer.advance("Testing", done, num_batches)
+        stop.check()

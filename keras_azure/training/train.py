@@ -85,9 +85,9 @@ def train(
     except (RunInterrupted, KeyboardInterrupt):
         if not (run_dir / "run.json").exists():
             raise RunInterrupted("The run was stopped before training began; nothing was kept.") from None
-        epochs = sum(stage.epochs for stage in config.stages)
         raise RunInterrupted(
-            f"The run in {run_dir} was stopped; {len(history)} of its {epochs} epochs are finished and kept.",
+            f"The run in {run_dir} was stopped; {len(history)} of its {config.total_epochs} epochs are finished and "
+            "kept.",
             hint=f"kaz resume {run_dir}",
         ) from None
     for problem in tracker.problems:
@@ -161,7 +161,7 @@ class _Run:
         """Trains to the last epoch; gives the images per second, and where augmentations were applied."""
         config, data, stages = self.config, self.data, self.config.stages
         facts = RunFacts(
-            epochs=sum(stage.epochs for stage in stages),
+            epochs=config.total_epochs,
             steps_per_epoch=data.steps_per_epoch,
             first_epoch=len(self.history),
             batch_size=config.batch_size,

@@ -21,8 +21,8 @@ from sklearn.svm import SVC, LinearSVC
 
 from keras_azure.errors import DataError
 from keras_azure.transfer.archive import read_archive, write_archive
+from keras_azure.transfer.features import BATCH_SIZE
 
-BATCH_SIZE = 32  # pictures that features are computed of at once
 MOST_FOLDS = 5
 # To these a feature counts for more if its numbers are larger.
 _NEED_ONE_SCALE = (LinearSVC, SVC, LogisticRegression, KNeighborsClassifier)
