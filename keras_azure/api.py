@@ -13,7 +13,7 @@ from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
 from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.registry import AUGMENTATIONS, BACKENDS
-from keras_azure.runs import new_run_dir, runs_folder
+from keras_azure.runs import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
 
 
 def run(
@@ -21,6 +21,7 @@ def run(
     *,
     config: str | Path | None = None,
     output: str | Path | None = None,
+    resume: bool | None = None,
     observer: Observer | None = None,
     **settings: Any,
 ) -> RunResult:
@@ -29,7 +30,10 @@ def run(
     Args:
         model: the model's name or spec: "cnn", "cnn(dropout=0.2)".
         config: a JSON file of settings, such as the run.json of another run; the arguments here lie over it.
-        output: the run folder to make; by default one in `runs/` that is named after the time and the model.
+        output: the run folder; by default a new one in `runs/` that is named after the time and the model. If there is
+            an unfinished run of the same settings in it, that goes on.
+        resume: True to go on with an unfinished run, in `output` or the newest one of these settings in `runs/`, and
+            not to begin a new one; False for the opposite.
         observer: hears of the progress instead of the display.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, and for options of model and data
             `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`.
@@ -42,10 +46,12 @@ def run(
         settings["model"] = model
     described = RunConfig.from_dict(lay_over(values, settings)).resolved()
     backend = BACKENDS.build(described.backend)
-    run_dir = new_run_dir(described, Path(output) if output is not None else None)
+    run_dir, goes_on = choose_run_dir(described, Path(output) if output is not None else None, resume)
     try:
         with display_for_here(observer) as display:
-            return backend.run(described, run_dir, display)
+            if goes_on:
+                display.message(f"Going on with the run in {run_dir}")
+            return backend.run(described, run_dir, display, resume=goes_on)
     finally:
         with contextlib.suppress(OSError):
             # Only what is empty goes: the folders of a run that could not even begin.
@@ -54,18 +60,17 @@ def run(
 
 
 def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResult:
-    """Goes on with a run that was stopped, after its newest checkpoint.
+    """Goes on with a run that was stopped, after its newest sound checkpoint, as if it had never stopped.
 
     Raises:
-        UsageError: there is no run in the folder, or it is finished.
+        UsageError: there is no run in the folder, or it is finished, or another process is at work in it.
     """
     run_dir = Path(run_dir).expanduser().absolute()
-    description = run_dir / "run.json"
-    if not description.is_file():
-        raise UsageError(f"There is no run in {run_dir}: it has no run.json.", hint="the folder that kaz run printed")
-    if (run_dir / "metrics.json").exists():
-        raise UsageError(f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {description}")
-    config = RunConfig.from_json(description.read_text(encoding="utf-8")).resolved()
+    config = read_description(run_dir).resolved()
+    if is_finished(run_dir):
+        raise UsageError(
+            f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {run_dir / DESCRIPTION}"
+        )
     backend = BACKENDS.build(config.backend)
     with display_for_here(observer) as display:
         return backend.run(config, run_dir, display, resume=True)

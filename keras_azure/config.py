@@ -11,9 +11,12 @@ from typing import Any, Literal
 
 from keras_azure import specs
 from keras_azure.errors import ConfigError, UnknownName
+from keras_azure.intervals import parse_interval
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.options import coerce
+from keras_azure.printable import printable
+from keras_azure.redaction import find_secret
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
 from keras_azure.stages import Stage, parse_stages
 
@@ -91,6 +94,9 @@ class RunConfig:
         None, "Stop after so many epochs without a lower validation loss.", at_least=1
     )
     keep: Literal["last", "best"] = _setting("last", "The epoch whose weights are saved; best: lowest validation loss.")
+    checkpoint_every: str | None = _setting(
+        None, "Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."
+    )
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = _setting("float32", "The Keras dtype policy.")
     seed: int = _setting(0, "The start of everything random.", at_least=0, below=2**31)
     tracking: bool = _setting(True, "Record the run with MLflow.")
@@ -106,8 +112,10 @@ class RunConfig:
                     f"The setting {setting.name!r} cannot be {value!r}.", expected=_described(hint)
                 ) from None
             _check_range(setting, value)
+            _refuse_secret(setting.name, value)
             object.__setattr__(self, setting.name, value)
         parse_stages(self.fine_tune, self.epochs)
+        parse_interval(self.checkpoint_every)
         if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
             wanted = "early_stopping" if self.early_stopping else "keep='best'"
             raise ConfigError(
@@ -238,10 +246,12 @@ def read_config_file(path: Path) -> dict[str, Any]:
     """
     try:
         text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"The config file {path} cannot be read: {reason}.") from error
-    return _json_object(text, f"The config file {path}")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The config file {printable(path)} cannot be read: it is not UTF-8 text.") from error
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The config file {printable(path)} cannot be read: {reason}.") from error
+    return _json_object(text, f"The config file {printable(path)}")
 
 
 def _with_absolute_weights(model: str) -> str:
@@ -271,6 +281,16 @@ def _check_range(setting: dataclasses.Field, value: Any) -> None:
     if not low <= value < (math.inf if high is None else high):  # neither infinity nor NaN, which JSON can bring
         expected = f"{low} or more" + (f", and below {high}" if high is not None else "")
         raise ConfigError(f"The setting {setting.name!r} cannot be {value!r}.", expected=expected)
+
+
+def _refuse_secret(name: str, value: Any) -> None:
+    texts = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
+    if kind := next(filter(None, map(find_secret, texts)), None):
+        raise ConfigError(
+            f"The setting {name!r} holds a secret ({kind}), which run.json and the tracking server would keep.",
+            expected="a value that anyone may read",
+            hint="leave it to a login, a mounted folder, or an environment variable that the library itself reads",
+        )
 
 
 def _require_name(kind: str, name: str, known: Sequence[str]) -> None:

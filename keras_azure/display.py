@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from keras_azure.observers import Observer, RunFacts
+from keras_azure.redaction import redacted
 
 _SECONDS_BETWEEN_UPDATES = 0.1  # a step may take less than a millisecond; eyes do not
 
@@ -77,7 +78,8 @@ class Display(Observer):
 
     def training_started(self, facts: RunFacts) -> None:
         self._pace = _Pace(facts)
-        after = f", after {facts.first_epoch} finished ones" if facts.first_epoch else ""
+        steps = f" and {facts.first_step} steps" if facts.first_step else ""
+        after = f", after {facts.first_epoch} finished ones{steps}" if facts.first_epoch or steps else ""
         self.line(
             f"Training {facts.parameters:,} parameters on {facts.device}: "
             f"{facts.epochs} epochs{after}, {facts.steps_per_epoch} steps of {facts.batch_size} pictures each"
@@ -123,7 +125,7 @@ class PlainDisplay(Display):
         self._console = console
 
     def line(self, text: str) -> None:
-        self._console.print(text, markup=False, soft_wrap=True)
+        self._console.print(redacted(text), markup=False, soft_wrap=True)
 
 
 class TerminalDisplay(PlainDisplay):
@@ -141,7 +143,7 @@ class TerminalDisplay(PlainDisplay):
         self._task = self._progress.add_task("Starting", total=None, status="")
 
     def live(self, activity: str, done: int, total: int, status: str) -> None:
-        self._progress.update(self._task, description=activity, completed=done, total=total, status=status)
+        self._progress.update(self._task, description=redacted(activity), completed=done, total=total, status=status)
 
     def __enter__(self) -> "TerminalDisplay":
         self._progress.start()
@@ -163,12 +165,12 @@ class NotebookDisplay(Display):
         self._handle = display(self._content(), raw=True, display_id=True)
 
     def line(self, text: str) -> None:
-        self._lines.append(text)
+        self._lines.append(redacted(text))
         self._live = ""
         self._update()
 
     def live(self, activity: str, done: int, total: int, status: str) -> None:
-        self._live = f"{activity}  {done}/{total}  {status}"
+        self._live = redacted(f"{activity}  {done}/{total}  {status}")
         self._update()
 
     def _update(self) -> None:

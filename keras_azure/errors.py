@@ -7,7 +7,8 @@
     │   ├── AmbiguousName              2   two packages claim the name
     │   ├── WrongOption                2   an option that the plugin does not take, or not so
     │   ├── ConfigError                2   a run description with wrong or unknown fields
-    │   └── OutputExists               2   something is there already, and nothing is overwritten
+    │   ├── OutputExists               2   something is there already, and nothing is overwritten
+    │   └── RunInUse                   2   another process is at work in the run folder
     ├── BrokenPlugin                   1   a plugin that cannot be imported or breaks its contract
     ├── DataError                      1   a data set that cannot be used as it is
     │   ├── UnreadableFile             1   one file of it, by name
@@ -15,6 +16,7 @@
     │   └── UnusableWeights            1   a file of weights that is not there, damaged, unsafe, or of another network
     ├── DeviceError                    1   the device that was asked for is not there
     ├── RunFailed                      1   training itself went wrong
+    ├── DamagedCheckpoint              1   a checkpoint that is not as it was written
     └── RunInterrupted               130   stopped on request, can go on
 
 A message has up to three parts: what happened, what was expected, and what to do next. The command prints
@@ -24,17 +26,20 @@ them and leaves with `exit_code`; from Python they are ordinary exceptions.
 import difflib
 from collections.abc import Iterable
 
+from keras_azure.redaction import redacted
+
 
 class KerasAzureError(Exception):
-    """What happened, with what was expected and what to do next where that helps."""
+    """What happened, with what was expected and what to do next where that helps; secrets in them are hidden."""
 
     exit_code = 1
 
     def __init__(self, problem: str, *, expected: str = "", hint: str = ""):
-        super().__init__(problem)
-        self.problem = problem
-        self.expected = expected
-        self.hint = hint
+        # Here, and not where it is shown: tracebacks, logs and notebooks show an exception in ways of their own.
+        self.problem = redacted(problem)
+        self.expected = redacted(expected)
+        self.hint = redacted(hint)
+        super().__init__(self.problem)
 
     def __str__(self) -> str:
         lines = [self.problem]
@@ -80,6 +85,10 @@ class OutputExists(UsageError):
     pass
 
 
+class RunInUse(UsageError):
+    pass
+
+
 class BrokenPlugin(KerasAzureError):
     pass
 
@@ -105,6 +114,10 @@ class DeviceError(KerasAzureError):
 
 
 class RunFailed(KerasAzureError):
+    pass
+
+
+class DamagedCheckpoint(KerasAzureError):
     pass
 
 

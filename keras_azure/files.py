@@ -1,4 +1,4 @@
-"""Files that are either whole or not there."""
+"""Files that are either whole or not there, and folders that nothing is led out of."""
 
 import contextlib
 import json
@@ -18,15 +18,17 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     # Keras goes by the ending, so the temporary name keeps it.
     beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
+        beside.unlink(missing_ok=True)  # a link of that name would lead elsewhere
         write(beside)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())
         beside.replace(path)
+        _flush_folder(path.parent)
     except OSError as error:
         raise RunFailed(f"{path} cannot be written: {error.strerror or error}.", hint="free some disk space") from error
     finally:
-        with contextlib.suppress(FileNotFoundError):
-            beside.unlink()
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -35,3 +37,29 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: object) -> None:
     write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def folder_inside(folder: Path, name: str) -> Path:
+    """The folder `name` in `folder`, made if it is not there.
+
+    Raises:
+        RunFailed: it is a link, through which files would be written elsewhere; or it cannot be made.
+    """
+    inside = folder / name
+    try:
+        if inside.is_symlink():
+            raise RunFailed(f"{inside} is a link, and nothing is written through it.", hint="remove the link")
+        inside.mkdir(exist_ok=True)
+    except OSError as error:
+        raise RunFailed(f"{inside} cannot be made: {error.strerror}.") from error
+    return inside
+
+
+def _flush_folder(folder: Path) -> None:
+    """Makes a rename survive a power cut, where the system can flush folders."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -13,7 +13,7 @@ class RunFacts:
 
     Attributes:
         steps_per_epoch: training steps in each epoch.
-        first_epoch: epochs that were finished before, when a run goes on.
+        first_epoch, first_step: epochs, and steps of the next one, that were done before, when a run goes on.
         parameters: the model's number of parameters.
         device: the device that trains, in Keras's words: "cpu:0".
     """
@@ -24,6 +24,7 @@ class RunFacts:
     batch_size: int
     parameters: int
     device: str
+    first_step: int = 0
 
 
 class Observer:

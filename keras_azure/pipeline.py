@@ -6,6 +6,7 @@ depend on `(seed, epoch, sample index)` alone: threads, prefetching and the poin
 """
 
 import math
+import operator
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -22,8 +23,9 @@ from keras_azure.augmentations.kernels import aligned_empty
 from keras_azure.datasets import Dataset
 from keras_azure.datasets.memory import require_memory
 from keras_azure.datasets.threads import map_in_threads
-from keras_azure.errors import DataError, UnreadableFile
+from keras_azure.errors import BrokenPlugin, DataError, KerasAzureError, UnreadableFile
 from keras_azure.observers import Observer
+from keras_azure.printable import printable
 from keras_azure.store import can_store, open_stored
 from keras_azure.streams import Streams
 
@@ -68,10 +70,11 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
             anyway stays there.
 
     Raises:
-        DataError: a picture cannot be read, or there is no room where the cache is asked for.
+        DataError: a picture cannot be read, a label is of no class, or there is no room where the cache is asked for.
+        BrokenPlugin: the data set gives something else than its contract says.
     """
     if hasattr(dataset, "arrays"):
-        return held_source(*dataset.arrays(split), len(dataset.class_names))
+        return held_source(*_checked_arrays(dataset, split), len(dataset.class_names))
     needed = dataset.split_sizes[split] * int(np.prod(dataset.image_shape))
     if cache == "memory":
         require_memory(needed, f"The split {split!r}, decoded,", hint="--cache disk, or --cache none")
@@ -150,31 +153,12 @@ def batches(
         class_weights: float32 (num_classes,); adds a weight (batch,) for each sample, after its label.
         targets: "pictures" gives, in place of the labels, the pictures themselves, float32 in 0..1.
     """
-    count = len(samples)
-    steps_per_epoch = steps_in_epoch(count, batch_size)
-    steps = steps_per_epoch if steps is None else steps
-    chosen = tf.constant(samples, tf.int64)
-
-    def first_sample(step: tf.Tensor) -> tf.Tensor:
-        """Where a step begins in the samples, counted over all epochs."""
-        if endless:
-            return step * batch_size
-        return step // steps_per_epoch * count + step % steps_per_epoch * batch_size
-
-    def shuffle(epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        if seed is None:
-            return position
-        seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(seed, tf.int64)), epoch], axis=1)
-        seeds = tf.pad(seeds, [[0, 0], [0, 1]], constant_values=_SHUFFLE_STREAM)
-        # The raw operation: tf.random.experimental.index_shuffle pads a list of seeds along the wrong axis (2.21).
-        last = tf.constant(count - 1, tf.int64)
-        return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
+    order = _Order(samples, batch_size, seed, endless)
+    steps = order.steps_per_epoch if steps is None else steps
 
     def read(steps: tf.Tensor) -> tuple[Any, ...]:
         """The pictures and labels, and perhaps weights, of some steps, one behind the other."""
-        counted = tf.range(first_sample(steps[0]), first_sample(steps[-1] + 1))
-        epoch, position = counted // count, counted % count  # (samples,), (samples,)
-        indices = tf.gather(chosen, shuffle(epoch, position))  # (samples,)
+        epoch, indices = order.samples(steps[0], steps[-1] + 1)
         if augment is not None and augment_on == "device":
             images, labels = augment.split(source, seed or 0, epoch, indices, samples)
         elif augment is not None:
@@ -191,7 +175,7 @@ def batches(
 
     def read_apart(steps: tf.Tensor) -> tuple[tuple[Any, ...], tf.Tensor, tf.Tensor]:
         """The same, and where each step begins and ends in it."""
-        starts, ends = (first_sample(each) - first_sample(steps[0]) for each in (steps, steps + 1))
+        starts, ends = (order.first_sample(each) - order.first_sample(steps[0]) for each in (steps, steps + 1))
         return read(steps), starts, ends
 
     at_once = _steps_at_once(batch_size, source.image_shape)
@@ -199,6 +183,45 @@ def batches(
     made = numbers.map(read if at_once == 1 else read_apart, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
     made = made if at_once == 1 else made.flat_map(_by_step)
     return source.streams.kept(made.prefetch(tf.data.AUTOTUNE))
+
+
+def samples_of_step(samples: np.ndarray, step: int, *, batch_size: int, seed: int, endless: bool) -> np.ndarray:
+    """The indices, (batch,), of what `batches` gives in a step, counted over all epochs."""
+    order = _Order(samples, batch_size, seed, endless)
+    return order.samples(tf.constant(step, tf.int64), tf.constant(step + 1, tf.int64))[1].numpy()
+
+
+class _Order:
+    """Which samples each step has; the arguments are as in `batches`."""
+
+    def __init__(self, samples: np.ndarray, batch_size: int, seed: int | None, endless: bool):
+        self._samples = tf.constant(samples, tf.int64)
+        self._count = len(samples)
+        self._batch_size = batch_size
+        self._seed = seed
+        self._endless = endless
+        self.steps_per_epoch = steps_in_epoch(self._count, batch_size)
+
+    def first_sample(self, step: tf.Tensor) -> tf.Tensor:
+        """Where a step begins in the samples, counted over all epochs."""
+        if self._endless:
+            return step * self._batch_size
+        return step // self.steps_per_epoch * self._count + step % self.steps_per_epoch * self._batch_size
+
+    def samples(self, first_step: tf.Tensor, last_step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The epoch and the index, int64 (samples,), of each sample from a step up to before another."""
+        counted = tf.range(self.first_sample(first_step), self.first_sample(last_step))
+        epoch, position = counted // self._count, counted % self._count
+        return epoch, tf.gather(self._samples, self._shuffled(epoch, position))
+
+    def _shuffled(self, epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        if self._seed is None:
+            return position
+        seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(self._seed, tf.int64)), epoch], axis=1)
+        seeds = tf.pad(seeds, [[0, 0], [0, 1]], constant_values=_SHUFFLE_STREAM)
+        # The raw operation: tf.random.experimental.index_shuffle pads a list of seeds along the wrong axis (2.21).
+        last = tf.constant(self._count - 1, tf.int64)
+        return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
 
 
 def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
@@ -236,13 +259,87 @@ def _stored_source(dataset: Dataset, split: str, observer: Observer) -> Source:
 
 def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.ndarray, observer: Observer) -> None:
     """Fills the arrays with the samples of a split, in the order of their indices."""
-    size = len(labels)
+    size, read_sample = len(labels), _reader(dataset, split)
 
     def read(index: int) -> None:
-        pictures[index], labels[index] = dataset.read(split, index)
+        pictures[index], labels[index] = read_sample(index)
 
     for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count()), start=1):
         observer.advance(f"Reading {split} pictures", done, size)
+
+
+def _reader(dataset: Dataset, split: str) -> Callable[[int], tuple[np.ndarray, int]]:
+    """`dataset.read` of a split, which gives what the contract says or raises an error that names the sample."""
+    shape, num_classes = tuple(dataset.image_shape), len(dataset.class_names)
+
+    def read(index: int) -> tuple[np.ndarray, int]:
+        try:
+            picture, label = dataset.read(split, index)
+            label = operator.index(label)
+        except KerasAzureError:
+            raise
+        except Exception as error:  # a plugin may raise anything
+            raise BrokenPlugin(
+                f"The sample {index} of the split {split!r} of {dataset.description} cannot be read: "
+                f"{type(error).__name__}: {printable(error)}.",
+                expected="read(split, index) that gives a picture and a label, a whole number",
+            ) from error
+        # Neither would be noticed later: a label of no class is a row of zeros, and an array takes what can be spread.
+        if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.shape != shape:
+            raise BrokenPlugin(
+                f"The picture {index} of the split {split!r} of {dataset.description} is {_described(picture)}.",
+                expected=f"uint8 {shape}, as its image_shape says",
+            )
+        if not 0 <= label < num_classes:
+            raise _no_class(dataset, split, index, label)
+        return picture, label
+
+    return read
+
+
+def _checked_arrays(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """`dataset.arrays(split)`, looked at as `_reader` does with each sample."""
+    size, num_classes = dataset.split_sizes[split], len(dataset.class_names)
+    try:
+        pictures, labels = map(np.asarray, dataset.arrays(split))
+    except KerasAzureError:
+        raise
+    except Exception as error:
+        raise BrokenPlugin(
+            f"The arrays of the split {split!r} of {dataset.description} cannot be read: {type(error).__name__}: "
+            f"{printable(error)}.",
+            expected="arrays(split) that gives pictures and labels",
+        ) from error
+    shape = (size, *dataset.image_shape)
+    if pictures.dtype != np.uint8 or pictures.shape != shape:
+        raise BrokenPlugin(
+            f"The pictures of the split {split!r} of {dataset.description} are {_described(pictures)}.",
+            expected=f"uint8 {shape}, as its split_sizes and image_shape say",
+        )
+    if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (size,):
+        raise BrokenPlugin(
+            f"The labels of the split {split!r} of {dataset.description} are {_described(labels)}.",
+            expected=f"int64 ({size},), one for each picture",
+        )
+    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    if len(wrong):
+        raise _no_class(dataset, split, wrong[0], labels[wrong[0]])
+    return pictures, labels.astype(np.int64, copy=False)
+
+
+def _no_class(dataset: Dataset, split: str, index: int, label: int) -> DataError:
+    num_classes = len(dataset.class_names)
+    return DataError(
+        f"The sample {index} of the split {split!r} of {dataset.description} has the label {label}, and there are "
+        f"{num_classes} classes.",
+        expected=f"0 to {num_classes - 1}",
+    )
+
+
+def _described(value: Any) -> str:
+    if isinstance(value, np.ndarray):
+        return f"of type {value.dtype} and shape {value.shape}"
+    return f"no array but of type {type(value).__name__}"
 
 
 def _source(dataset: Dataset, split: str, *reading: Any) -> Source:
@@ -250,12 +347,12 @@ def _source(dataset: Dataset, split: str, *reading: Any) -> Source:
 
 
 def _streaming_source(dataset: Dataset, split: str) -> Source:
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool, read_sample = ThreadPoolExecutor(os.cpu_count()), _reader(dataset, split)
 
     def read_many(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         try:
-            pictures, labels = zip(*pool.map(lambda index: dataset.read(split, int(index)), indices), strict=True)
-        except DataError as error:
+            pictures, labels = zip(*pool.map(read_sample, indices.tolist()), strict=True)
+        except KerasAzureError as error:
             source.failure = error
             raise
         return np.stack(pictures), np.array(labels, np.int64)

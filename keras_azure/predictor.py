@@ -10,8 +10,10 @@ import keras
 import numpy as np
 
 from keras_azure.datasets.pictures import read_picture
+from keras_azure.datasets.sizes import LARGEST_SIDE
 from keras_azure.errors import RunFailed, UsageError
-from keras_azure.saving import load_model
+from keras_azure.printable import printable
+from keras_azure.saving import load_model, reason
 from keras_azure.transfer import FeatureClassifier
 
 BATCH_SIZE = 32  # pictures that are read and predicted at once
@@ -89,9 +91,12 @@ class Predictor:
             yield Prediction(path, best, probabilities[best], probabilities)
 
     def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
-        if isinstance(self.model, FeatureClassifier):
-            return self.model.predict(pixels)
-        return np.asarray(self.model.predict_on_batch(pixels.astype(np.float32)))
+        try:
+            if isinstance(self.model, FeatureClassifier):
+                return self.model.predict(pixels)
+            return np.asarray(self.model.predict_on_batch(pixels.astype(np.float32)))
+        except Exception as error:  # a file may hold layers or a classifier that are loaded and do not fit together
+            raise RunFailed(f"The model cannot compute probabilities: {reason(error)}.") from error
 
 
 def load(run: str | Path) -> Predictor:
@@ -108,11 +113,16 @@ def load(run: str | Path) -> Predictor:
     run_dir = path.parent if path.is_file() else path
     class_names = _class_names(run_dir)
     model = _load_any(path if path.is_file() else _model_file(run_dir))
-    outputs = (None, model.num_classes) if isinstance(model, FeatureClassifier) else model.output_shape
+    inputs, outputs = _shapes(model)
+    if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
+        raise UsageError(
+            f"The model of the run in {printable(run_dir)} takes no pictures: what goes in has the shape {inputs}.",
+            expected=f"(None, height, width, channels) with 1 or 3 channels and sides up to {LARGEST_SIDE}",
+        )
     if outputs != (None, len(class_names)):
         raise UsageError(
-            f"The model of the run in {run_dir} gives no probabilities of classes: what comes out has the shape "
-            f"{outputs}.",
+            f"The model of the run in {printable(run_dir)} gives no probabilities of classes: what comes out has "
+            f"the shape {outputs}.",
             expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
         )
     return Predictor(model, class_names)
@@ -122,21 +132,45 @@ def _class_names(run_dir: Path) -> list[str]:
     results = run_dir / "metrics.json"
     if not results.is_file():
         if (run_dir / "run.json").is_file():
-            raise UsageError(f"The run in {run_dir} is not finished.", hint=f"kaz resume {run_dir}")
+            raise UsageError(
+                f"The run in {printable(run_dir)} is not finished.", hint=f"kaz resume {printable(run_dir)}"
+            )
         raise UsageError(
-            f"There is no run in {run_dir}: it has no metrics.json.", hint="the folder that kaz run printed"
+            f"There is no run in {printable(run_dir)}: it has no metrics.json.", hint="the folder that kaz run printed"
         )
     try:
-        return list(json.loads(results.read_text(encoding="utf-8"))["class_names"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunFailed(f"The file {results} does not tell the classes: {type(error).__name__}: {error}") from error
+        names = json.loads(results.read_text(encoding="utf-8"))["class_names"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFailed(
+            f"The file {printable(results)} does not tell the classes: {type(error).__name__}: {reason(error)}."
+        ) from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+        raise RunFailed(
+            f"The file {printable(results)} does not tell the classes.",
+            expected="class_names, a list of different texts",
+        )
+    return names
+
+
+def _shapes(model: keras.Model | FeatureClassifier) -> tuple[tuple, tuple]:
+    """What goes into a model and what comes out of it.
+
+    Raises:
+        RunFailed: the model does not tell, as one without an input.
+    """
+    try:
+        if isinstance(model, FeatureClassifier):
+            return model.features.input_shape, (None, model.num_classes)
+        return model.input_shape, model.output_shape
+    except (AttributeError, ValueError) as error:
+        raise RunFailed(f"The model of the run does not tell what it takes: {reason(error)}.") from error
 
 
 def _model_file(run_dir: Path) -> Path:
     for name in _MODEL_FILES:
         if (run_dir / name).is_file():
             return run_dir / name
-    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(_MODEL_FILES))
+    raise UsageError(f"The run in {printable(run_dir)} has no model.", expected=" or ".join(_MODEL_FILES))
 
 
 def _load_any(path: Path) -> Any:

@@ -8,7 +8,8 @@ A package adds a plugin through an entry point, and first-party ones do just the
 """
 
 import inspect
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -16,12 +17,18 @@ from typing import Any
 from keras_azure import specs
 from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
 from keras_azure.options import coerce_options
+from keras_azure.printable import printable
 from keras_azure.specs import Spec
+
+_TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
 
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """What an installed package says of one plugin, read from its metadata without importing it."""
+    """What an installed package says of one plugin, read from its metadata without importing it.
+
+    Whatever stands there can be printed: control characters are written out.
+    """
 
     name: str
     package: str  # as pip knows it: "keras-azure"
@@ -50,10 +57,8 @@ class Registry:
 
     def entries(self) -> list[Entry]:
         """All plugins of this kind, by name. Imports nothing and never fails."""
-        found = set()  # an editable install can show the same package twice
-        for point in metadata.entry_points(group=self.group):
-            found.add(Entry(point.name, _package(point), point.value))
-        return sorted(found)
+        # A set: an editable install can show the same package twice.
+        return sorted({_entry(point) for point in _entry_points(self.group)})
 
     def find(self, spec: str | Spec) -> Entry:
         """The plugin that a spec names, still not imported.
@@ -67,7 +72,7 @@ class Registry:
         entries = self.entries()
         matches = [entry for entry in entries if entry.name == name]
         if not matches:
-            known = [entry.name for entry in entries]
+            known = [entry.name for entry in entries if specs.is_name(entry.name)]
             raise UnknownName.among(self.kind, name, known, hint=f"kaz list {self.plural}")
         if len(matches) > 1:
             packages = [entry.package for entry in matches]
@@ -84,6 +89,12 @@ class Registry:
             BrokenPlugin: the import failed; the original error is its cause.
         """
         entry = self.find(spec)
+        if not _TARGET.fullmatch(entry.target):
+            raise BrokenPlugin(
+                f"The {self.kind} {entry.name!r} of the package {entry.package} has the entry point {entry.target!r}.",
+                expected="module:function",
+                hint=f"repair or remove the package: pip uninstall {entry.package}",
+            )
         try:
             plugin = metadata.EntryPoint(entry.name, entry.target, self.group).load()
         except KeyboardInterrupt:
@@ -96,7 +107,7 @@ class Registry:
             ) from error
         try:
             inspect.signature(plugin)
-        except (TypeError, ValueError):
+        except Exception:  # what is no callable may say so in its own way
             raise BrokenPlugin(
                 f"The {self.kind} {entry.name!r} ({entry.origin}) is no function or class.",
                 expected="an entry point that names a callable with a signature",
@@ -127,7 +138,7 @@ class Registry:
             return plugin(*arguments, **options)
         except KerasAzureError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
                 raise WrongOption(
                     f"The {self.kind} {spec} refuses its options: {error}",
@@ -144,12 +155,42 @@ class Registry:
         return inspect.signature(self.load(spec))
 
 
-def _package(point: metadata.EntryPoint) -> str:
+def damaged_packages() -> list[str]:
+    """The installed packages whose entry points cannot be read: whatever plugins they have are left out."""
     try:
-        name = point.dist and point.dist.name
+        metadata.entry_points(group=MODELS.group)
+    except Exception:
+        return sorted({_name_of(package) for package in metadata.distributions() if _points_of(package) is None})
+    return []
+
+
+def _entry_points(group: str) -> Iterable[metadata.EntryPoint]:
+    try:
+        return metadata.entry_points(group=group)
+    except Exception:  # one package with damaged metadata takes all others along: they are read one by one
+        packages: dict[str, metadata.Distribution] = {}
+        for package in metadata.distributions():
+            packages.setdefault(_name_of(package), package)  # of two versions Python uses the first
+        return [point for each in packages.values() for point in _points_of(each) or () if point.group == group]
+
+
+def _points_of(package: metadata.Distribution) -> Iterable[metadata.EntryPoint] | None:
+    try:
+        return package.entry_points
+    except Exception:  # no UTF-8, or lines that are no entry points
+        return None
+
+
+def _entry(point: metadata.EntryPoint) -> Entry:
+    return Entry(printable(point.name), _name_of(point.dist), printable(point.value))
+
+
+def _name_of(package: metadata.Distribution | None) -> str:
+    try:
+        name = package and package.name
     except Exception:  # the metadata are damaged; the backport importlib_metadata has an error of its own for that
         name = None
-    return name or "(no package)"
+    return printable(name or "(no package)")
 
 
 def as_spec(spec: str | Spec) -> Spec:

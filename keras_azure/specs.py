@@ -16,12 +16,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from keras_azure.errors import SpecError
+from keras_azure.redaction import redacted
 
 Literal = str | int | float | bool | None | tuple["Literal", ...]
 
 LONGEST_TEXT = 10_000  # characters; Python's own parser gives up on deep nesting long after a person has
 LARGEST_INTEGER = 2**1023  # a float can hold it, and so can what reads JSON
-_TEXT = re.compile(r"\s*(?P<name>[A-Za-z_][\w.-]*)\s*(?P<call>\(.*\))?\s*", re.DOTALL | re.ASCII)
+_NAME = re.compile(r"[A-Za-z_][\w.-]*", re.ASCII)
+_TEXT = re.compile(rf"\s*(?P<name>{_NAME.pattern})\s*(?P<call>\(.*\))?\s*", re.DOTALL | re.ASCII)
 _PATH_OPTION = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>[\w.~:@+/\\-]*[./\\][\w.~:@+/\\-]*)", re.ASCII)
 _NUMBER = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?", re.ASCII | re.IGNORECASE)
 _GRAMMAR = "name or name(option=value, ...), where a value is a number, a word, a quoted string or a tuple"
@@ -49,6 +51,11 @@ class Spec:
     def with_options(self, **options: Literal) -> "Spec":
         """The same name with `options` laid over the ones it has."""
         return Spec(self.name, {**self.options, **options})
+
+
+def is_name(text: str) -> bool:
+    """Whether a spec can have this name."""
+    return _NAME.fullmatch(text) is not None
 
 
 def parse(text: str) -> Spec:
@@ -145,6 +152,7 @@ def _shown(text: str) -> str:
 
 
 def _clipped(text: str) -> str:
+    text = redacted(text)  # before it is cut: half a secret is no longer known for one
     return text if len(text) <= 80 else text[:77] + "..."
 
 

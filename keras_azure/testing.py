@@ -26,6 +26,7 @@ from keras_azure.datasets import Dataset, open_dataset
 from keras_azure.errors import BrokenPlugin, DataUnavailable, DeviceError
 from keras_azure.observers import Observer
 from keras_azure.options import coerce_options, missing_options, option_parameters
+from keras_azure.redaction import redacted
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, DATASETS, MODELS, REGISTRIES, as_spec
 from keras_azure.specs import Literal, Spec
 from keras_azure.transfer import FeatureClassifier
@@ -496,7 +497,7 @@ def _message(error: Exception) -> str:
         text = bold[1]
     elif text.startswith("in user code:"):  # AutoGraph: the traceback, and the error last
         text = text.strip().splitlines()[-1].strip().removeprefix(f"{type(error).__name__}: ")
-    return textwrap.shorten(text, 300, placeholder=" ...")
+    return textwrap.shorten(redacted(text), 300, placeholder=" ...")
 
 
 def _is_whole(value: Any) -> bool:
@@ -517,5 +518,5 @@ def _numbers(row: np.ndarray) -> str:
 
 
 def _short(value: Any) -> str:
-    text = repr(value)
+    text = redacted(repr(value))
     return text if len(text) <= 80 else text[:77] + "..."

@@ -11,6 +11,17 @@ from pathlib import Path
 import pytest
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--bad-inputs",
+        type=int,
+        metavar="N",
+        help="How many bad inputs each parser in tests/hostile gets, other ones each time; by default a few hundred, "
+        "always the same.",
+    )
+    parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interrupts_are_heard():
     """Ctrl-C works as in a terminal, here and in the processes that tests start: a shell that runs the tests in the

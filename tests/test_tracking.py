@@ -27,7 +27,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     folder = tmp_path / "runs" / "one-run"
     (folder / "checkpoints").mkdir(parents=True)
-    (folder / "checkpoints" / "epoch-0002.keras").write_text("large")
+    (folder / "checkpoints" / "epoch-0002.npz").write_text("large")
     (folder / "plots").mkdir()
     (folder / "plots" / "curve.png").write_text("a picture")
     (folder / "model.keras").write_text("a model")
@@ -42,7 +42,7 @@ def record(run_dir: Path, config: RunConfig = CONFIG) -> Tracker:
     with Tracker(config, run_dir) as tracker:
         for row in ROWS:
             tracker.log_epoch(row)
-        tracker.log_result(result(run_dir), {"python": "3.11", "device": "cpu:0"})
+        tracker.log_result(result(run_dir), {"python": "3.11", "device": "cpu:0"}, {"test_loss": 0.1})
     return tracker
 
 
@@ -65,7 +65,7 @@ def test_everything_of_a_run_is_recorded(run_dir):
     assert [(point.step, point.value) for point in losses] == [(1, 0.5), (2, 0.25)]
     assert [point.value for point in client.get_metric_history(run.info.run_id, "images_per_second")] == [1000, 1200]
     artifacts = {found.path for found in client.list_artifacts(run.info.run_id)}
-    assert {"model.keras", "plots", "environment"} <= artifacts
+    assert {"model.keras", "metrics.json", "plots", "environment"} <= artifacts
     assert "checkpoints" not in artifacts
     requirements = Path(client.download_artifacts(run.info.run_id, "environment/requirements.txt")).read_text()
     assert f"mlflow=={mlflow.__version__}" in requirements
@@ -95,6 +95,52 @@ def test_a_run_that_goes_on_keeps_its_record(run_dir):
     second = record(run_dir)
     assert second.address == first.address
     assert stored(second)[1].info.status == "FINISHED"
+
+
+def points(tracker: Tracker, name: str) -> list[tuple[int, float]]:
+    client, run = stored(tracker)
+    return [(point.step, point.value) for point in client.get_metric_history(run.info.run_id, name)]
+
+
+def test_a_run_that_goes_on_adds_what_its_record_lacks_and_nothing_twice(run_dir):
+    with pytest.raises(RunInterrupted), Tracker(CONFIG, run_dir) as first:
+        first.log_epoch(ROWS[0])  # of two epochs that were finished
+        raise RunInterrupted("stopped")
+    for _ in range(2):  # the second time it was stopped at the very end
+        with Tracker(CONFIG, run_dir, ROWS) as second:
+            second.log_epoch(ROWS[1])
+            second.log_result(result(run_dir), {}, {})
+    assert second.address == first.address
+    assert points(second, "loss") == [(1, 0.5), (2, 0.25)]
+    assert points(second, "test_loss") == [(2, 0.1)]
+
+
+def test_a_record_that_was_begun_and_not_noted_is_found_again(run_dir):
+    with Tracker(CONFIG, run_dir) as first:
+        pass
+    client, run = stored(first)
+    tag = run.data.tags["keras_azure.run"]
+    (run_dir / "tracking.json").write_text(json.dumps({"uri": first.address["uri"], "tag": tag}))
+    second = record(run_dir)
+    assert second.address == first.address
+    assert len(client.search_runs([run.info.experiment_id])) == 1
+
+
+def test_a_record_that_was_removed_is_made_anew(run_dir):
+    with Tracker(CONFIG, run_dir) as first:
+        pass
+    client, run = stored(first)
+    client.delete_run(run.info.run_id)
+    second = record(run_dir)
+    assert second.problems == []
+    assert second.address["run_id"] != first.address["run_id"]
+    assert stored(second)[1].info.status == "FINISHED"
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"uri": 7, "run_id": [], "tag": {}}', "\0"])
+def test_a_damaged_note_of_where_it_was_recorded_makes_a_new_record(run_dir, content):
+    (run_dir / "tracking.json").write_text(content)
+    assert record(run_dir).problems == []
 
 
 def test_a_failed_run_is_recorded_as_failed(run_dir):

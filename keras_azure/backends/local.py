@@ -1,12 +1,18 @@
 """Runs on this machine: a GPU if there is one, or the device that the name asks for."""
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from filelock import FileLock, Timeout
+
 from keras_azure.config import RunConfig, RunResult
+from keras_azure.errors import OutputExists, RunFailed, RunInUse
 from keras_azure.observers import Observer
 from keras_azure.quiet import native_messages_held_back, silence_libraries
+from keras_azure.runs import DESCRIPTION
 
 
 @dataclass(frozen=True)
@@ -15,13 +21,40 @@ class LocalBackend:
 
     def run(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunResult:
         silence_libraries()
-        observer.message("Loading Keras")
-        with native_messages_held_back():
-            from keras_azure.training import train
-            from keras_azure.training.devices import has_gpu
+        with _alone_in(run_dir):
+            if not resume and (run_dir / DESCRIPTION).exists():
+                raise OutputExists(f"Another process has just made a run in {run_dir}.", hint="another --output")
+            observer.message("Loading Keras")
+            with native_messages_held_back():
+                from keras_azure.training import train
+                from keras_azure.training.devices import has_gpu
 
-            has_gpu()  # the first look at the devices, which makes TensorFlow talk to the driver and about it
-        return train(config, run_dir, observer, device=self.device, resume=resume)
+                has_gpu()  # the first look at the devices, which makes TensorFlow talk to the driver and about it
+            return train(config, run_dir, observer, device=self.device, resume=resume)
+
+
+@contextlib.contextmanager
+def _alone_in(run_dir: Path) -> Iterator[None]:
+    """Keeps other processes of this machine out of a run folder; ends with the process, however that ends.
+
+    Raises:
+        RunInUse: another process is at work in it.
+    """
+    lock = FileLock(run_dir / ".lock", blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise RunInUse(
+            f"Another process is at work in {run_dir}.", hint="wait until it is done, or stop it; or another --output"
+        ) from None
+    except OSError as error:
+        raise RunFailed(f"The run folder {run_dir} cannot be written to: {error.strerror}.") from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            Path(lock.lock_file).unlink()  # still held: whoever opened it before finds out that it is gone
+        lock.release()
 
 
 def local() -> LocalBackend:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.cli import cache, new, plugins, predict, preview, run
-from keras_azure.cli.output import complain
+from keras_azure.cli.output import complain, secrets_hidden
 from keras_azure.errors import KerasAzureError
 
 app = typer.Typer(
@@ -37,17 +37,17 @@ def main() -> None:
     """Runs the command and turns every error into one message and an exit code: 0 done, 1 failed, 2 wrong usage."""
     debug = "--debug" in sys.argv
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    try:
-        app(arguments, prog_name="kaz")
-    except KerasAzureError as error:
-        if debug:
-            traceback.print_exc()
-        complain(str(error))
-        sys.exit(error.exit_code)
-    except Exception as error:
-        if debug:
-            traceback.print_exc()
-        complain(
-            f"Unexpected {type(error).__name__}: {error}\nTry: the same command with --debug, and report what it shows"
-        )
-        sys.exit(1)
+    with secrets_hidden():
+        try:
+            app(arguments, prog_name="kaz")
+        except Exception as error:
+            if debug:
+                sys.stderr.write(traceback.format_exc())  # at once, so that a secret of several lines is hidden as one
+            complain(_message(error))
+            sys.exit(error.exit_code if isinstance(error, KerasAzureError) else 1)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, KerasAzureError):
+        return str(error)
+    return f"Unexpected {type(error).__name__}: {error}\nTry: the same command with --debug, and report what it shows"

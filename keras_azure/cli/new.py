@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.errors import OutputExists, UsageError
+from keras_azure.printable import printable
 from keras_azure.registry import MODELS
 
 # What a spec, a package's name and an entry point can all be; the module has underscores for the hyphens.
@@ -116,14 +117,25 @@ def new_model(
     """Write a complete, installable package with a small model and its test."""
     folder = output or Path(name)
     module = _module_name(name)
-    if folder.exists() or folder.is_symlink():
-        raise OutputExists(f"{folder} exists already.", hint=f"kaz new model {name} --output ANOTHER_FOLDER")
+    if _is_there(folder):
+        raise OutputExists(f"{printable(folder)} exists already.", hint=f"kaz new model {name} --output ANOTHER_FOLDER")
     _require_free(name, module)
     _write_package(folder, {"name": name, "module": module})
     shown = shlex.quote(str(folder))
     typer.echo(f"Wrote the model {name} to {folder}. Next:")
     for command in (f"pip install -e {shown}", f"pytest {shown}", f"kaz run {name}"):
         typer.echo(f"    {command}")
+
+
+def _is_there(folder: Path) -> bool:
+    try:
+        return folder.exists() or folder.is_symlink()
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+
+
+def _unwritable(folder: Path, error: OSError) -> UsageError:
+    return UsageError(f"{printable(folder)} cannot be written: {error.strerror}.", expected="a folder to write to")
 
 
 def _module_name(name: str) -> str:
@@ -169,6 +181,6 @@ def _write_package(folder: Path, words: dict[str, str]) -> None:
             file.write_text(Template(text).substitute(words), encoding="utf-8")
         beside.rename(folder)
     except OSError as error:
-        raise UsageError(f"{folder} cannot be written: {error.strerror}.", expected="a folder to write to") from error
+        raise _unwritable(folder, error) from error
     finally:
         shutil.rmtree(beside, ignore_errors=True)

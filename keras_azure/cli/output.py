@@ -1,22 +1,67 @@
 """Results go to stdout, messages to stderr; JSON where a script reads; NO_COLOR is honoured."""
 
+import contextlib
 import json
 import os
 import sys
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
 
 import typer
 
+from keras_azure.redaction import redacted
+
 
 def print_json(value: Any) -> None:
-    """One JSON value on stdout, on one line where a program reads it and indented for a person."""
-    sys.stdout.write(json.dumps(value, indent=2 if sys.stdout.isatty() else None) + "\n")
+    """One JSON value on stdout, without secrets, on one line where a program reads it and indented for a person."""
+    # Text by text, because what is hidden in the whole could leave no JSON.
+    sys.stdout.write(json.dumps(_all_redacted(value), indent=2 if sys.stdout.isatty() else None) + "\n")
 
 
 def complain(text: str) -> None:
-    """An error message on stderr; its first line stands out."""
-    first, _, rest = text.partition("\n")
+    """An error message on stderr, without secrets; its first line stands out."""
+    first, _, rest = redacted(text).partition("\n")
     colour = None if "NO_COLOR" in os.environ else "red"
     typer.secho(f"Error: {first}", fg=colour, bold=True, err=True)
     if rest:
         typer.echo(rest, err=True)
+
+
+@contextlib.contextmanager
+def secrets_hidden() -> Iterator[None]:
+    """Whatever Python code writes to stdout and stderr meanwhile: warnings, logs, a plugin's print, a usage error."""
+    with contextlib.ExitStack() as redirected:
+        if sys.stdout is not None:  # there is none under pythonw
+            redirected.enter_context(contextlib.redirect_stdout(_Redacting(sys.stdout)))
+        if sys.stderr is not None:
+            redirected.enter_context(contextlib.redirect_stderr(_Redacting(sys.stderr)))
+        yield
+
+
+class _Redacting:
+    """A stream of text that hides the secrets in each text that is written to it."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        self._stream.write(redacted(text))
+        return len(text)
+
+    def writelines(self, texts: Iterable[str]) -> None:
+        for text in texts:
+            self.write(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _all_redacted(value: Any) -> Any:
+    match value:
+        case str():
+            return redacted(value)
+        case dict():
+            return {_all_redacted(key): _all_redacted(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_all_redacted(each) for each in value]
+    return value

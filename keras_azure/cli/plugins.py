@@ -16,8 +16,8 @@ from keras_azure.errors import KerasAzureError, UnknownName, UsageError
 from keras_azure.lazy import lazy
 from keras_azure.options import missing_options
 from keras_azure.quiet import native_messages_held_back, silence_libraries
-from keras_azure.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec
-from keras_azure.specs import Spec
+from keras_azure.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec, damaged_packages
+from keras_azure.specs import Spec, is_name
 
 _Kind = Literal["models", "augmentations", "datasets", "backends"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -43,10 +43,11 @@ def list_plugins(
     for number, (plural, found) in enumerate(entries.items()):
         if number:
             typer.echo()
-        names = [entry.name for entry in found]
-        remarks = ["  (ambiguous)" if names.count(name) > 1 else "" for name in names]
+        remarks = _remarks([entry.name for entry in found])
         rows = [(e.name, e.package, e.target + remark) for e, remark in zip(found, remarks, strict=True)]
         _print_table((plural, "package", "target"), rows)
+    for package in damaged_packages():
+        typer.echo(f"The package {package} is left out: its entry points cannot be read.", err=True)
 
 
 def show(
@@ -128,6 +129,14 @@ def _show_plan(augment: list[str], shape: tuple[int, int, int], num_classes: int
     _print_table(("stage", "how", "augmentations"), rows)
 
 
+def _remarks(names: list[str]) -> list[str]:
+    """What a user has to know of each name."""
+    return [
+        "  (ambiguous)" if names.count(name) > 1 else "" if is_name(name) else "  (cannot be used: no name)"
+        for name in names
+    ]
+
+
 def _having(spec: Spec) -> list[Registry]:
     """The registries that have a plugin of this name.
 
@@ -192,7 +201,7 @@ def _plugins_prints_on_stderr() -> contextlib.AbstractContextManager:
 def _version(package: str) -> str:
     try:
         return metadata.version(package)
-    except metadata.PackageNotFoundError:
+    except Exception:  # not there, or its metadata are damaged
         return "unknown"
 
 

@@ -1,6 +1,5 @@
 """`kaz predict`: what the model of a finished run says of picture files."""
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -10,6 +9,7 @@ import typer
 from keras_azure.cli.output import print_json
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
+from keras_azure.printable import printable
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
@@ -34,10 +34,10 @@ def predict(
     if json:
         print_json([_as_object(prediction, top) for prediction in predictions])
         return
-    names = [_printable(prediction.path) for prediction in predictions]
+    names = [printable(prediction.path) for prediction in predictions]
     width = max(map(len, names))
     for name, prediction in zip(names, predictions, strict=True):
-        classes = [f"{class_name}  {probability:.1%}" for class_name, probability in prediction.top(top)]
+        classes = [f"{printable(class_name)}  {probability:.1%}" for class_name, probability in prediction.top(top)]
         typer.echo("  ".join([name.ljust(width), *classes]))
 
 
@@ -52,10 +52,10 @@ def _expanded(path: Path) -> Sequence[Path]:
     try:
         found = sorted(each for each in path.iterdir() if _is_picture(each))
     except OSError as error:
-        raise UsageError(f"The folder {_printable(path)} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"The folder {printable(path)} cannot be read: {error.strerror}.") from error
     if not found:
         raise UsageError(
-            f"The folder {_printable(path)} has no pictures directly in it.",
+            f"The folder {printable(path)} has no pictures directly in it.",
             expected=f"files that end with {', '.join(_ENDINGS)}",
         )
     return found
@@ -72,7 +72,3 @@ def _as_object(prediction: Any, top: int) -> dict[str, Any]:
         "probability": prediction.probability,
         "probabilities": dict(prediction.top(top)),
     }
-
-
-def _printable(path: Path) -> str:
-    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -21,7 +21,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSO
 
 def register(app: typer.Typer) -> None:
     app.command("run")(_with_config_options(run))
-    app.command("resume")(resume)
+    app.command("resume")(go_on)
 
 
 def run(
@@ -35,7 +35,16 @@ def run(
     ] = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
-    output: Annotated[Path | None, typer.Option(help="The run folder to make. By default runs/TIME-MODEL.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="The run folder. By default runs/TIME-MODEL. An unfinished run of these settings goes on."),
+    ] = None,
+    resume: Annotated[
+        bool | None,
+        typer.Option(
+            help="Go on with an unfinished run: in --output, or the newest one of these settings.", show_default=False
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
     ] = None,
@@ -48,6 +57,7 @@ def run(
             model,
             config=config,
             output=output,
+            resume=resume,
             set=set_ or None,
             image_size=image_size,
             skip_unreadable=skip_unreadable,
@@ -57,12 +67,12 @@ def run(
     _report(result, json)
 
 
-def resume(
+def go_on(
     folder: Annotated[Path, typer.Argument(help="The run folder of a run that was stopped.", show_default=False)],
     *,
     json: _Json = False,
 ) -> None:
-    """Go on with a run that was stopped, after its newest checkpoint."""
+    """Go on with a run that was stopped, after its newest sound checkpoint."""
     _report(_watched(lambda: _api("resume")(folder)), json)
 
 

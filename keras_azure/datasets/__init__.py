@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from keras_azure.datasets.arrays import ArrayDataset
+from keras_azure.errors import BrokenPlugin
 from keras_azure.observers import Observer
 from keras_azure.registry import DATASETS
 from keras_azure.specs import Spec
@@ -64,8 +65,14 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
     Raises:
         UsageError: there is no such data set, or it does not take these options.
         DataError: the data cannot be used as it is.
+        BrokenPlugin: what the plugin gives is no data set.
     """
     dataset = DATASETS.build(spec)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
+    if not hasattr(dataset, "class_names"):
+        raise BrokenPlugin(
+            f"The data set {spec} gives a {type(dataset).__name__}, which has no class_names.",
+            expected="a data set, such as a keras_azure.ArrayDataset",
+        )
     return dataset

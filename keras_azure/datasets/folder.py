@@ -2,16 +2,18 @@
 
 import hashlib
 import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
 
-from keras_azure.datasets.pictures import hash_file, picture_header, read_picture, shown
+from keras_azure.datasets.pictures import hash_file, picture_header, read_picture
 from keras_azure.datasets.sizes import DEFAULT_SIZE, check_image_size, different_sizes, in_words
 from keras_azure.datasets.splits import SPLITS, check_index, described, stratified_split
 from keras_azure.datasets.threads import map_in_threads
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.observers import Observer
+from keras_azure.printable import printable
 
 _SPLIT_FOLDERS = {
     "train": "train",
@@ -98,7 +100,7 @@ class FolderDataset:
         self.split_sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
         self.image_shape = (*self._common_size(headers, observer), self._channels or _common_channels(headers))
         self.description = described(
-            f"image folder {shown(self._root)}", self.split_sizes, self.image_shape, len(self.class_names)
+            f"image folder {printable(self._root)}", self.split_sizes, self.image_shape, len(self.class_names)
         )
 
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
@@ -127,7 +129,7 @@ class FolderDataset:
                 headers[path] = header
             observer.advance("Looking at pictures", done, len(paths))
         if left_out:
-            named = ", ".join(map(shown, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
+            named = ", ".join(map(printable, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
             observer.message(f"Left out {len(left_out)} of {len(paths)} files, which cannot be read: {named}")
         return headers
 
@@ -152,8 +154,8 @@ class FolderDataset:
             for name, found in listing["train"].items():
                 if len(found) == 1:
                     raise DataError(
-                        f"The class {name!r} of {self._root} has just one picture, {found[0]}, which cannot be both "
-                        "trained and tested on.",
+                        f"The class {name!r} of {printable(self._root)} has just one picture, {printable(found[0])}, "
+                        "which cannot be both trained and tested on.",
                         hint="add pictures to its folder, or remove it",
                     )
             paths, labels = splits["train"]
@@ -170,7 +172,7 @@ class FolderDataset:
             return tuple(size)
         observer.message(
             different_sizes(
-                f", such as {in_words(size)} ({shown(path)}) and {in_words(headers[other])} ({shown(other)})"
+                f", such as {in_words(size)} ({printable(path)}) and {in_words(headers[other])} ({printable(other)})"
             )
         )
         return DEFAULT_SIZE
@@ -197,7 +199,9 @@ def _find_splits(root: Path) -> dict[str, Path]:
     for found in folders:
         split = _SPLIT_FOLDERS.get(found.name.casefold())
         if split in splits:
-            raise DataError(f"The folders {splits[split]} and {found} would both be the {split} split.")
+            raise DataError(
+                f"The folders {printable(splits[split])} and {printable(found)} would both be the {split} split."
+            )
         if split is not None:
             splits[split] = found
     # A class may be called "train", too: it is the split if there is another one, or nothing else.
@@ -206,7 +210,8 @@ def _find_splits(root: Path) -> dict[str, Path]:
     if len(folders) > len(splits):
         beside = next(found for found in folders if found not in splits.values())
         raise DataError(
-            f"The image folder {root} holds train and test folders, and beside them {beside.name}.",
+            f"The image folder {printable(root)} holds train and test folders, and beside them "
+            f"{printable(beside.name)}.",
             expected=_LAYOUT,
             hint="move it elsewhere, or into the train folder if it is a class",
         )
@@ -237,36 +242,47 @@ def _ignored(name: str) -> bool:
 
 
 def _unreadable(error: OSError) -> DataError:
-    return DataError(f"The image folder {error.filename} cannot be read: {str(error.strerror).lower()}.")
+    return DataError(f"The image folder {printable(error.filename)} cannot be read: {str(error.strerror).lower()}.")
 
 
 def _raise_unreadable(error: OSError) -> None:
     raise _unreadable(error) from error
 
 
+def _problem_with(name: str) -> str:
+    """Why a class cannot be called so: its name is written to files and to terminals. Empty if it can."""
+    categories = {unicodedata.category(character) for character in name}
+    if "Cs" in categories:  # how Python stands for bytes that are no text
+        return "is not UTF-8"
+    return "has control characters in it" if "Cc" in categories else ""
+
+
 def _check_listing(listing: Listing, split_folders: dict[str, Path]) -> None:
     """Refuses what no classifier can be trained on."""
     for split, classes in listing.items():
         if not classes:
-            raise DataError(f"The image folder {split_folders[split]} holds no class folders.", expected=_LAYOUT)
+            raise DataError(
+                f"The image folder {printable(split_folders[split])} holds no class folders.", expected=_LAYOUT
+            )
         for name, paths in classes.items():
-            if shown(name) != name:
-                raise DataError(f"The class folder {split_folders[split] / shown(name)} has a name that is not UTF-8.")
+            if problem := _problem_with(name):
+                raise DataError(f"The class folder {printable(split_folders[split] / name)} has a name that {problem}.")
             if not paths:
                 raise DataError(
-                    f"The class folder {split_folders[split] / name} holds no picture that can be read.",
+                    f"The class folder {printable(split_folders[split] / name)} holds no picture that can be read.",
                     hint="put pictures into it, or remove it",
                 )
     train, train_folder = listing["train"], split_folders["train"]
     if len(train) == 1:
         raise DataError(
-            f"The image folder {train_folder} has only one class, {next(iter(train))!r}.",
+            f"The image folder {printable(train_folder)} has only one class, {next(iter(train))!r}.",
             expected="a folder for each of two classes or more",
         )
     for split, classes in listing.items():
         for name in classes:
             if name not in train:
                 raise DataError(
-                    f"The class folder {split_folders[split] / name} has none of the same name in {train_folder}.",
+                    f"The class folder {printable(split_folders[split] / name)} has none of the same name in "
+                    f"{printable(train_folder)}.",
                     expected="the same classes in all splits",
                 )

@@ -16,6 +16,7 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 
 from keras_azure.datasets.resizing import Size, resize
 from keras_azure.errors import UnreadableFile
+from keras_azure.printable import printable
 
 # What was decoded with another text here may differ. The number goes up with each change of this file or of resizing.py
 # that changes pixels; the libraries bring their own decoders.
@@ -58,7 +59,7 @@ def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = _H
         UnreadableFile: it is no such picture, is damaged, too large, or cannot be opened.
     """
     with _open(path, hint) as file:
-        return decode_picture(file, f"The picture {shown(path)}", size, channels, hint=hint)
+        return decode_picture(file, f"The picture {printable(path)}", size, channels, hint=hint)
 
 
 def picture_header(path: Path) -> tuple[int, int, int]:
@@ -67,7 +68,7 @@ def picture_header(path: Path) -> tuple[int, int, int]:
     Raises:
         UnreadableFile: it is no picture, too large, or cannot be opened.
     """
-    with _open(path) as file, _explained(f"The picture {shown(path)}", _HINT):
+    with _open(path) as file, _explained(f"The picture {printable(path)}", _HINT):
         header = _jpeg_header(file.read(_HEADER_BYTES))
         if header is not None:
             return header
@@ -88,13 +89,8 @@ def hash_file(path: Path) -> bytes:
     Raises:
         UnreadableFile: it cannot be read.
     """
-    with _open(path) as file, _explained(f"The picture {shown(path)}", _HINT):
+    with _open(path) as file, _explained(f"The picture {printable(path)}", _HINT):
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
-
-
-def shown(path: Path | str) -> str:
-    """The path for a message, where a name that is not UTF-8 could not be printed."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
@@ -163,7 +159,7 @@ class _PictureError(Exception):
 
 @contextlib.contextmanager
 def _open(path: Path, hint: str = _HINT) -> Iterator[BinaryIO]:
-    with _explained(f"The picture {shown(path)}", hint):
+    with _explained(f"The picture {printable(path)}", hint):
         # Opening a pipe or a device would wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _PictureError("it is no ordinary file")

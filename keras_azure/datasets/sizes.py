@@ -9,7 +9,7 @@ from keras_azure.datasets.resizing import Size, resize
 from keras_azure.observers import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
-_LARGEST_SIDE = 10_000
+LARGEST_SIDE = 10_000  # of a picture, in pixels
 _BATCH = 256  # pictures
 
 
@@ -19,8 +19,8 @@ def check_image_size(image_size: Size | None) -> None:
     Raises:
         ValueError: a side is not in 1 .. 10,000.
     """
-    if image_size is not None and not all(1 <= side <= _LARGEST_SIDE for side in image_size):
-        raise ValueError(f"image_size is height and width, each from 1 to {_LARGEST_SIDE}, and not {image_size}")
+    if image_size is not None and not all(1 <= side <= LARGEST_SIDE for side in image_size):
+        raise ValueError(f"image_size is height and width, each from 1 to {LARGEST_SIDE}, and not {image_size}")
 
 
 def in_words(size: Size) -> str:

@@ -1,63 +1,221 @@
-"""A checkpoint after each epoch: the model with its optimizer, in `checkpoints/epoch-0001.keras`.
+"""Checkpoints: all that a run needs to go on as if it had never stopped, one file each.
 
-Keras leaves the state of random layers such as Dropout out of its files. It is an entry of its own in the same archive,
-so that a checkpoint is one file, whole or not there.
+    checkpoints/epoch-0003.npz             after three epochs
+    checkpoints/epoch-0003-step-000500.npz after three epochs and 500 steps of the fourth
+
+A file is NumPy's own archive: an array for each variable of the model, its optimizer and its metrics, in their order,
+and `state`, a JSON text of all else. Each array has a checksum (a zip archive's CRC-32), and nothing in it is code: it
+is read without pickle.
+
+A file is written beside, flushed, and renamed. On a disk that makes it whole or not there. On a mounted blob folder a
+rename is a copy and a removal, and what is written may show up late, in parts, or not at all if the node goes first.
+So nothing relies on the rename: a name is never written over with other content, a file is believed only when its
+checksums are right, and the file before it is removed only after the next one is written. What shows up late is older
+than what a run has gone on from, and costs steps that are done again, with the same result.
 """
 
+import dataclasses
 import json
+import re
 import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 
-from keras_azure.files import write_atomically
-from keras_azure.saving import load_model
+from keras_azure.errors import DamagedCheckpoint, RunFailed
+from keras_azure.files import folder_inside, write_atomically
+from keras_azure.observers import Observer
+from keras_azure.training.history import Row, best_epoch
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
-_RANDOM_STATE = "random_state.json"
+_NAME = re.compile(r"epoch-(\d{4,9})(?:-step-(\d{6,12}))?\.npz")
+_STATE = "state"
+_GROUPS = ("model", "optimizer", "metrics")
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a run stands, beside the numbers in its variables.
+
+    Attributes:
+        epochs: finished ones.
+        step: how many steps are done in the epoch after them.
+        stage: of fine-tuning; 0 without.
+        history: a row for each finished epoch, from which the best epoch and early stopping follow.
+        train_logs: the epoch's means in training, where all its steps are done and its validation is not; else None.
+        images, seconds: pictures that finished epochs trained on, and what that took without anything beside it.
+        epoch_images, epoch_seconds: the same, in the epoch that is not finished.
+        epoch_elapsed, elapsed: seconds that this epoch, and the whole run, have taken.
+        tracking: where MLflow keeps the run, if it does.
+        data: what tells that the data is still the same.
+    """
+
+    epochs: int = 0
+    step: int = 0
+    stage: int = 0
+    history: Sequence[Row] = ()
+    train_logs: Row | None = None
+    images: int = 0
+    seconds: float = 0.0
+    epoch_images: int = 0
+    epoch_seconds: float = 0.0
+    epoch_elapsed: float = 0.0
+    elapsed: float = 0.0
+    tracking: Mapping[str, str] | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Of the checkpoint's file."""
+        return f"epoch-{self.epochs:04d}{f'-step-{self.step:06d}' if self.step else ''}.npz"
+
+
+Arrays = dict[str, list[np.ndarray]]  # the values of "model", "optimizer" and "metrics", each in the variables' order
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    state: State
+    arrays: Arrays
+
+    def restore(self, group: str, variables: Sequence[keras.Variable]) -> None:
+        """Gives variables the values that those of the same group had.
+
+        Raises:
+            RunFailed: they are not the same ones.
+        """
+        values = self.arrays[group]
+        if _forms(values) != _forms(variables):
+            raise RunFailed(
+                f"The checkpoint {self.state.name} does not fit the {group}: it was made by another version of the "
+                "plugin or of Keras.",
+                hint="the same versions again, which metrics.json and MLflow name; or a new run",
+            )
+        for variable, value in zip(variables, values, strict=True):
+            variable.assign(value)
 
 
 class Checkpoints:
-    """The checkpoints of a run folder. Epochs count from 1 in the names: the number of finished epochs."""
+    """The checkpoints of a run folder."""
 
     def __init__(self, run_dir: Path):
         self.folder = run_dir / "checkpoints"
 
-    def save(self, model: keras.Model, finished_epochs: int, best_epoch: int | None) -> None:
-        """Saves, then removes what is neither among the newest nor of the best epoch."""
-        self.folder.mkdir(exist_ok=True)
-        state = [np.asarray(variable).tolist() for variable in _random_state(model)]
+    def save(self, state: State, arrays: Arrays) -> None:
+        """Saves, then removes what is neither among the newest nor of the best epoch.
 
-        def write(beside: Path) -> None:
-            model.save(beside)
-            with zipfile.ZipFile(beside, "a") as archive:
-                archive.writestr(_RANDOM_STATE, json.dumps(state))
+        Raises:
+            RunFailed: the disk is full or not writable; what was there before still is.
+        """
+        folder_inside(self.folder.parent, self.folder.name)
+        entries = {f"{group}.{number:05d}": value for group in _GROUPS for number, value in enumerate(arrays[group])}
+        text = np.frombuffer(json.dumps(dataclasses.asdict(state)).encode(), np.uint8)
+        write_atomically(self.folder / state.name, lambda beside: np.savez(beside, **{_STATE: text}, **entries))
+        best = best_epoch(state.history)
+        names = self.names()
+        for name in names[:-KEPT]:
+            if name != State(epochs=best or 0).name:
+                (self.folder / name).unlink()
 
-        write_atomically(self.path(finished_epochs), write)
-        keep = {*self.finished_epochs()[-KEPT:], best_epoch}
-        for epochs in self.finished_epochs():
-            if epochs not in keep:
-                self.path(epochs).unlink()
+    def newest(self, observer: Observer, keep_best: bool) -> Checkpoint | None:
+        """The newest sound checkpoint; a message tells of each that is damaged.
 
-    def load(self, finished_epochs: int) -> keras.Model:
-        """The compiled model with its optimizer's state and the state of its random layers."""
-        path = self.path(finished_epochs)
-        model = load_model(path)
-        with zipfile.ZipFile(path) as archive:
-            state = json.loads(archive.read(_RANDOM_STATE))
-        for variable, value in zip(_random_state(model), state, strict=True):
-            variable.assign(value)
-        return model
+        Args:
+            keep_best: only one whose best epoch can be had too, which may be long before.
+        """
+        for leftover in self.folder.glob(".*.npz"):  # of a process that was killed while it wrote
+            leftover.unlink()
+        for name in reversed(self.names()):
+            try:
+                checkpoint = self.load(name)
+                best = best_epoch(checkpoint.state.history) if keep_best else None
+                if best is not None and best != checkpoint.state.epochs:
+                    self.load(State(epochs=best).name)
+                return checkpoint
+            except DamagedCheckpoint as damage:
+                observer.message(f"Skipping the checkpoint {name}: {damage}")
+        return None
 
-    def path(self, finished_epochs: int) -> Path:
-        return self.folder / f"epoch-{finished_epochs:04d}.keras"
+    def load(self, name: str) -> Checkpoint:
+        """
+        Raises:
+            DamagedCheckpoint: it is not there, or is not as it was written.
+        """
+        path = self.folder / name
+        try:
+            with zipfile.ZipFile(path) as archive:
+                # What is stored as it is cannot unpack to more than the file has.
+                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
+                    raise ValueError("it is compressed")
+                if (damaged := archive.testzip()) is not None:
+                    raise ValueError(f"the checksum of {damaged} is wrong")
+            with np.load(path, allow_pickle=False) as saved:
+                state = _parse_state(bytes(saved[_STATE]))
+                arrays: Arrays = {group: [] for group in _GROUPS}
+                for entry in sorted(saved.files):
+                    if entry != _STATE:
+                        arrays[entry.partition(".")[0]].append(saved[entry])
+        except Exception as error:  # zipfile and NumPy raise what the damaged part happened to cause
+            reason = "it is not there" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"
+            raise DamagedCheckpoint(f"The checkpoint {path} cannot be used: {reason}.") from error
+        if state.name != name:
+            raise DamagedCheckpoint(f"The checkpoint {path} cannot be used: it is {state.name} under another name.")
+        return Checkpoint(state, arrays)
 
-    def finished_epochs(self) -> list[int]:
-        """The epochs after which there is a checkpoint, in order."""
-        return sorted(int(path.stem.removeprefix("epoch-")) for path in self.folder.glob("epoch-*.keras"))
+    def reached(self, total_epochs: int) -> str:
+        """How far the newest one is: "3 of its 10 epochs and 500 steps of the next are finished and"."""
+        epochs, step = _position(self.names()[-1]) if self.names() else (0, 0)
+        steps = f" and {step} steps of the next" if step else ""
+        return f"{epochs} of its {total_epochs} epochs{steps} are finished and"
+
+    def names(self) -> list[str]:
+        """The names of the files, the newest last; they tell the order, as clocks may be set back."""
+        names = [path.name for path in self.folder.glob("epoch-*.npz") if _NAME.fullmatch(path.name)]
+        return sorted(names, key=_position)
 
 
-def _random_state(model: keras.Model) -> list[keras.Variable]:
-    """The variables that `weights` leaves out: the seeds of random layers, in the order of the layers."""
-    return [variable for variable in model.variables if variable.path.endswith("seed_generator_state")]
+def _position(name: str) -> tuple[int, int]:
+    """The finished epochs and the step after them."""
+    match = _NAME.fullmatch(name)
+    return int(match[1]), int(match[2] or 0)
+
+
+def values_of(variables: Sequence[keras.Variable], buffers: list[np.ndarray] | None = None) -> list[np.ndarray]:
+    """Copies of the variables' values, in `buffers` if they have the right form: memory that is new is slow."""
+    forms = _forms(variables)
+    if buffers is None or _forms(buffers) != forms:
+        buffers = [np.empty(shape, dtype) for shape, dtype in forms]
+    for buffer, variable in zip(buffers, variables, strict=True):
+        np.copyto(buffer, np.asarray(variable))
+    return buffers
+
+
+def _forms(values: Sequence[np.ndarray | keras.Variable]) -> list[tuple[tuple[int, ...], str]]:
+    return [(tuple(value.shape), keras.backend.standardize_dtype(value.dtype)) for value in values]
+
+
+def _parse_state(text: bytes) -> State:
+    """The state, checked so far that nothing later stumbles over what somebody else wrote."""
+    state = State(**json.loads(text))
+    numbers = {setting.name: getattr(state, setting.name) for setting in dataclasses.fields(State)}
+    for name in ("epochs", "step", "stage", "images", "epoch_images"):
+        if type(numbers[name]) is not int or numbers[name] < 0:
+            raise ValueError(f"its {name} is {numbers[name]!r}")
+    for name in ("seconds", "epoch_seconds", "epoch_elapsed", "elapsed"):
+        if not _is_number(numbers[name]):
+            raise ValueError(f"its {name} is {numbers[name]!r}")
+    if [row["epoch"] for row in state.history] != list(range(1, state.epochs + 1)):
+        raise ValueError("its history has not a row for each epoch")
+    if not all(_is_number(value) for row in [*state.history, state.train_logs or {}] for value in row.values()):
+        raise ValueError("its history has values that are no numbers")
+    if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None):
+        raise ValueError("its state has another form")
+    return state
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import keras
@@ -15,7 +16,15 @@ from keras_azure.datasets import Dataset, open_dataset
 from keras_azure.datasets.memory import require_memory
 from keras_azure.errors import DataError
 from keras_azure.observers import Observer
-from keras_azure.pipeline import Source, batches, held_source, labels_of, open_source, steps_in_epoch
+from keras_azure.pipeline import (
+    Source,
+    batches,
+    held_source,
+    labels_of,
+    open_source,
+    samples_of_step,
+    steps_in_epoch,
+)
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
 from keras_azure.transfer.features import BATCH_SIZE, can_store_features, compute_features, stored_features
@@ -61,6 +70,26 @@ class RunData:
         return steps * self.config.batch_size if steps else len(self.train)
 
     @property
+    def identity(self) -> dict[str, Any]:
+        """What tells, JSON-safe, that a run that goes on has the data that it had."""
+        dataset = self.dataset
+        return {
+            "class_names": list(dataset.class_names),
+            "image_shape": list(dataset.image_shape),
+            "split_sizes": dict(dataset.split_sizes),
+        }
+
+    def samples_of_step(self, epoch: int, step: int) -> np.ndarray:
+        """The indices, (batch,), of the training pictures of a step; epochs and steps count from 0."""
+        return samples_of_step(
+            self.train.samples,
+            epoch * self.steps_per_epoch + step,
+            batch_size=self.config.batch_size,
+            seed=self.config.seed,
+            endless=self.config.steps_per_epoch is not None,
+        )
+
+    @property
     def failure(self) -> Exception | None:
         """The error of a picture that could not be read, if there was one."""
         return next(
@@ -68,9 +97,13 @@ class RunData:
         )
 
     def train_batches(
-        self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"] = "host"
+        self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"] = "host", *, first_step: int = 0
     ) -> Iterable[Batch]:
-        """The steps from one epoch up to before another, in one stream: nothing is torn down between epochs."""
+        """The steps from one epoch up to before another, in one stream: nothing is torn down between epochs.
+
+        Args:
+            first_step: the step of the first epoch to begin with; nothing before it is computed.
+        """
         config = self.config
         return batches(
             self.train.source,
@@ -78,8 +111,8 @@ class RunData:
             batch_size=config.batch_size,
             seed=config.seed,
             endless=config.steps_per_epoch is not None,
-            first_step=first_epoch * self.steps_per_epoch,
-            steps=(last_epoch - first_epoch) * self.steps_per_epoch,
+            first_step=first_epoch * self.steps_per_epoch + first_step,
+            steps=(last_epoch - first_epoch) * self.steps_per_epoch - first_step,
             augment=self.augment,
             augment_on=augment_on,
             class_weights=self.class_weights,
@@ -153,6 +186,24 @@ class RunData:
         if self.config.cache in ("auto", "disk") and can_store_features(network, self.dataset, split):
             return stored_features(network, self.dataset, split, stream, observer, stop.check)
         return compute_features(network, stream, source.size, observer, stop.check)
+
+
+def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir: Path) -> None:
+    """Compares the `identity` of the data that a run began with, and of what it is to go on with.
+
+    Raises:
+        DataError: they differ.
+    """
+    changes = [
+        f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
+        for name in now
+        if before.get(name) != now[name]
+    ]
+    if changes:
+        raise DataError(
+            f"The data is not what the run in {run_dir} began with: {'; '.join(changes)}.",
+            hint="bring back what is missing, and then: kaz resume; or a new run",
+        )
 
 
 def open_data(config: RunConfig, observer: Observer) -> RunData:

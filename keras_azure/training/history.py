@@ -2,36 +2,30 @@
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_azure.files import write_text
 
 Row = dict[str, float]
-_COUNTS = ("epoch", "stage")  # whole numbers; everything else is a float, which `repr` writes without loss
 
 
 class History(Sequence[Row]):
-    """The rows of `history.csv`, rewritten as a whole after each epoch."""
+    """The rows of a run and of its `history.csv`, which is rewritten as a whole after each epoch.
 
-    def __init__(self, run_dir: Path):
+    A run that goes on has its rows from the checkpoint: they and the weights are of one moment.
+    """
+
+    def __init__(self, run_dir: Path, rows: Sequence[Row] = ()):
         self.path = run_dir / "history.csv"
-        self.rows: list[Row] = []
-
-    @classmethod
-    def load(cls, run_dir: Path, epochs: int) -> "History":
-        """The first `epochs` rows of a run that goes on."""
-        history = cls(run_dir)
-        if epochs:
-            with history.path.open(newline="", encoding="utf-8") as file:
-                rows = list(csv.DictReader(file))[:epochs]
-            history.rows = [
-                {name: int(text) if name in _COUNTS else float(text) for name, text in row.items()} for row in rows
-            ]
-        return history
+        self.rows = list(rows)
 
     def append(self, row: Row) -> None:
         self.rows.append(row)
+        self.save()
+
+    def save(self) -> None:
         text = io.StringIO()
         writer = csv.DictWriter(text, self.rows[0].keys(), lineterminator="\n")
         writer.writeheader()
@@ -40,8 +34,7 @@ class History(Sequence[Row]):
 
     @property
     def best_epoch(self) -> int | None:
-        """The number of the epoch with the lowest validation loss, the first of equals; None without validation."""
-        return _best(self.rows)
+        return best_epoch(self.rows)
 
     def in_stage(self, number: int) -> list[Row]:
         """The rows of one stage; without fine-tuning all rows are of stage 0."""
@@ -50,7 +43,7 @@ class History(Sequence[Row]):
     def epochs_since_best(self, stage: int) -> int:
         """How many epochs of a stage came after its lowest validation loss."""
         rows = self.in_stage(stage)
-        best = _best(rows)
+        best = best_epoch(rows)
         return 0 if best is None else int(rows[-1]["epoch"] - best)
 
     def __getitem__(self, index):
@@ -63,6 +56,7 @@ class History(Sequence[Row]):
         return iter(self.rows)
 
 
-def _best(rows: Sequence[Row]) -> int | None:
-    judged = [row for row in rows if "val_loss" in row]
-    return min(judged, key=lambda row: row["val_loss"])["epoch"] if judged else None
+def best_epoch(rows: Sequence[Row]) -> int | None:
+    """The number of the epoch with the lowest validation loss, the first of equals; None without validation."""
+    judged = [row for row in rows if math.isfinite(row.get("val_loss", math.nan))]
+    return int(min(judged, key=lambda row: row["val_loss"])["epoch"]) if judged else None

@@ -1,24 +1,36 @@
-"""Ctrl-C during training: the first stops after the current step, the second at once."""
+"""Ctrl-C, and SIGTERM, which an evicted node gets: training stops after the step that it is in."""
 
 import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType, TracebackType
 
 from keras_azure.errors import RunInterrupted
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 
 class StopRequests:
-    """While entered, remembers an interrupt instead of letting it tear a step apart."""
+    """While entered, both signals are interrupts; within `deferred()` the first is only remembered, for `check`."""
 
     def __init__(self, notify: Callable[[str], None]):
         self.requested = False
         self._notify = notify
-        self._previous = None
+        self._deferred = False
+        self._previous: dict[int, Callable | int | None] = {}
+
+    @contextlib.contextmanager
+    def deferred(self) -> Iterator[None]:
+        """Its body calls `check` where it can be left."""
+        self._deferred = True
+        try:
+            yield
+        finally:
+            self._deferred = False
+        self.check()
 
     def check(self) -> None:
-        """Called between steps.
-
+        """
         Raises:
             RunInterrupted: a stop was asked for.
         """
@@ -26,19 +38,24 @@ class StopRequests:
             raise RunInterrupted("The run was stopped.")
 
     def __enter__(self) -> "StopRequests":
-        if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell, as nohup and & want it
-            return self
-        with contextlib.suppress(ValueError):  # not the main thread, which alone hears signals
-            self._previous = signal.signal(signal.SIGINT, self._on_interrupt)
+        for number in _SIGNALS:
+            if signal.getsignal(number) is signal.SIG_IGN:  # in the background of a shell, as nohup and & want it
+                continue
+            with contextlib.suppress(ValueError):  # not the main thread, which alone hears signals
+                self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)
-            self._previous = None
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)
+        self._previous.clear()
 
-    def _on_interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        again = self.requested
+        if again and number == signal.SIGTERM:  # which a node's processes send to each other more than once
+            return
+        if again or not self._deferred:
             raise KeyboardInterrupt
         self.requested = True
-        self._notify("Stopping after this step; press Ctrl-C again to stop at once.")
+        how_to_hurry = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
+        self._notify(f"Stopping after this step{how_to_hurry}.")

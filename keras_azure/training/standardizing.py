@@ -4,6 +4,7 @@ A model scales its own pixels, from 0..255. What it is given here is therefore 2
 its own division by 255 the pixels have the mean 0 and the standard deviation 1.
 """
 
+import contextlib
 import dataclasses
 import json
 from collections.abc import Iterable
@@ -35,9 +36,13 @@ class Statistics:
         write_json(run_dir / FILE, dataclasses.asdict(self))
 
     @classmethod
-    def load(cls, run_dir: Path) -> "Statistics":
-        values = json.loads((run_dir / FILE).read_text(encoding="utf-8"))
-        return cls(tuple(values["mean"]), tuple(values["variance"]), values["pictures"])
+    def load(cls, run_dir: Path) -> "Statistics | None":
+        """Those of a run folder; None if its file is not there or damaged."""
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            values = json.loads((run_dir / FILE).read_text(encoding="utf-8"))
+            mean, variance = (tuple(map(float, values[name])) for name in ("mean", "variance"))
+            return cls(mean, variance, int(values["pictures"]))
+        return None
 
 
 def measure(batches: Iterable[tuple[Any, Any]], pictures: int, observer: Observer) -> Statistics:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -15,10 +16,11 @@ from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
 from keras_azure.observers import Observer, RunFacts
 from keras_azure.pipeline import steps_in_epoch
+from keras_azure.runs import RESULTS
 from keras_azure.saving import load_model, save_model
-from keras_azure.stages import learning_rates
+from keras_azure.stages import Stage, learning_rates
 from keras_azure.tracking import Tracker
-from keras_azure.training.checkpoints import Checkpoints
+from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.classic import fit_classifier
 from keras_azure.training.compiling import (
     build_model,
@@ -28,7 +30,7 @@ from keras_azure.training.compiling import (
     initial_learning_rate,
     is_autoencoder,
 )
-from keras_azure.training.data import RunData, open_data
+from keras_azure.training.data import RunData, open_data, require_same_data
 from keras_azure.training.devices import Device, dtype_policy, on_device
 from keras_azure.training.evaluation import evaluate, evaluate_pictures
 from keras_azure.training.fine_tuning import check_stages, enter_stage
@@ -37,8 +39,11 @@ from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.placement import Place, place_augmentations
 from keras_azure.training.plots import draw_plots
 from keras_azure.training.progress import Progress, stopped_early
+from keras_azure.training.standardizing import Statistics
+from keras_azure.training.writer import CheckpointWriter
 from keras_azure.transfer import FeatureClassifier
 from keras_azure.transfer.parts import Parts, parts_of
+from keras_azure.transfer.weights import without_fetching
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
@@ -53,76 +58,128 @@ def train(
         run_dir: the run folder, which exists.
         observer: hears of the progress.
         device: "cpu", "gpu", or "auto" for a GPU if there is one.
-        resume: goes on after the newest checkpoint in the folder.
+        resume: goes on after the newest sound checkpoint in the folder.
 
     Raises:
         RunInterrupted: stopped on request.
         KerasAzureError: something is wrong with the data, the model, or the run.
     """
     started = time.perf_counter()
+    checkpoints = Checkpoints(run_dir)
     try:
-        with on_device(device) as device_name, dtype_policy(config.precision), contextlib.ExitStack() as opened:
+        with contextlib.ExitStack() as opened:
+            stop = opened.enter_context(StopRequests(observer.message))
+            device_name = opened.enter_context(on_device(device))
+            opened.enter_context(dtype_policy(config.precision))
             check_options(config)
             data = opened.enter_context(contextlib.closing(open_data(config, observer)))
-            checkpoints = Checkpoints(run_dir)
-            finished = max(checkpoints.finished_epochs(), default=0) if resume else 0
-            history = History.load(run_dir, finished)
-            if finished:
-                model, statistics = checkpoints.load(finished), None
-            else:
-                statistics = data.statistics(observer) if config.standardize == "featurewise" else None
+            found = checkpoints.newest(observer, config.keep == "best") if resume else None
+            if found is not None:
+                require_same_data(found.state.data, data.identity, run_dir)
+            statistics = _statistics(config, data, run_dir if found else None, observer)
+            with without_fetching() if found else contextlib.nullcontext():
                 model = build_model(config, data.dataset, statistics)
-                check_stages(model, config)
+            check_stages(model, config)
             if isinstance(model, keras.Model) and is_autoencoder(model):
                 data = dataclasses.replace(data, targets="pictures")
+            if found is not None and isinstance(model, keras.Model):
+                found.restore("model", model.variables)
             # Nothing is written, here or in MLflow, before it is clear that the run can begin.
             write_text(run_dir / "run.json", config.to_json())
             if statistics is not None:
                 statistics.save(run_dir)
-            with Tracker(config, run_dir) as tracker:
-                run = _Run(config, run_dir, data, history, checkpoints, tracker, observer, device_name)
-                result = run.to_the_end(model, started)
+            state = State() if found is None else found.state
+            history = History(run_dir, state.history)
+            if history:
+                history.save()  # its file may be one epoch ahead
+            tracker = opened.enter_context(Tracker(config, run_dir, history, state.tracking))
+            writer = opened.enter_context(CheckpointWriter(checkpoints))
+            run = _Run(
+                config,
+                run_dir,
+                data,
+                history,
+                checkpoints,
+                found,
+                writer,
+                tracker,
+                observer,
+                stop,
+                device_name,
+                started,
+            )
+            result, facts = run.to_the_end(model)
     except (RunInterrupted, KeyboardInterrupt):
-        if not (run_dir / "run.json").exists():
-            raise RunInterrupted("The run was stopped before training began; nothing was kept.") from None
-        raise RunInterrupted(
-            f"The run in {run_dir} was stopped; {len(history)} of its {config.total_epochs} epochs are finished and "
-            "kept.",
-            hint=f"kaz resume {run_dir}",
-        ) from None
+        raise _interrupted(config, run_dir, checkpoints) from None
+    except KerasAzureError:
+        if checkpoints.names():
+            observer.message(
+                f"{checkpoints.reached(config.total_epochs)} kept; when this is mended: kaz resume {run_dir}"
+            )
+        raise
     for problem in tracker.problems:
         observer.message(problem)
     result = dataclasses.replace(result, tracking=tracker.address)
+    # The last of all files: a run that has it is finished, here and in MLflow.
+    write_json(run_dir / RESULTS, facts)
     observer.run_finished(result)
     return result
 
 
+def _statistics(config: RunConfig, data: RunData, saved_in: Path | None, observer: Observer) -> Statistics | None:
+    """What pixels are standardised by: as a run that goes on has it, or measured."""
+    if config.standardize != "featurewise":
+        return None
+    saved = Statistics.load(saved_in) if saved_in is not None else None
+    return saved or data.statistics(observer)
+
+
+def _interrupted(config: RunConfig, run_dir: Path, checkpoints: Checkpoints) -> RunInterrupted:
+    if not (run_dir / "run.json").exists():
+        return RunInterrupted("The run was stopped before training began; nothing was kept.")
+    return RunInterrupted(
+        f"The run in {run_dir} was stopped; {checkpoints.reached(config.total_epochs)} kept.",
+        hint=f"kaz resume {run_dir}",
+    )
+
+
 @dataclass(frozen=True)
 class _Run:
-    """A run under way: everything that its three acts, training, saving and testing, share."""
+    """A run under way: everything that its three acts, training, saving and testing, share.
+
+    Attributes:
+        found: the checkpoint that it goes on from.
+        started: on the clock `time.perf_counter`.
+    """
 
     config: RunConfig
     run_dir: Path
     data: RunData
     history: History
     checkpoints: Checkpoints
+    found: Checkpoint | None
+    writer: CheckpointWriter
     tracker: Tracker
     observer: Observer
+    stop: StopRequests
     device: str
+    started: float
 
-    def to_the_end(self, model: keras.Model | FeatureClassifier, started: float) -> RunResult:
-        data, stop = self.data, StopRequests(self.observer.message)
+    def to_the_end(self, model: keras.Model | FeatureClassifier) -> tuple[RunResult, dict[str, Any]]:
+        """Gives the result, and what its file in the run folder has."""
+        data = self.data
         classic = isinstance(model, FeatureClassifier)
-        with self._failures_of_data(), stop:
-            images_per_second, augment_on = (self._fit_classic if classic else self._fit)(model, stop)
+        with self._failures(), self.stop.deferred():
+            images_per_second, augment_on = (self._fit_classic if classic else self._fit)(model)
         kept_epoch, saved = self._save_classic() if classic else self._save(model)
         predict = saved.predict if classic else saved.predict_on_batch
         judge = evaluate_pictures if data.targets == "pictures" else evaluate
-        with self._failures_of_data(), stop:
+        with self._failures(), self.stop.deferred():
             num_batches = steps_in_epoch(len(data.test), self.config.batch_size)
-            test = judge(predict, data.ordered_batches(data.test), num_batches, self.config, self.observer, stop)
+            test = judge(predict, data.ordered_batches(data.test), num_batches, self.config, self.observer, self.stop)
         draw_plots(self.run_dir / "plots", self.history, test, data.dataset)
 
+        elapsed = self.found.state.elapsed if self.found else 0.0
         result = RunResult(
             run_dir=self.run_dir,
             test_loss=test.scores["loss"],
@@ -130,24 +187,23 @@ class _Run:
             test_metrics=test.scores,
             images_per_second=images_per_second,
             parameters=(saved.features if classic else saved).count_params(),
-            seconds=time.perf_counter() - started,
+            seconds=elapsed + time.perf_counter() - self.started,
             epochs=len(self.history),
             history=tuple(self.history),
         )
         environment = describe_environment(self.device)
         numbers = {name: value for name, value in result.to_json().items() if name not in _NOT_METRICS}
-        facts = {
+        facts = numbers | {
             "kept_epoch": kept_epoch,
             "augment_on": augment_on,
             "class_names": data.dataset.class_names,
             "environment": environment,
         }
-        write_json(self.run_dir / "metrics.json", numbers | facts)
-        self.tracker.log_result(result, environment)
-        return result
+        self.tracker.log_result(result, environment, facts)
+        return result, facts
 
-    def _fit_classic(self, classifier: FeatureClassifier, stop: StopRequests) -> tuple[float, Place | None]:
-        fitted, row = fit_classifier(classifier, self.data, self.config, self.observer, stop)
+    def _fit_classic(self, classifier: FeatureClassifier) -> tuple[float, Place | None]:
+        fitted, row = fit_classifier(classifier, self.data, self.config, self.observer, self.stop)
         fitted.save(self.run_dir / "model.zip")
         self.history.append(row)
         self.tracker.log_epoch(row)
@@ -157,35 +213,52 @@ class _Run:
         """The classifier as its file has it."""
         return 1, FeatureClassifier.load(self.run_dir / "model.zip")
 
-    def _fit(self, model: keras.Model, stop: StopRequests) -> tuple[float, Place | None]:
+    def _fit(self, model: keras.Model) -> tuple[float, Place | None]:
         """Trains to the last epoch; gives the images per second, and where augmentations were applied."""
-        config, data, stages = self.config, self.data, self.config.stages
+        state = self.found.state if self.found else State()
         facts = RunFacts(
-            epochs=config.total_epochs,
-            steps_per_epoch=data.steps_per_epoch,
-            first_epoch=len(self.history),
-            batch_size=config.batch_size,
+            epochs=self.config.total_epochs,
+            steps_per_epoch=self.data.steps_per_epoch,
+            first_epoch=state.epochs,
+            first_step=state.step,
+            batch_size=self.config.batch_size,
             parameters=model.count_params(),
             device=self.device,
         )
         self.observer.training_started(facts)
         progress = Progress(
-            *(model, config, self.history, self.checkpoints, self.tracker, self.observer, stop),
-            images_per_epoch=data.images_per_epoch,
+            *(model, self.config, self.data, self.history, self.writer, self.tracker, self.observer, self.stop),
+            state=state,
+            started=self.started,
         )
         place = None
-        for stage, rate in zip(stages, learning_rates(stages, initial_learning_rate(config)), strict=True):
+        for stage, rate in self._stages():
             finished = len(self.history.in_stage(stage.number))
-            if finished == stage.epochs or (finished and stopped_early(config, self.history, stage.number)):
+            if finished == stage.epochs or (finished and stopped_early(self.config, self.history, stage.number)):
                 continue
-            if not finished:  # else it was loaded as it was in the middle of the stage, with its optimizer
-                optimizer = build_optimizer(config, rate, stage.epochs * data.steps_per_epoch)
-                if config.fine_tune is not None:
-                    self.observer.message(enter_stage(model, stage, rate))
-                compile_model(model, config, self.device, optimizer)
+            if line := self._enter(model, stage, rate):
+                self.observer.message(line)
             progress.begin(stage, rate)
+            if self.found is not None and (finished or state.step) and state.stage == stage.number:
+                model.optimizer.build(model.trainable_variables)
+                self.found.restore("optimizer", model.optimizer.variables)
+                if state.step:
+                    progress.carry(self.found)
             place = self._fit_stage(model, progress, stage.epochs - finished)
+        self.writer.wait()
         return progress.images_per_second, place
+
+    def _stages(self) -> list[tuple[Stage, float]]:
+        """Each stage with its learning rate."""
+        stages = self.config.stages
+        return list(zip(stages, learning_rates(stages, initial_learning_rate(self.config)), strict=True))
+
+    def _enter(self, model: keras.Model, stage: Stage, rate: float) -> str:
+        """Makes what a stage trains trainable, with an optimizer of its own; gives a line about it, or nothing."""
+        optimizer = build_optimizer(self.config, rate, stage.epochs * self.data.steps_per_epoch)
+        line = enter_stage(model, stage, rate) if self.config.fine_tune is not None else ""
+        compile_model(model, self.config, self.device, optimizer)
+        return line
 
     def _fit_stage(self, model: keras.Model, progress: Progress, epochs: int) -> Place | None:
         """Trains some epochs with what is trainable now."""
@@ -193,7 +266,7 @@ class _Run:
         parts = parts_of(model)
         with contextlib.ExitStack() as opened:
             if parts is not None and self._features_stay(parts):
-                data = self.data.with_features(parts.features, self.observer, progress.stop)
+                data = self.data.with_features(parts.features, self.observer, self.stop)
                 opened.enter_context(contextlib.closing(data))
                 # A model around the head's layers: were the head compiled itself, its part of the whole model would
                 # be where Keras saves the optimizer, and does not look for it.
@@ -204,18 +277,33 @@ class _Run:
                 place, trained = place_augmentations(
                     model, data, self.config, self.device, (first, last), self.observer
                 )
-            trained.fit(
-                data.train_batches(first, last, place),
-                validation_data=data.validation_batches(first, last, place) if data.validation_steps else None,
-                validation_steps=data.validation_steps or None,
-                initial_epoch=first,
-                epochs=last,
-                steps_per_epoch=data.steps_per_epoch,
-                shuffle=False,  # the pipeline has shuffled
-                callbacks=[progress],
-                verbose=0,
-            )
+            if progress.carried_steps:  # an epoch that is not finished is one of its own to Keras
+                self._fit_epochs(trained, progress, data, place, first, first + 1)
+                first += 1
+            if first < last and not stopped_early(self.config, self.history, progress.stage.number):
+                self._fit_epochs(trained, progress, data, place, first, last)
         return place if data.augment else None
+
+    def _fit_epochs(
+        self, trained: keras.Model, progress: Progress, data: RunData, place: Place, first: int, last: int
+    ) -> None:
+        """Trains from one epoch up to before another; what is behind the first one's beginning is left out."""
+        carried = progress.carried_steps
+        validation = data.validation_batches(first, last, place) if data.validation_steps else None
+        if carried == data.steps_per_epoch:
+            progress.finish_epoch(trained, first, validation, data.validation_steps)
+            return
+        trained.fit(
+            data.train_batches(first, last, place, first_step=carried),
+            validation_data=validation,
+            validation_steps=data.validation_steps or None,
+            initial_epoch=first,
+            epochs=last,
+            steps_per_epoch=data.steps_per_epoch - carried,
+            shuffle=False,  # the pipeline has shuffled
+            callbacks=[progress],
+            verbose=0,
+        )
 
     def _features_stay(self, parts: Parts) -> bool:
         """Whether the features of a picture are the same in each epoch, so that they need computing only once."""
@@ -225,13 +313,18 @@ class _Run:
     def _save(self, model: keras.Model) -> tuple[int, keras.Model]:
         """Saves the model of the epoch to keep; gives that epoch's number and the model as its file has it."""
         kept_epoch = self.history.best_epoch if self.config.keep == "best" else len(self.history)
-        if kept_epoch != len(self.history):
-            model = self.checkpoints.load(kept_epoch)
+        if not model.compiled or kept_epoch != len(self.history):
+            checkpoint = self.checkpoints.load(State(epochs=kept_epoch).name)
+            stage, rate = self._stages()[checkpoint.state.stage]
+            self._enter(model, stage, rate)
+            checkpoint.restore("model", model.variables)
+            model.optimizer.build(model.trainable_variables)
+            checkpoint.restore("optimizer", model.optimizer.variables)
         save_model(model, self.run_dir / "model.keras")
         return kept_epoch, load_model(self.run_dir / "model.keras")
 
     @contextlib.contextmanager
-    def _failures_of_data(self) -> Iterator[None]:
+    def _failures(self) -> Iterator[None]:
         """Turns what an engine raises into the error of the picture behind it, or else of the run."""
         try:
             yield
@@ -240,4 +333,17 @@ class _Run:
         except Exception as error:
             if self.data.failure is not None:
                 raise self.data.failure from None
+            if _is_out_of_memory(error):
+                raise RunFailed(
+                    "There is not enough memory to go on training.",
+                    hint="a smaller --batch-size, --cache disk, or a machine with more memory",
+                ) from error
             raise RunFailed(f"Training failed: {type(error).__name__}: {error}") from error
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Also by what TensorFlow and JAX call it."""
+    names = (type(error).__name__, str(error))
+    return isinstance(error, MemoryError) or any(
+        word in text for word in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "MemoryError") for text in names
+    )

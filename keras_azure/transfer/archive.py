@@ -11,7 +11,8 @@ import keras
 
 from keras_azure.errors import RunFailed
 from keras_azure.files import write_atomically
-from keras_azure.saving import copy_entry, save_model, undated
+from keras_azure.printable import printable
+from keras_azure.saving import check_archive, copy_entry, read_model, reason, save_model, undated
 from keras_azure.transfer import estimators
 
 _ABOUT, _CLASSIFIER, _FEATURES = _ENTRIES = ("about.json", "classifier.skops", "features.keras")
@@ -50,6 +51,7 @@ def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
     """
     try:
         with zipfile.ZipFile(path) as archive:
+            check_archive(archive, path.stat().st_size)
             if missing := [name for name in _ENTRIES if name not in archive.namelist()]:
                 raise ValueError(f"it has no {missing[0]}, so it is not the file of a classifier on features")
             about = json.loads(archive.read(_ABOUT))
@@ -59,12 +61,12 @@ def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
             with archive.open(_FEATURES) as reading:
                 return _load_features(reading), estimator, int(about["num_classes"])
     except Exception as error:  # Keras, skops and zipfile raise what the damaged part happened to cause
-        reason = getattr(error, "strerror", None) or str(error).strip() or type(error).__name__
-        raise RunFailed(f"The model file {path} cannot be loaded: {reason.rstrip('.')}.") from error
+        problem = getattr(error, "strerror", None) or reason(error)
+        raise RunFailed(f"The model file {printable(path)} cannot be loaded: {problem}.") from error
 
 
 def _load_features(content: BinaryIO) -> keras.Model:
     with tempfile.NamedTemporaryFile(suffix=".keras") as file:  # Keras goes by the ending
         shutil.copyfileobj(content, file)
         file.flush()
-        return keras.saving.load_model(file.name, compile=False, safe_mode=True)
+        return read_model(Path(file.name), compile=False)

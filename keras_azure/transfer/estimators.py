@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from keras_azure.saving import renumbering, undated
+from keras_azure.saving import check_archive, renumbering, undated
 
 # What skops does not trust of itself. It can only tell types, and trees of gradient boosting crash the process if their
 # numbers are wrong: `_check_trees` looks at those.
@@ -46,11 +46,14 @@ def from_bytes(content: bytes) -> Any:
     """The classifier that `to_bytes` wrote.
 
     Raises:
-        ValueError: it is made of types that are not trusted, of trees that lead astray, or is no classifier.
+        ValueError: it is made of types that are not trusted, of trees that lead astray, is compressed, or is no
+            classifier.
         Exception: whatever damage happens to cause.
     """
     import skops.io
 
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        check_archive(archive, len(content))
     found = skops.io.get_untrusted_types(data=content)
     if refused := sorted(set(found) - set(_TRUSTED)):
         raise ValueError(f"its classifier is made of what is not trusted: {', '.join(refused)}")

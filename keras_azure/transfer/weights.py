@@ -10,10 +10,11 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import h5py
 import keras
 
 from keras_azure.errors import DataUnavailable, UnusableWeights
+from keras_azure.printable import printable
+from keras_azure.saving import check_weights, read_model, reason
 
 _ENDINGS = "a file that ends with .keras, .weights.h5 or .h5"
 _NAMED = ("encoder", "backbone")  # the part of a saved model that others can start from
@@ -53,7 +54,7 @@ def load_weights(backbone: keras.Model, application: Callable[..., keras.Model],
         copy_weights(encoder_in(load_safely(path)), backbone, path)
     else:
         with _refused(path, f"it does not fit {application.__name__} without its top"):
-            _check_links(path)
+            check_weights(path.read_bytes())
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
                 backbone.load_weights(path)
@@ -89,7 +90,9 @@ def start_from(model: keras.Model, weights: str) -> None:
     """
     path = existing(weights)
     if path.suffix != ".keras":
-        raise UnusableWeights(f"{model.name!r} cannot start from {path}.", expected="a file that ends with .keras")
+        raise UnusableWeights(
+            f"{model.name!r} cannot start from {printable(path)}.", expected="a file that ends with .keras"
+        )
     saved = {layer.name: layer for part in _models_in(load_safely(path)) for layer in part.layers}
     for layer in [layer for layer in model.layers[:-1] if layer.weights]:
         ours = [tuple(weight.shape) for weight in layer.weights]
@@ -97,8 +100,8 @@ def start_from(model: keras.Model, weights: str) -> None:
         if theirs != ours:
             has = f"has it as {theirs}" if theirs else "has no such layer"
             raise UnusableWeights(
-                f"The weights {path} do not fit: {model.name!r} needs a layer {layer.name!r} of {ours}, and the file "
-                f"{has}.",
+                f"The weights {printable(path)} do not fit: {model.name!r} needs a layer {layer.name!r} of {ours}, and "
+                f"the file {has}.",
                 expected="a model with the same options, trained on pictures of the same size",
             )
         layer.set_weights(saved[layer.name].get_weights())
@@ -110,13 +113,18 @@ def existing(weights: str) -> Path:
     Raises:
         UnusableWeights: there is no such file.
     """
-    path = Path(weights).expanduser()
-    if (path / "model.keras").is_file():
-        return path / "model.keras"
+    try:
+        path = Path(weights).expanduser()
+        if (path / "model.keras").is_file():
+            return path / "model.keras"
+    except (OSError, RuntimeError) as error:  # a path that is too long, or an unknown ~user
+        raise UnusableWeights(f"There are no weights called {weights!r}: {reason(error)}.") from error
     if not path.name.endswith((".keras", ".h5")):
         raise UnusableWeights(f"There are no weights called {weights!r}.", expected=f"imagenet, none, or {_ENDINGS}")
     if not path.is_file():
-        raise UnusableWeights(f"There is no file of weights {path}.", hint="the path of one, or weights=none")
+        raise UnusableWeights(
+            f"There is no file of weights {printable(path)}.", hint="the path of one, or weights=none"
+        )
     return path
 
 
@@ -127,7 +135,7 @@ def load_safely(path: Path) -> keras.Model:
         UnusableWeights: it is damaged or unsafe.
     """
     with _refused(path, "it is damaged, or of a plugin that is not installed"):
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        return read_model(path, compile=False)
 
 
 def encoder_in(model: keras.Model) -> keras.Model:
@@ -147,7 +155,7 @@ def copy_weights(source: keras.Model, target: keras.Model, path: Path) -> None:
     theirs, ours = ([tuple(weight.shape) for weight in model.weights] for model in (source, target))
     if theirs != ours:
         raise UnusableWeights(
-            f"The weights {path} do not fit: they are {_counted(theirs)}.",
+            f"The weights {printable(path)} do not fit: they are {_counted(theirs)}.",
             expected=f"{_counted(ours)}, as the network has them",
         )
     target.set_weights(source.get_weights())
@@ -163,9 +171,9 @@ def _fetch_imagenet(application: Callable[..., keras.Model]) -> keras.Model:
     except Exception as error:  # get_file raises a plain Exception
         address = re.search(r"https?://\S+?(?=[:,]?(\s|$))", str(error))
         source = f" from {address[0]}" if address else ""
-        reason = _first_line(error).rpartition(" -- ")[2]
+        problem = reason(error).rpartition(" -- ")[2]
         raise DataUnavailable(
-            f"The ImageNet weights of {application.__name__} cannot be fetched{source}: {reason}.",
+            f"The ImageNet weights of {application.__name__} cannot be fetched{source}: {problem}.",
             expected="a network, or the file in Keras's folder (~/.keras/models)",
             hint="fetch the file elsewhere and pass it: --set weights=PATH; or train without: --set weights=none",
         ) from error
@@ -179,36 +187,15 @@ def _models_in(model: keras.Model) -> Iterator[keras.Model]:
             yield from _models_in(layer)
 
 
-def _check_links(path: Path) -> None:
-    """Refuses what an HDF5 file can do beyond holding numbers: read from other files."""
-
-    def check(name: str, entry: h5py.Group | h5py.Dataset) -> None:
-        if isinstance(entry, h5py.Dataset):
-            if entry.external or entry.is_virtual:
-                raise ValueError(f"{name} reads from another file")
-            return
-        for child in entry:
-            if isinstance(entry.get(child, getlink=True), h5py.ExternalLink):
-                raise ValueError(f"{name}/{child} is a link to another file")
-
-    with h5py.File(path, "r") as file:
-        check("", file)
-        file.visititems(check)
-
-
 @contextlib.contextmanager
 def _refused(path: Path, otherwise: str) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Keras and HDF5 raise what the damaged part happened to cause
-        reason = "it is damaged or incomplete" if isinstance(error, OSError) else otherwise
+        problem = "it is damaged or incomplete" if isinstance(error, OSError) else otherwise
         raise UnusableWeights(
-            f"The weights {path} are refused: {reason} ({_first_line(error)}).", expected=_ENDINGS
+            f"The weights {printable(path)} are refused: {problem} ({reason(error)}).", expected=_ENDINGS
         ) from error
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
 
 
 def _counted(shapes: list[tuple[int, ...]]) -> str:

@@ -1,7 +1,9 @@
 """Frozen backbones, features that are computed once, and stages, through whole runs on a small folder."""
 
 import csv
+import itertools
 import json
+import signal
 from pathlib import Path
 
 import keras
@@ -13,25 +15,17 @@ from PIL import Image
 import keras_azure
 from keras_azure.errors import DataError, RunInterrupted, UsageError
 from keras_azure.observers import Observer
+from keras_azure.training.checkpoints import Checkpoints
 from keras_azure.transfer.parts import blocks_of, parts_of
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "tracking": False, "observer": Observer()}
 
 
-class Snapshots(Observer):
-    """The checkpoints of all epochs, which the run itself throws away."""
-
-    def __init__(self, folder: Path):
-        self.folder = folder
-        self.weights: list[dict[str, np.ndarray]] = []
-        self.heard: list[str] = []
-
-    def message(self, text):
-        self.heard.append(text)
-
-    def epoch_done(self, epoch, row):
-        model = keras.saving.load_model(self.folder / "checkpoints" / f"epoch-{epoch + 1:04}.keras")
-        self.weights.append({weight.path: np.array(weight) for weight in model.weights})
+@pytest.fixture(scope="module")
+def all_checkpoints_kept():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("keras_azure.training.checkpoints.KEPT", 100)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +61,13 @@ def run(model: str, picture_folder: Path, output: Path, **settings):
 
 def weights_of(result) -> dict[str, np.ndarray]:
     return {weight.path: np.array(weight) for weight in result.model.weights}
+
+
+def weights_after(result, epochs: int) -> dict[str, np.ndarray]:
+    """The weights of the checkpoint after so many epochs, by the names that they have in the saved model."""
+    checkpoint = Checkpoints(result.run_dir).load(f"epoch-{epochs:04}.npz")
+    named = dict(zip([each.path for each in result.model.variables], checkpoint.arrays["model"], strict=True))
+    return {weight.path: named[weight.path] for weight in result.model.weights}
 
 
 def rows(folder: Path) -> list[dict[str, str]]:
@@ -134,28 +135,25 @@ class Listener(Observer):
 
 def test_with_augmentation_the_whole_model_runs_and_its_backbone_stays_to_the_bit(model, picture_folder, tmp_path):
     listener = Listener()
-    run(model, picture_folder, tmp_path / "run", augment=["flip"], observer=listener)
+    result = run(model, picture_folder, tmp_path / "run", augment=["flip"], observer=listener)
     assert "Computing features" not in listener.activities
-    last = keras.saving.load_model(tmp_path / "run/checkpoints/epoch-0002.keras")
-    first = keras.saving.load_model(tmp_path / "run/checkpoints/epoch-0001.keras")
-    before, after = ({weight.path: np.array(weight) for weight in model.weights} for model in (first, last))
-    head = {weight.path for weight in parts_of(last).head.weights}
-    assert changed(before, after) == head
+    head = {weight.path for weight in parts_of(result.model).head.weights}
+    assert changed(weights_after(result, 1), weights_after(result, 2)) == head
 
 
 FINE_TUNE = "blocks=1,epochs=2;blocks=3,epochs=1"
 
 
 @pytest.fixture(scope="module")
-def tuned(model, shared_pictures, tmp_path_factory):
+def tuned(model, shared_pictures, tmp_path_factory, all_checkpoints_kept):
     folder = tmp_path_factory.mktemp("tuned") / "run"
-    observer = Snapshots(folder)
+    observer = Listener()
     result = run(model, shared_pictures, folder, fine_tune=FINE_TUNE, observer=observer)
     return shared_pictures, result, observer
 
 
 def test_each_stage_changes_exactly_its_blocks_and_the_head(tuned):
-    _, result, observer = tuned
+    _, result, _ = tuned
     parts = parts_of(result.model)
     blocks = blocks_of(parts.backbone)
     head = {weight.path for weight in parts.head.weights}
@@ -170,7 +168,8 @@ def test_each_stage_changes_exactly_its_blocks_and_the_head(tuned):
             if not isinstance(layer, layers.BatchNormalization)
         }
 
-    steps = [changed(*pair) for pair in zip(observer.weights[:-1], observer.weights[1:], strict=True)]
+    weights = [weights_after(result, epochs) for epochs in range(1, 6)]
+    steps = [changed(*pair) for pair in itertools.pairwise(weights)]
     assert steps == [head, head | learning(1), head | learning(1), head | learning(3)]
 
 
@@ -204,9 +203,9 @@ def test_a_run_that_is_stopped_in_any_stage_goes_on_to_the_same_end(model, tuned
     class Stopper(Observer):
         def epoch_done(self, done, row):
             if done == epoch:
-                raise KeyboardInterrupt
+                signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(RunInterrupted, match=f"{epoch + 1} of its 5 epochs"):
+    with pytest.raises(RunInterrupted, match=f"{epoch + 1} of its 5 epochs and 1 steps of the next are finished"):
         run(model, pictures, tmp_path / "run", fine_tune=FINE_TUNE, observer=Stopper())
     resumed = keras_azure.resume(tmp_path / "run", observer=Observer())
     times = ("seconds", "images_per_second")

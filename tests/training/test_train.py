@@ -15,6 +15,7 @@ import keras_azure
 from keras_azure.datasets.digits import digits
 from keras_azure.errors import BrokenPlugin, RunFailed, RunInterrupted, UnreadableFile, WrongOption
 from keras_azure.observers import Observer
+from keras_azure.training.checkpoints import Checkpoints
 
 TIMES = ("seconds", "images_per_second")
 FAST = {"epochs": 2, "tracking": False, "observer": Observer()}
@@ -41,7 +42,7 @@ def test_the_run_folder_holds_everything(finished):
     files = {str(path.relative_to(finished.run_dir)) for path in finished.run_dir.rglob("*") if path.is_file()}
     assert files == {
         *("run.json", "history.csv", "metrics.json", "model.keras"),
-        *("checkpoints/epoch-0002.keras", "checkpoints/epoch-0003.keras"),
+        *("checkpoints/epoch-0002.npz", "checkpoints/epoch-0003.npz"),
         *("plots/learning_curves.png", "plots/confusion_matrix.png", "plots/worst_mistakes.png"),
     }
 
@@ -106,15 +107,23 @@ class StopAt(Observer):
             signal.raise_signal(signal.SIGINT)
 
 
+class Watcher(Observer):
+    def training_started(self, facts):
+        self.began_after = (facts.first_epoch, facts.first_step)
+
+
 @pytest.mark.parametrize("epoch", [0, 2])
-def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, epoch):
+@pytest.mark.parametrize("step", [0, 10, 80], ids=["first", "some", "last"])  # an epoch has 81
+def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, epoch, step):
     folder = tmp_path / "stopped"
-    observer = StopAt(epoch, step=10)
-    with pytest.raises(RunInterrupted, match=f"(?s)stopped; {epoch} of its 3 epochs are finished.*kaz resume {folder}"):
+    observer = StopAt(epoch, step)
+    reached = f"{epoch} of its 3 epochs and {step + 1} steps of the next are finished and kept"
+    with pytest.raises(RunInterrupted, match=f"(?s)stopped; {reached}.*kaz resume {folder}"):
         keras_azure.run(config=finished.run_dir / "run.json", output=folder, observer=observer)
     assert observer.steps_after == 0
-    assert len(list((folder / "checkpoints").glob("*"))) == epoch if epoch else not (folder / "checkpoints").exists()
-    resumed = keras_azure.resume(folder, observer=Observer())
+    watcher = Watcher()
+    resumed = keras_azure.resume(folder, observer=watcher)
+    assert watcher.began_after == (epoch, step + 1)  # no step is done twice
     assert weights(folder) == weights(finished.run_dir)
     assert history(folder) == history(finished.run_dir)
     assert resumed.test_loss == finished.test_loss
@@ -171,9 +180,9 @@ def test_the_best_epoch_is_kept_when_asked_for(install_plugin, tmp_path):
     assert best < 19  # what it learns of noise makes it worse on other noise
     assert json.loads((result.run_dir / "metrics.json").read_text())["kept_epoch"] == best
     names = {path.name for path in (result.run_dir / "checkpoints").iterdir()}
-    assert names == {f"epoch-{epoch:04d}.keras" for epoch in (best, 19, 20)}
-    kept = keras.saving.load_model(result.run_dir / "checkpoints" / f"epoch-{best:04d}.keras")
-    assert b"".join(array.tobytes() for array in kept.get_weights()) == weights(result.run_dir)
+    assert names == {f"epoch-{epoch:04d}.npz" for epoch in (best, 19, 20)}
+    kept = Checkpoints(result.run_dir).load(f"epoch-{best:04d}.npz")
+    assert b"".join(array.tobytes() for array in kept.arrays["model"]) == weights(result.run_dir)
 
 
 def test_early_stopping_ends_a_run_and_its_resume(tmp_path):
@@ -195,8 +204,7 @@ def test_early_stopping_ends_a_run_and_its_resume(tmp_path):
 def test_steps_per_epoch_makes_epochs_of_an_endless_stream(tmp_path):
     result = keras_azure.run("cnn", output=tmp_path / "run", steps_per_epoch=7, batch_size=8, **FAST)
     assert result.epochs == 2
-    model = keras.saving.load_model(result.run_dir / "checkpoints" / "epoch-0002.keras")
-    assert int(model.optimizer.iterations) == 14
+    assert int(result.model.optimizer.iterations) == 14
 
 
 def test_optimizer_loss_and_metrics_can_be_changed(tmp_path):
@@ -259,7 +267,11 @@ def test_a_loss_that_is_not_a_number_stops_the_run(install_plugin, tmp_path):
             return Sequential([layers.Input(input_shape), layers.Flatten(), layers.Dense(num_classes, "softmax")])
     """
     install_plugin("linear-models", {"models": "linear = linear_models:linear"}, code)
-    with pytest.raises(RunFailed, match=r"(?s)loss became (nan|inf) in epoch 1.*smaller --learning-rate"):
+    with pytest.raises(
+        RunFailed,
+        match=r"(?s)loss became (nan|inf) in step \d+ of epoch 1, at the learning rate 3e\+38.*"
+        r"pictures, by their index.*: \d+, .*smaller --learning-rate",
+    ):
         keras_azure.run(
             "linear", output=tmp_path / "run", optimizer="sgd", learning_rate=3e38, **FAST | {"epochs": 1}
         )  # fmt: skip

@@ -132,7 +132,7 @@ def test_a_damaged_file_is_refused(saved):
     content = bytearray(saved.read_bytes())
     content[middle] ^= 0xFF
     saved.write_bytes(content)
-    assert "CRC" in refusal(saved)
+    assert "checksum" in refusal(saved)
 
 
 def test_another_file_is_refused(saved, tmp_path, network):

@@ -1,0 +1,12 @@
+"""Text from elsewhere, such as the name of a file, made fit for a terminal and for UTF-8."""
+
+
+def printable(text: object) -> str:
+    r"""`str(text)` with line ends, control characters and halves of surrogate pairs as Python writes them: "\x1b".
+
+    What is printed raw could move the cursor, colour or hide what stands before it, or not be encoded at all.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in str(text)
+    )

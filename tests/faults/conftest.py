@@ -1,0 +1,134 @@
+"""Runs in processes that can be killed: forked from one that has loaded everything, so that hundreds are quick."""
+
+import csv
+import json
+import multiprocessing
+import re
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+
+import mlflow
+import pytest
+
+_KILLABLE = Path(__file__).parent / "killable.py"
+_TIMES = ("seconds", "images_per_second", "mean_images_per_second")
+_LOADED = ["tensorflow", "keras", "mlflow", "sklearn.datasets", "matplotlib.figure", "keras_azure.training"]
+PATIENCE = 120  # seconds that a run of these may take; they take some
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """All of a finished run that must not depend on whether it was interrupted."""
+
+    model: bytes
+    history: list[dict[str, str]]
+    scores: dict[str, float]
+    settings: dict
+    recorded: dict[str, list[tuple[int, float]]]
+    artifacts: list[str]
+    status: str
+
+    @classmethod
+    def of(cls, run_dir: Path) -> "Outcome":
+        with (run_dir / "history.csv").open(newline="") as file:
+            rows = [{name: text for name, text in row.items() if name not in _TIMES} for row in csv.DictReader(file)]
+        metrics = json.loads((run_dir / "metrics.json").read_text())
+        address = json.loads((run_dir / "tracking.json").read_text())
+        client = mlflow.MlflowClient(address["uri"])
+        (run,) = client.search_runs(
+            [client.get_run(address["run_id"]).info.experiment_id], f"run_name = '{run_dir.name}'"
+        )  # one alone
+        recorded = {
+            name: sorted((point.step, point.value) for point in client.get_metric_history(run.info.run_id, name))
+            for name in run.data.metrics
+        }
+        return cls(
+            model=(run_dir / "model.keras").read_bytes(),
+            history=rows,
+            scores={name: metrics[name] for name in ("test_metrics", "epochs", "kept_epoch", "parameters")},
+            settings=json.loads((run_dir / "run.json").read_text()),
+            recorded={
+                name: [(step, None if name in _TIMES else value) for step, value in points]
+                for name, points in recorded.items()
+            },
+            artifacts=sorted(found.path for found in client.list_artifacts(run.info.run_id)),
+            status=run.info.status,
+        )
+
+
+@dataclass
+class Runs:
+    """Starts `kaz` as often as is wanted."""
+
+    folder: Path
+    context: multiprocessing.context.BaseContext
+
+    def start(
+        self,
+        *arguments: str,
+        output: Path,
+        place: str = "",
+        time: int = 0,
+        clock: float = 0,
+        largest_file: int = 0,
+        **environment: str,
+    ):
+        """The process of a `kaz` command.
+
+        Args:
+            output: the file that what it writes goes to.
+            place, time: where it kills itself, and at the how many-eth time that it is there.
+            clock: seconds by which its clock differs from the machine's.
+            largest_file: bytes; the system lets it write no larger one.
+            environment: more variables.
+        """
+        given = {
+            "arguments": arguments,
+            "environment": {"KAZ_RUNS": str(self.folder / "runs"), **environment},
+            "output": str(output),
+            "place": place,
+            "time": time,
+            "clock": clock,
+            "largest_file": largest_file,
+        }
+        process = self.context.Process(
+            target=runpy.run_path,
+            args=(str(_KILLABLE),),
+            kwargs={"init_globals": {"GIVEN": given}, "run_name": "__main__"},
+        )
+        process.start()
+        return process
+
+    def run(self, *arguments: str, output: Path, **options: object) -> int:
+        """The exit code of a `kaz` command; negative if a signal ended it."""
+        process = self.start(*arguments, output=output, **options)
+        process.join(PATIENCE)
+        assert process.exitcode is not None, f"it hangs: {arguments}\n{output.read_text()}"
+        return process.exitcode
+
+    @staticmethod
+    def outcome(run_dir: Path) -> Outcome:
+        return Outcome.of(run_dir)
+
+    @staticmethod
+    def reached(run_dir: Path) -> tuple[int, int]:
+        """The finished epochs and the steps after them of the newest checkpoint."""
+        paths = run_dir.glob("checkpoints/epoch-*")
+        names = [re.fullmatch(r"epoch-(\d+)(?:-step-(\d+))?\.npz", path.name) for path in paths]
+        return max(((int(name[1]), int(name[2] or 0)) for name in names), default=(0, 0))
+
+    @staticmethod
+    def began_after(output: Path) -> tuple[int, int] | None:
+        """The same, of where a run says that it goes on; None if it did not come to that."""
+        found = re.search(
+            r"epochs(?:, after (\d+) finished ones(?: and (\d+) steps)?)?, \d+ steps of", output.read_text()
+        )
+        return None if found is None else (int(found[1] or 0), int(found[2] or 0))
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory) -> Runs:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_LOADED)
+    return Runs(tmp_path_factory.mktemp("faults"), context)
