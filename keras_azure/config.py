@@ -15,7 +15,6 @@ from keras_azure.intervals import parse_interval
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.options import coerce
-from keras_azure.printable import printable
 from keras_azure.redaction import find_secret
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
 from keras_azure.stages import Stage, parse_stages
@@ -247,11 +246,11 @@ def read_config_file(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:
-        raise ConfigError(f"The config file {printable(path)} cannot be read: it is not UTF-8 text.") from error
+        raise ConfigError(f"The config file {path} cannot be read: it is not UTF-8 text.") from error
     except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
         reason = getattr(error, "strerror", None) or error
-        raise ConfigError(f"The config file {printable(path)} cannot be read: {reason}.") from error
-    return _json_object(text, f"The config file {printable(path)}")
+        raise ConfigError(f"The config file {path} cannot be read: {reason}.") from error
+    return _json_object(text, f"The config file {path}")
 
 
 def _with_absolute_weights(model: str) -> str:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from keras_azure.observers import Observer, RunFacts
+from keras_azure.printable import printable
 from keras_azure.redaction import redacted
 
 _SECONDS_BETWEEN_UPDATES = 0.1  # a step may take less than a millisecond; eyes do not
@@ -125,7 +126,7 @@ class PlainDisplay(Display):
         self._console = console
 
     def line(self, text: str) -> None:
-        self._console.print(redacted(text), markup=False, soft_wrap=True)
+        self._console.print(_shown(text), markup=False, emoji=False, soft_wrap=True)
 
 
 class TerminalDisplay(PlainDisplay):
@@ -143,7 +144,8 @@ class TerminalDisplay(PlainDisplay):
         self._task = self._progress.add_task("Starting", total=None, status="")
 
     def live(self, activity: str, done: int, total: int, status: str) -> None:
-        self._progress.update(self._task, description=redacted(activity), completed=done, total=total, status=status)
+        description, status = _shown(activity), _shown(status)
+        self._progress.update(self._task, description=description, completed=done, total=total, status=status)
 
     def __enter__(self) -> "TerminalDisplay":
         self._progress.start()
@@ -165,12 +167,12 @@ class NotebookDisplay(Display):
         self._handle = display(self._content(), raw=True, display_id=True)
 
     def line(self, text: str) -> None:
-        self._lines.append(redacted(text))
+        self._lines.append(_shown(text))
         self._live = ""
         self._update()
 
     def live(self, activity: str, done: int, total: int, status: str) -> None:
-        self._live = redacted(f"{activity}  {done}/{total}  {status}")
+        self._live = _shown(f"{activity}  {done}/{total}  {status}")
         self._update()
 
     def _update(self) -> None:
@@ -186,6 +188,11 @@ def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def _shown(text: str) -> str:
+    """A line without secrets, and with nothing in it that a terminal would obey, such as in the name of a file."""
+    return printable(redacted(text))
 
 
 def _in_notebook() -> bool:

@@ -26,19 +26,21 @@ them and leaves with `exit_code`; from Python they are ordinary exceptions.
 import difflib
 from collections.abc import Iterable
 
+from keras_azure.printable import printable_lines
 from keras_azure.redaction import redacted
 
 
 class KerasAzureError(Exception):
-    """What happened, with what was expected and what to do next where that helps; secrets in them are hidden."""
+    """What happened, with what was expected and what to do next where that helps.
+
+    Secrets in them are hidden, and control characters written out, such as those in the name of a file: "\\x1b".
+    """
 
     exit_code = 1
 
     def __init__(self, problem: str, *, expected: str = "", hint: str = ""):
         # Here, and not where it is shown: tracebacks, logs and notebooks show an exception in ways of their own.
-        self.problem = redacted(problem)
-        self.expected = redacted(expected)
-        self.hint = redacted(hint)
+        self.problem, self.expected, self.hint = (printable_lines(redacted(text)) for text in (problem, expected, hint))
         super().__init__(self.problem)
 
     def __str__(self) -> str:

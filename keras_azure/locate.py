@@ -7,7 +7,6 @@ from pathlib import Path
 
 from keras_azure import specs
 from keras_azure.errors import DataError, SpecError, UnknownName
-from keras_azure.printable import printable
 from keras_azure.registry import DATASETS
 from keras_azure.specs import Spec
 
@@ -45,7 +44,7 @@ def _registered(text: str) -> Spec | None:
         return spec
     if _exists(text):
         return None
-    hint = f"kaz list datasets, or the path of a folder ({printable(Path(text).absolute())} does not exist)"
+    hint = f"kaz list datasets, or the path of a folder ({Path(text).absolute()} does not exist)"
     raise UnknownName.among(DATASETS.kind, spec.name, known, hint=hint)
 
 
@@ -53,7 +52,7 @@ def _recognise(path: Path) -> Spec:
     if not path.is_dir():
         problem = "is a file, not a folder" if path.exists() else "does not exist"
         raise DataError(
-            f"The data folder {printable(path)} {problem}.",
+            f"The data folder {path} {problem}.",
             expected="a folder of IDX files, or one folder of pictures per class",
             hint="kaz list datasets shows the data sets that go by name",
         )
@@ -64,10 +63,10 @@ def _recognise(path: Path) -> Spec:
         if any(child.is_dir() and not child.name.startswith(".") for child in children):
             return Spec("folder", {"path": str(path)})
     except OSError as error:
-        raise DataError(f"The data folder {printable(path)} cannot be read: {error.strerror}.") from error
-    inside = ", ".join(printable(child.name) for child in children[:3]) or "nothing"
+        raise DataError(f"The data folder {path} cannot be read: {error.strerror}.") from error
+    inside = ", ".join(child.name for child in children[:3]) or "nothing"
     raise DataError(
-        f"The data folder {printable(path)} is no data set: it holds {inside}{', ...' if len(children) > 3 else ''}.",
+        f"The data folder {path} is no data set: it holds {inside}{', ...' if len(children) > 3 else ''}.",
         expected="train-images-idx3-ubyte and its three fellows, or folders named after classes with pictures in them",
     )
 

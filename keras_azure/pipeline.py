@@ -25,7 +25,6 @@ from keras_azure.datasets.memory import require_memory
 from keras_azure.datasets.threads import map_in_threads
 from keras_azure.errors import BrokenPlugin, DataError, KerasAzureError, UnreadableFile
 from keras_azure.observers import Observer
-from keras_azure.printable import printable
 from keras_azure.store import can_store, open_stored
 from keras_azure.streams import Streams
 
@@ -278,10 +277,15 @@ def _reader(dataset: Dataset, split: str) -> Callable[[int], tuple[np.ndarray, i
             label = operator.index(label)
         except KerasAzureError:
             raise
+        except MemoryError as error:
+            raise DataError(
+                f"There is not enough memory to read the sample {index} of the split {split!r}: {error}.",
+                hint="a smaller --batch-size or --image-size, or a machine with more memory",
+            ) from error
         except Exception as error:  # a plugin may raise anything
             raise BrokenPlugin(
                 f"The sample {index} of the split {split!r} of {dataset.description} cannot be read: "
-                f"{type(error).__name__}: {printable(error)}.",
+                f"{type(error).__name__}: {error}.",
                 expected="read(split, index) that gives a picture and a label, a whole number",
             ) from error
         # Neither would be noticed later: a label of no class is a row of zeros, and an array takes what can be spread.
@@ -307,7 +311,7 @@ def _checked_arrays(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarra
     except Exception as error:
         raise BrokenPlugin(
             f"The arrays of the split {split!r} of {dataset.description} cannot be read: {type(error).__name__}: "
-            f"{printable(error)}.",
+            f"{error}.",
             expected="arrays(split) that gives pictures and labels",
         ) from error
     shape = (size, *dataset.image_shape)

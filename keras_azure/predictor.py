@@ -12,7 +12,6 @@ import numpy as np
 from keras_azure.datasets.pictures import read_picture
 from keras_azure.datasets.sizes import LARGEST_SIDE
 from keras_azure.errors import RunFailed, UsageError
-from keras_azure.printable import printable
 from keras_azure.saving import load_model, reason
 from keras_azure.transfer import FeatureClassifier
 
@@ -116,12 +115,12 @@ def load(run: str | Path) -> Predictor:
     inputs, outputs = _shapes(model)
     if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
         raise UsageError(
-            f"The model of the run in {printable(run_dir)} takes no pictures: what goes in has the shape {inputs}.",
+            f"The model of the run in {run_dir} takes no pictures: what goes in has the shape {inputs}.",
             expected=f"(None, height, width, channels) with 1 or 3 channels and sides up to {LARGEST_SIDE}",
         )
     if outputs != (None, len(class_names)):
         raise UsageError(
-            f"The model of the run in {printable(run_dir)} gives no probabilities of classes: what comes out has "
+            f"The model of the run in {run_dir} gives no probabilities of classes: what comes out has "
             f"the shape {outputs}.",
             expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
         )
@@ -132,21 +131,19 @@ def _class_names(run_dir: Path) -> list[str]:
     results = run_dir / "metrics.json"
     if not results.is_file():
         if (run_dir / "run.json").is_file():
-            raise UsageError(
-                f"The run in {printable(run_dir)} is not finished.", hint=f"kaz resume {printable(run_dir)}"
-            )
+            raise UsageError(f"The run in {run_dir} is not finished.", hint=f"kaz resume {run_dir}")
         raise UsageError(
-            f"There is no run in {printable(run_dir)}: it has no metrics.json.", hint="the folder that kaz run printed"
+            f"There is no run in {run_dir}: it has no metrics.json.", hint="the folder that kaz run printed"
         )
     try:
         names = json.loads(results.read_text(encoding="utf-8"))["class_names"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise RunFailed(
-            f"The file {printable(results)} does not tell the classes: {type(error).__name__}: {reason(error)}."
+            f"The file {results} does not tell the classes: {type(error).__name__}: {reason(error)}."
         ) from error
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
         raise RunFailed(
-            f"The file {printable(results)} does not tell the classes.",
+            f"The file {results} does not tell the classes.",
             expected="class_names, a list of different texts",
         )
     return names
@@ -170,7 +167,7 @@ def _model_file(run_dir: Path) -> Path:
     for name in _MODEL_FILES:
         if (run_dir / name).is_file():
             return run_dir / name
-    raise UsageError(f"The run in {printable(run_dir)} has no model.", expected=" or ".join(_MODEL_FILES))
+    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(_MODEL_FILES))
 
 
 def _load_any(path: Path) -> Any:

@@ -17,7 +17,6 @@ from typing import Any
 from keras_azure import specs
 from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
 from keras_azure.options import coerce_options
-from keras_azure.printable import printable
 from keras_azure.specs import Spec
 
 _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
@@ -25,10 +24,7 @@ _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
 
 @dataclass(frozen=True, order=True)
 class Entry:
-    """What an installed package says of one plugin, read from its metadata without importing it.
-
-    Whatever stands there can be printed: control characters are written out.
-    """
+    """What an installed package says of one plugin, read from its metadata without importing it."""
 
     name: str
     package: str  # as pip knows it: "keras-azure"
@@ -182,7 +178,7 @@ def _points_of(package: metadata.Distribution) -> Iterable[metadata.EntryPoint] 
 
 
 def _entry(point: metadata.EntryPoint) -> Entry:
-    return Entry(printable(point.name), _name_of(point.dist), printable(point.value))
+    return Entry(point.name, _name_of(point.dist), point.value)
 
 
 def _name_of(package: metadata.Distribution | None) -> str:
@@ -190,7 +186,7 @@ def _name_of(package: metadata.Distribution | None) -> str:
         name = package and package.name
     except Exception:  # the metadata are damaged; the backport importlib_metadata has an error of its own for that
         name = None
-    return printable(name or "(no package)")
+    return str(name or "(no package)")  # what is no ASCII can be an email.header.Header
 
 
 def as_spec(spec: str | Spec) -> Spec:

@@ -41,6 +41,25 @@ def test_a_terminal_shows_steps_scores_speed_and_time_left():
         assert piece in text
 
 
+HARMFUL = "two\nlines \x1b[31m \u202e \udcff [red]text[/red] :dog:"
+WRITTEN_OUT = r"two\nlines \x1b[31m \u202e \udcff [red]text[/red] :dog:"
+
+
+def test_a_line_is_shown_as_text_and_nothing_else():
+    out = io.StringIO()
+    PlainDisplay(Console(file=out, force_terminal=True, highlight=False, width=40)).message(HARMFUL)
+    assert out.getvalue() == f"{WRITTEN_OUT}\n"
+
+
+def test_live_text_is_shown_as_text_and_nothing_else():
+    out = io.StringIO()
+    with TerminalDisplay(Console(file=out, force_terminal=True, width=200)) as display:
+        display.live(HARMFUL, 1, 2, HARMFUL)
+        display._progress.refresh()
+    assert out.getvalue().count(WRITTEN_OUT) >= 2
+    assert "\x1b[31m" not in out.getvalue().replace(WRITTEN_OUT, "")
+
+
 def test_an_observer_of_ones_own_replaces_the_display():
     mine = Observer()
     with display_for_here(mine) as display:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.cli import cache, new, plugins, predict, preview, run
-from keras_azure.cli.output import complain, secrets_hidden
+from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
 
 app = typer.Typer(
@@ -42,7 +42,8 @@ def main() -> None:
             app(arguments, prog_name="kaz")
         except Exception as error:
             if debug:
-                sys.stderr.write(traceback.format_exc())  # at once, so that a secret of several lines is hidden as one
+                # At once, so that a secret of several lines is hidden as one.
+                print_text(traceback.format_exc().rstrip(), err=True)
             complain(_message(error))
             sys.exit(error.exit_code if isinstance(error, KerasAzureError) else 1)
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.output import print_json
+from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 
@@ -36,12 +36,12 @@ def list_entries(*, json: Annotated[bool, typer.Option("--json", help="Print JSO
         ]
         print_json({"folder": str(folder), "size": size, "limit": limit, "entries": rows})
         return
-    typer.echo(f"{folder}: {_amount(len(entries))}, {_in_words(size)} of at most {_in_words(limit)}")
+    print_text(f"{folder}: {_amount(len(entries))}, {_in_words(size)} of at most {_in_words(limit)}")
     if entries:
         heading = f"\n{'size':>9}  {'last used':<16}  pictures"
-        typer.echo(typer.style(heading, bold=True))
+        print_text(heading, bold=True)
     for entry in entries:
-        typer.echo(f"{_in_words(entry.size):>9}  {entry.last_used:%Y-%m-%d %H:%M}  {entry.description}")
+        print_text(f"{_in_words(entry.size):>9}  {entry.last_used:%Y-%m-%d %H:%M}  {entry.description}")
 
 
 def clear(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
@@ -53,7 +53,7 @@ def clear(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
             raise UsageError(f"Nobody can be asked: {question}", hint="kaz cache clear --yes")
         typer.confirm(question, abort=True, err=True)
     count, size = _store("clear")()
-    typer.echo(f"Removed {_amount(count)}, {_in_words(size)}, from {folder}")
+    print_text(f"Removed {_amount(count)}, {_in_words(size)}, from {folder}")
 
 
 def _store(name: str) -> Any:

@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
+from keras_azure.cli.output import print_text
 from keras_azure.errors import OutputExists, UsageError
-from keras_azure.printable import printable
 from keras_azure.registry import MODELS
 
 # What a spec, a package's name and an entry point can all be; the module has underscores for the hyphens.
@@ -118,13 +118,13 @@ def new_model(
     folder = output or Path(name)
     module = _module_name(name)
     if _is_there(folder):
-        raise OutputExists(f"{printable(folder)} exists already.", hint=f"kaz new model {name} --output ANOTHER_FOLDER")
+        raise OutputExists(f"{folder} exists already.", hint=f"kaz new model {name} --output ANOTHER_FOLDER")
     _require_free(name, module)
     _write_package(folder, {"name": name, "module": module})
     shown = shlex.quote(str(folder))
-    typer.echo(f"Wrote the model {name} to {folder}. Next:")
+    print_text(f"Wrote the model {name} to {folder}. Next:")
     for command in (f"pip install -e {shown}", f"pytest {shown}", f"kaz run {name}"):
-        typer.echo(f"    {command}")
+        print_text(f"    {command}")
 
 
 def _is_there(folder: Path) -> bool:
@@ -135,7 +135,7 @@ def _is_there(folder: Path) -> bool:
 
 
 def _unwritable(folder: Path, error: OSError) -> UsageError:
-    return UsageError(f"{printable(folder)} cannot be written: {error.strerror}.", expected="a folder to write to")
+    return UsageError(f"{folder} cannot be written: {error.strerror}.", expected="a folder to write to")
 
 
 def _module_name(name: str) -> str:

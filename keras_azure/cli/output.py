@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 import typer
 
+from keras_azure.printable import printable_lines
 from keras_azure.redaction import redacted
 
 
@@ -18,9 +19,15 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(_all_redacted(value), indent=2 if sys.stdout.isatty() else None) + "\n")
 
 
+def print_text(text: str = "", *, bold: bool = False, err: bool = False) -> None:
+    """Lines on stdout or stderr, without secrets, and with nothing in them that a terminal would obey."""
+    text = printable_lines(redacted(text))
+    typer.echo(typer.style(text, bold=True) if bold else text, err=err)
+
+
 def complain(text: str) -> None:
-    """An error message on stderr, without secrets; its first line stands out."""
-    first, _, rest = redacted(text).partition("\n")
+    """An error message on stderr, as `print_text`; its first line stands out."""
+    first, _, rest = printable_lines(redacted(text)).partition("\n")
     colour = None if "NO_COLOR" in os.environ else "red"
     typer.secho(f"Error: {first}", fg=colour, bold=True, err=True)
     if rest:

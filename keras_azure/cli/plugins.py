@@ -11,10 +11,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from keras_azure.cli.output import print_json
+from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import KerasAzureError, UnknownName, UsageError
 from keras_azure.lazy import lazy
 from keras_azure.options import missing_options
+from keras_azure.printable import printable
 from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec, damaged_packages
 from keras_azure.specs import Spec, is_name
@@ -42,12 +43,12 @@ def list_plugins(
         return
     for number, (plural, found) in enumerate(entries.items()):
         if number:
-            typer.echo()
+            print_text()
         remarks = _remarks([entry.name for entry in found])
         rows = [(e.name, e.package, e.target + remark) for e, remark in zip(found, remarks, strict=True)]
         _print_table((plural, "package", "target"), rows)
     for package in damaged_packages():
-        typer.echo(f"The package {package} is left out: its entry points cannot be read.", err=True)
+        print_text(f"The package {package} is left out: its entry points cannot be read.", err=True)
 
 
 def show(
@@ -80,7 +81,7 @@ def show(
         return
     for number, description in enumerate(described):
         if number:
-            typer.echo()
+            print_text()
         _print_description(description)
 
 
@@ -108,7 +109,7 @@ def check(
         print_json(reports)
     else:
         counts = ", ".join(f"{outcomes.count(outcome)} {outcome}" for outcome in ("ok", "loaded", "failed"))
-        typer.echo(f"{len(reports)} checked: {counts}")
+        print_text(f"{len(reports)} checked: {counts}")
     if "failed" in outcomes:
         raise typer.Exit(1)
 
@@ -206,20 +207,20 @@ def _version(package: str) -> str:
 
 
 def _print_description(described: dict[str, Any]) -> None:
-    typer.echo(f"{described['kind']} {described['signature']}")
-    typer.echo(f"{described['target']} in the package {described['package']} {described['version']}")
+    print_text(f"{described['kind']} {described['signature']}")
+    print_text(f"{described['target']} in the package {described['package']} {described['version']}")
     if described["documentation"]:
-        typer.echo(f"\n{described['documentation']}")
+        print_text(f"\n{described['documentation']}")
     if described["kind"] != MODELS.kind:
         return
     if "layers" not in described:
-        typer.echo(f"\nIts layers can be shown when its options are given: kaz show '{described['name']}(option=...)'")
+        print_text(f"\nIts layers can be shown when its options are given: kaz show '{described['name']}(option=...)'")
         return
     shape = "x".join(map(str, described["input_shape"]))
-    typer.echo(f"\nBuilt for {shape} pictures of {described['num_classes']} classes:\n")
+    print_text(f"\nBuilt for {shape} pictures of {described['num_classes']} classes:\n")
     rows = [(e["name"], e["type"], _shape(e["output_shape"]), f"{e['parameters']:,}") for e in described["layers"]]
     _print_table(("layer", "type", "output", "parameters"), rows)
-    typer.echo(f"\n{described['parameters']:,} parameters, {described['trainable_parameters']:,} of them trainable")
+    print_text(f"\n{described['parameters']:,} parameters, {described['trainable_parameters']:,} of them trainable")
 
 
 def _shape(shape: Sequence[int | None] | None) -> str:
@@ -229,17 +230,18 @@ def _shape(shape: Sequence[int | None] | None) -> str:
 def _print_report(report: dict[str, str]) -> None:
     line = f"{report['outcome']:<7} {report['kind']} {report['name']}"
     if report["outcome"] != "failed":
-        typer.echo(f"{line}: {report['reason']}" if report["reason"] else line)
+        print_text(f"{line}: {report['reason']}" if report["reason"] else line)
         return
-    typer.echo(f"{line} ({report['target']} in the package {report['package']})")
+    print_text(f"{line} ({report['target']} in the package {report['package']})")
     for reason in report["reason"].splitlines():
-        typer.echo(f"        {reason}")
+        print_text(f"        {reason}")
 
 
 def _print_table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     # Not by Rich, which takes longer to load than all the rest and cuts a line to fit, also in a pipe.
-    columns = zip(headings, *rows, strict=True)
-    widths = [max(map(len, column)) for column in columns]
-    for row in (headings, *rows):
+    # Printable here already, for it changes how wide a cell is, and a cell has no line ends.
+    table = [[printable(cell) for cell in row] for row in (headings, *rows)]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for number, row in enumerate(table):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        typer.echo(typer.style(line, bold=True) if row is headings else line)
+        print_text(line, bold=number == 0)

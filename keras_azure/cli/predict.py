@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.output import print_json
+from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 from keras_azure.printable import printable
@@ -34,11 +34,12 @@ def predict(
     if json:
         print_json([_as_object(prediction, top) for prediction in predictions])
         return
+    # Printable here already, for it changes how wide a name is, and each picture has one line.
     names = [printable(prediction.path) for prediction in predictions]
     width = max(map(len, names))
     for name, prediction in zip(names, predictions, strict=True):
         classes = [f"{printable(class_name)}  {probability:.1%}" for class_name, probability in prediction.top(top)]
-        typer.echo("  ".join([name.ljust(width), *classes]))
+        print_text("  ".join([name.ljust(width), *classes]))
 
 
 def _expanded(path: Path) -> Sequence[Path]:
@@ -52,10 +53,10 @@ def _expanded(path: Path) -> Sequence[Path]:
     try:
         found = sorted(each for each in path.iterdir() if _is_picture(each))
     except OSError as error:
-        raise UsageError(f"The folder {printable(path)} cannot be read: {error.strerror}.") from error
+        raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
     if not found:
         raise UsageError(
-            f"The folder {printable(path)} has no pictures directly in it.",
+            f"The folder {path} has no pictures directly in it.",
             expected=f"files that end with {', '.join(_ENDINGS)}",
         )
     return found

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
+from keras_azure.cli.output import print_text
 from keras_azure.errors import OutputExists
 from keras_azure.lazy import lazy
 
@@ -40,4 +41,4 @@ def preview(
     )
     write = lazy("keras_azure.files:write_atomically")
     write(output, lambda beside: figure.savefig(beside, dpi=100))
-    typer.echo(output)
+    print_text(str(output))

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
-from keras_azure.cli.output import print_json
+from keras_azure.cli.output import print_json, print_text
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import RunInterrupted
 from keras_azure.lazy import lazy
@@ -133,7 +133,7 @@ def _report(result: RunResult, json: bool) -> None:
         "Tracking": _how_to_see(result.tracking),
     }
     for name, value in rows.items():
-        typer.echo(f"{name:<14} {value}")
+        print_text(f"{name:<14} {value}")
 
 
 def _how_to_see(tracking: Mapping[str, str] | None) -> str:

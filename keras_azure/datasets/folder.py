@@ -13,7 +13,6 @@ from keras_azure.datasets.splits import SPLITS, check_index, described, stratifi
 from keras_azure.datasets.threads import map_in_threads
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.observers import Observer
-from keras_azure.printable import printable
 
 _SPLIT_FOLDERS = {
     "train": "train",
@@ -100,7 +99,7 @@ class FolderDataset:
         self.split_sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
         self.image_shape = (*self._common_size(headers, observer), self._channels or _common_channels(headers))
         self.description = described(
-            f"image folder {printable(self._root)}", self.split_sizes, self.image_shape, len(self.class_names)
+            f"image folder {self._root}", self.split_sizes, self.image_shape, len(self.class_names)
         )
 
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
@@ -129,7 +128,7 @@ class FolderDataset:
                 headers[path] = header
             observer.advance("Looking at pictures", done, len(paths))
         if left_out:
-            named = ", ".join(map(printable, left_out[:3])) + (", ..." if len(left_out) > 3 else "")
+            named = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
             observer.message(f"Left out {len(left_out)} of {len(paths)} files, which cannot be read: {named}")
         return headers
 
@@ -154,7 +153,7 @@ class FolderDataset:
             for name, found in listing["train"].items():
                 if len(found) == 1:
                     raise DataError(
-                        f"The class {name!r} of {printable(self._root)} has just one picture, {printable(found[0])}, "
+                        f"The class {name!r} of {self._root} has just one picture, {found[0]}, "
                         "which cannot be both trained and tested on.",
                         hint="add pictures to its folder, or remove it",
                     )
@@ -171,9 +170,7 @@ class FolderDataset:
         if other is None:
             return tuple(size)
         observer.message(
-            different_sizes(
-                f", such as {in_words(size)} ({printable(path)}) and {in_words(headers[other])} ({printable(other)})"
-            )
+            different_sizes(f", such as {in_words(size)} ({path}) and {in_words(headers[other])} ({other})")
         )
         return DEFAULT_SIZE
 
@@ -199,9 +196,7 @@ def _find_splits(root: Path) -> dict[str, Path]:
     for found in folders:
         split = _SPLIT_FOLDERS.get(found.name.casefold())
         if split in splits:
-            raise DataError(
-                f"The folders {printable(splits[split])} and {printable(found)} would both be the {split} split."
-            )
+            raise DataError(f"The folders {splits[split]} and {found} would both be the {split} split.")
         if split is not None:
             splits[split] = found
     # A class may be called "train", too: it is the split if there is another one, or nothing else.
@@ -210,8 +205,7 @@ def _find_splits(root: Path) -> dict[str, Path]:
     if len(folders) > len(splits):
         beside = next(found for found in folders if found not in splits.values())
         raise DataError(
-            f"The image folder {printable(root)} holds train and test folders, and beside them "
-            f"{printable(beside.name)}.",
+            f"The image folder {root} holds train and test folders, and beside them {beside.name}.",
             expected=_LAYOUT,
             hint="move it elsewhere, or into the train folder if it is a class",
         )
@@ -242,7 +236,7 @@ def _ignored(name: str) -> bool:
 
 
 def _unreadable(error: OSError) -> DataError:
-    return DataError(f"The image folder {printable(error.filename)} cannot be read: {str(error.strerror).lower()}.")
+    return DataError(f"The image folder {error.filename} cannot be read: {str(error.strerror).lower()}.")
 
 
 def _raise_unreadable(error: OSError) -> None:
@@ -261,28 +255,25 @@ def _check_listing(listing: Listing, split_folders: dict[str, Path]) -> None:
     """Refuses what no classifier can be trained on."""
     for split, classes in listing.items():
         if not classes:
-            raise DataError(
-                f"The image folder {printable(split_folders[split])} holds no class folders.", expected=_LAYOUT
-            )
+            raise DataError(f"The image folder {split_folders[split]} holds no class folders.", expected=_LAYOUT)
         for name, paths in classes.items():
             if problem := _problem_with(name):
-                raise DataError(f"The class folder {printable(split_folders[split] / name)} has a name that {problem}.")
+                raise DataError(f"The class folder {split_folders[split] / name} has a name that {problem}.")
             if not paths:
                 raise DataError(
-                    f"The class folder {printable(split_folders[split] / name)} holds no picture that can be read.",
+                    f"The class folder {split_folders[split] / name} holds no picture that can be read.",
                     hint="put pictures into it, or remove it",
                 )
     train, train_folder = listing["train"], split_folders["train"]
     if len(train) == 1:
         raise DataError(
-            f"The image folder {printable(train_folder)} has only one class, {next(iter(train))!r}.",
+            f"The image folder {train_folder} has only one class, {next(iter(train))!r}.",
             expected="a folder for each of two classes or more",
         )
     for split, classes in listing.items():
         for name in classes:
             if name not in train:
                 raise DataError(
-                    f"The class folder {printable(split_folders[split] / name)} has none of the same name in "
-                    f"{printable(train_folder)}.",
+                    f"The class folder {split_folders[split] / name} has none of the same name in {train_folder}.",
                     expected="the same classes in all splits",
                 )

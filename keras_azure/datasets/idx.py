@@ -20,7 +20,6 @@ from keras_azure.datasets.memory import require_memory
 from keras_azure.datasets.sizes import ResizedDataset, check_image_size, resized
 from keras_azure.datasets.splits import described
 from keras_azure.errors import DataError, UnreadableFile
-from keras_azure.printable import printable
 
 _STEMS = {"train": "train", "test": "t10k"}
 _TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
@@ -47,7 +46,7 @@ def idx(*, path: str, image_size: tuple[int, int] | None = None) -> ArrayDataset
     _check_agreement(files, splits)
     num_classes = int(splits["train"][1].max()) + 1
     sizes = {split: len(labels) for split, (_, labels) in splits.items()}
-    description = described(f"IDX folder {printable(folder)}", sizes, splits["train"][0].shape[1:], num_classes)
+    description = described(f"IDX folder {folder}", sizes, splits["train"][0].shape[1:], num_classes)
     return resized(ArrayDataset([str(label) for label in range(num_classes)], splits, description), image_size)
 
 
@@ -77,7 +76,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise _refusal(path, f"its gzip compression is damaged: {error}") from error
     except OSError as error:
-        raise UnreadableFile(f"The IDX file {printable(path)} cannot be read: {error.strerror}.") from error
+        raise UnreadableFile(f"The IDX file {path} cannot be read: {error.strerror}.") from error
 
 
 def _parse(file: BinaryIO, most_bytes: int, dimensions: int, path: Path) -> np.ndarray:
@@ -87,7 +86,7 @@ def _parse(file: BinaryIO, most_bytes: int, dimensions: int, path: Path) -> np.n
     # The header may claim anything; memory is used only for what the file can hold, and then as it comes.
     if claimed > most_bytes:
         raise _refusal(path, f"its header announces {claimed} bytes, more than it can hold")
-    require_memory(claimed, f"The IDX file {printable(path)}")
+    require_memory(claimed, f"The IDX file {path}")
     content = bytearray()
     while len(content) <= claimed and (chunk := file.read(_CHUNK)):
         content += chunk
@@ -121,7 +120,7 @@ def _read_header(file: BinaryIO, dimensions: int, path: Path) -> tuple[int, ...]
 
 def _refusal(path: Path, reason: str) -> UnreadableFile:
     return UnreadableFile(
-        f"The IDX file {printable(path)} cannot be used: {reason}.",
+        f"The IDX file {path} cannot be used: {reason}.",
         expected="an IDX file as MNIST has them, complete",
         hint="fetch or write the file again",
     )
@@ -134,18 +133,14 @@ def _find(folder: Path, stem: str, content: str, dimensions: int) -> Path:
         for name in names:
             if (folder / name).is_file():
                 return folder / name
-    raise DataError(
-        f"The IDX folder {printable(folder)} has no file {usual}.",
-        expected=" or ".join(names),
-    )
+    raise DataError(f"The IDX folder {folder} has no file {usual}.", expected=" or ".join(names))
 
 
 def _read_split(pictures_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
     pictures, labels = read_idx(pictures_path, 3), read_idx(labels_path, 1)
     if len(pictures) != len(labels):
         raise DataError(
-            f"{printable(pictures_path)} has {len(pictures)} pictures, and {printable(labels_path)} has {len(labels)} "
-            "labels.",
+            f"{pictures_path} has {len(pictures)} pictures, and {labels_path} has {len(labels)} labels.",
             expected="a label for each picture",
         )
     return pictures[..., np.newaxis], labels  # (N, height, width, 1), (N,)
@@ -155,21 +150,19 @@ def _check_agreement(files: dict[str, tuple[Path, Path]], splits: dict[str, tupl
     train_shape, test_shape = (splits[split][0].shape[1:3] for split in ("train", "test"))
     if train_shape != test_shape:
         raise DataError(
-            f"{printable(files['test'][0])} has pictures of {test_shape[0]}x{test_shape[1]} pixels, and "
-            f"{printable(files['train'][0])} of "
+            f"{files['test'][0]} has pictures of {test_shape[0]}x{test_shape[1]} pixels, and {files['train'][0]} of "
             f"{train_shape[0]}x{train_shape[1]}.",
             expected="training and test pictures of one size",
         )
     train_labels, test_labels = splits["train"][1], splits["test"][1]
     if train_labels.min() == train_labels.max():
         raise DataError(
-            f"{printable(files['train'][1])} has only one class: every label is {train_labels[0]}.",
+            f"{files['train'][1]} has only one class: every label is {train_labels[0]}.",
             expected="two classes or more",
         )
     if test_labels.max() > train_labels.max():
         raise DataError(
-            f"{printable(files['test'][1])} has the label {test_labels.max()}, and "
-            f"{printable(files['train'][1])} none above "
+            f"{files['test'][1]} has the label {test_labels.max()}, and {files['train'][1]} none above "
             f"{train_labels.max()}.",
             expected="a test of the classes that are trained",
         )

@@ -16,7 +16,6 @@ from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugi
 
 from keras_azure.datasets.resizing import Size, resize
 from keras_azure.errors import UnreadableFile
-from keras_azure.printable import printable
 
 # What was decoded with another text here may differ. The number goes up with each change of this file or of resizing.py
 # that changes pixels; the libraries bring their own decoders.
@@ -59,7 +58,7 @@ def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = _H
         UnreadableFile: it is no such picture, is damaged, too large, or cannot be opened.
     """
     with _open(path, hint) as file:
-        return decode_picture(file, f"The picture {printable(path)}", size, channels, hint=hint)
+        return decode_picture(file, f"The picture {path}", size, channels, hint=hint)
 
 
 def picture_header(path: Path) -> tuple[int, int, int]:
@@ -68,7 +67,7 @@ def picture_header(path: Path) -> tuple[int, int, int]:
     Raises:
         UnreadableFile: it is no picture, too large, or cannot be opened.
     """
-    with _open(path) as file, _explained(f"The picture {printable(path)}", _HINT):
+    with _open(path) as file, _explained(f"The picture {path}", _HINT):
         header = _jpeg_header(file.read(_HEADER_BYTES))
         if header is not None:
             return header
@@ -89,7 +88,7 @@ def hash_file(path: Path) -> bytes:
     Raises:
         UnreadableFile: it cannot be read.
     """
-    with _open(path) as file, _explained(f"The picture {printable(path)}", _HINT):
+    with _open(path) as file, _explained(f"The picture {path}", _HINT):
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
@@ -159,7 +158,7 @@ class _PictureError(Exception):
 
 @contextlib.contextmanager
 def _open(path: Path, hint: str = _HINT) -> Iterator[BinaryIO]:
-    with _explained(f"The picture {printable(path)}", hint):
+    with _explained(f"The picture {path}", hint):
         # Opening a pipe or a device would wait for ever.
         if not stat.S_ISREG(path.stat().st_mode):
             raise _PictureError("it is no ordinary file")

@@ -24,7 +24,6 @@ from keras_azure.datasets.sizes import DEFAULT_SIZE, check_image_size, different
 from keras_azure.datasets.splits import SPLITS, check_index, described
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
 from keras_azure.observers import Observer
-from keras_azure.printable import printable
 from keras_azure.redaction import redacted
 
 _TEST_SPLITS = {"train": "train[:80%]", "test": "train[80%:]"}  # where there is no other; TFDS shuffled when it wrote
@@ -353,4 +352,4 @@ def _reason(error: Exception) -> str:
     """The kind of an error and the first line that it says; TFDS adds screens of advice."""
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     first = re.sub(r'^Failed to construct dataset .*?}": ', "", first)  # which the message says anyway
-    return printable(textwrap.shorten(redacted(f"{type(error).__name__}: {first}"), 200, placeholder=" ..."))
+    return textwrap.shorten(redacted(f"{type(error).__name__}: {first}"), 200, placeholder=" ...")

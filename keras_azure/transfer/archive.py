@@ -11,9 +11,9 @@ import keras
 
 from keras_azure.errors import RunFailed
 from keras_azure.files import write_atomically
-from keras_azure.printable import printable
-from keras_azure.saving import check_archive, copy_entry, read_model, reason, save_model, undated
+from keras_azure.saving import copy_entry, read_model, reason, save_model, undated
 from keras_azure.transfer import estimators
+from keras_azure.untrusted import check_archive
 
 _ABOUT, _CLASSIFIER, _FEATURES = _ENTRIES = ("about.json", "classifier.skops", "features.keras")
 _FORMAT = 1
@@ -62,7 +62,7 @@ def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
                 return _load_features(reading), estimator, int(about["num_classes"])
     except Exception as error:  # Keras, skops and zipfile raise what the damaged part happened to cause
         problem = getattr(error, "strerror", None) or reason(error)
-        raise RunFailed(f"The model file {printable(path)} cannot be loaded: {problem}.") from error
+        raise RunFailed(f"The model file {path} cannot be loaded: {problem}.") from error
 
 
 def _load_features(content: BinaryIO) -> keras.Model:

@@ -12,7 +12,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
-from keras_azure.saving import check_archive, renumbering, undated
+from keras_azure.saving import renumbering, undated
+from keras_azure.untrusted import check_archive
 
 # What skops does not trust of itself. It can only tell types, and trees of gradient boosting crash the process if their
 # numbers are wrong: `_check_trees` looks at those.

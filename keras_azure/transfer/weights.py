@@ -13,8 +13,8 @@ from pathlib import Path
 import keras
 
 from keras_azure.errors import DataUnavailable, UnusableWeights
-from keras_azure.printable import printable
-from keras_azure.saving import check_weights, read_model, reason
+from keras_azure.saving import read_model, reason
+from keras_azure.untrusted import check_weights
 
 _ENDINGS = "a file that ends with .keras, .weights.h5 or .h5"
 _NAMED = ("encoder", "backbone")  # the part of a saved model that others can start from
@@ -90,9 +90,7 @@ def start_from(model: keras.Model, weights: str) -> None:
     """
     path = existing(weights)
     if path.suffix != ".keras":
-        raise UnusableWeights(
-            f"{model.name!r} cannot start from {printable(path)}.", expected="a file that ends with .keras"
-        )
+        raise UnusableWeights(f"{model.name!r} cannot start from {path}.", expected="a file that ends with .keras")
     saved = {layer.name: layer for part in _models_in(load_safely(path)) for layer in part.layers}
     for layer in [layer for layer in model.layers[:-1] if layer.weights]:
         ours = [tuple(weight.shape) for weight in layer.weights]
@@ -100,7 +98,7 @@ def start_from(model: keras.Model, weights: str) -> None:
         if theirs != ours:
             has = f"has it as {theirs}" if theirs else "has no such layer"
             raise UnusableWeights(
-                f"The weights {printable(path)} do not fit: {model.name!r} needs a layer {layer.name!r} of {ours}, and "
+                f"The weights {path} do not fit: {model.name!r} needs a layer {layer.name!r} of {ours}, and "
                 f"the file {has}.",
                 expected="a model with the same options, trained on pictures of the same size",
             )
@@ -122,9 +120,7 @@ def existing(weights: str) -> Path:
     if not path.name.endswith((".keras", ".h5")):
         raise UnusableWeights(f"There are no weights called {weights!r}.", expected=f"imagenet, none, or {_ENDINGS}")
     if not path.is_file():
-        raise UnusableWeights(
-            f"There is no file of weights {printable(path)}.", hint="the path of one, or weights=none"
-        )
+        raise UnusableWeights(f"There is no file of weights {path}.", hint="the path of one, or weights=none")
     return path
 
 
@@ -155,7 +151,7 @@ def copy_weights(source: keras.Model, target: keras.Model, path: Path) -> None:
     theirs, ours = ([tuple(weight.shape) for weight in model.weights] for model in (source, target))
     if theirs != ours:
         raise UnusableWeights(
-            f"The weights {printable(path)} do not fit: they are {_counted(theirs)}.",
+            f"The weights {path} do not fit: they are {_counted(theirs)}.",
             expected=f"{_counted(ours)}, as the network has them",
         )
     target.set_weights(source.get_weights())
@@ -194,7 +190,7 @@ def _refused(path: Path, otherwise: str) -> Iterator[None]:
     except Exception as error:  # Keras and HDF5 raise what the damaged part happened to cause
         problem = "it is damaged or incomplete" if isinstance(error, OSError) else otherwise
         raise UnusableWeights(
-            f"The weights {printable(path)} are refused: {problem} ({reason(error)}).", expected=_ENDINGS
+            f"The weights {path} are refused: {problem} ({reason(error)}).", expected=_ENDINGS
         ) from error
 
 

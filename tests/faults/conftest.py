@@ -112,11 +112,18 @@ class Runs:
         return Outcome.of(run_dir)
 
     @staticmethod
-    def reached(run_dir: Path) -> tuple[int, int]:
+    def checkpoints(run_dir: Path) -> dict[tuple[int, int], Path]:
+        """The checkpoints by their finished epochs and the steps after them, the newest last."""
+        found = {}
+        for path in run_dir.glob("checkpoints/epoch-*"):
+            name = re.fullmatch(r"epoch-(\d+)(?:-step-(\d+))?\.npz", path.name)
+            found[int(name[1]), int(name[2] or 0)] = path
+        return dict(sorted(found.items()))
+
+    @classmethod
+    def reached(cls, run_dir: Path) -> tuple[int, int]:
         """The finished epochs and the steps after them of the newest checkpoint."""
-        paths = run_dir.glob("checkpoints/epoch-*")
-        names = [re.fullmatch(r"epoch-(\d+)(?:-step-(\d+))?\.npz", path.name) for path in paths]
-        return max(((int(name[1]), int(name[2] or 0)) for name in names), default=(0, 0))
+        return max(cls.checkpoints(run_dir), default=(0, 0))
 
     @staticmethod
     def began_after(output: Path) -> tuple[int, int] | None:

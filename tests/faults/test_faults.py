@@ -66,19 +66,18 @@ def empty(path: Path) -> None:
 @pytest.mark.parametrize("damage", [flip_a_bit, truncate, empty])
 def test_a_damaged_checkpoint_is_skipped_for_the_one_before(runs, whole, tmp_path, damage):
     folder = killed(runs, tmp_path)
-    *_, before, newest = sorted((folder / "checkpoints").iterdir())
-    damage(newest)
+    *_, before, newest = runs.checkpoints(folder)
+    damaged = runs.checkpoints(folder)[newest]
+    damage(damaged)
     told = resume(runs, folder)
-    assert f"Skipping the checkpoint {newest.name}: " in told
-    assert runs.began_after(folder.with_name("resumed.txt")) == tuple(
-        int(part) for part in before.stem.split("-")[1::2]
-    )
+    assert f"Skipping the checkpoint {damaged.name}: " in told
+    assert runs.began_after(folder.with_name("resumed.txt")) == before
     assert runs.outcome(folder) == whole
 
 
 def test_without_any_sound_checkpoint_a_run_begins_anew(runs, whole, tmp_path):
     folder = killed(runs, tmp_path)
-    for checkpoint in (folder / "checkpoints").iterdir():
+    for checkpoint in runs.checkpoints(folder).values():
         empty(checkpoint)
     assert "Skipping the checkpoint" in resume(runs, folder)
     assert runs.began_after(folder.with_name("resumed.txt")) == (0, 0)
@@ -87,7 +86,7 @@ def test_without_any_sound_checkpoint_a_run_begins_anew(runs, whole, tmp_path):
 
 def test_a_clock_that_is_set_back_changes_nothing(runs, whole, tmp_path):
     folder = killed(runs, tmp_path)
-    for age, checkpoint in enumerate(sorted((folder / "checkpoints").iterdir())):
+    for age, checkpoint in enumerate(runs.checkpoints(folder).values()):
         os.utime(checkpoint, (1_000_000_000 - age,) * 2)  # the newest is the oldest by its date
     newest = runs.reached(folder)
     resume(runs, folder, clock=-400 * 24 * 3600)

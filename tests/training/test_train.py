@@ -296,16 +296,3 @@ def test_a_model_file_with_code_in_it_is_refused(tmp_path):
     hostile.save(tmp_path / "hostile.keras")
     with pytest.raises(RunFailed, match=r"hostile\.keras cannot be loaded"):
         load_model(tmp_path / "hostile.keras")
-
-
-def test_an_ignored_interrupt_stays_ignored():
-    from keras_azure.training.interrupts import StopRequests
-
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # as a shell does for what it runs in the background
-    try:
-        with StopRequests(lambda text: None) as stop:
-            signal.raise_signal(signal.SIGINT)
-            stop.check()
-        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)

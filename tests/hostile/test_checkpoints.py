@@ -1,0 +1,77 @@
+"""Checkpoints from elsewhere: damaged ones, and ones that somebody made to do harm."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import strategies as st
+
+from keras_azure.observers import Observer
+from keras_azure.runs import is_finished, read_description
+from keras_azure.training.checkpoints import Checkpoints, State
+
+ARRAYS = {
+    "model": [np.ones((3, 4), np.float32), np.array([7, 9], np.uint32)],
+    "optimizer": [np.array(3, np.int64)],
+    "metrics": [np.array(0.25, np.float32)],
+}
+NAME = "epoch-0001.npz"
+
+
+@pytest.fixture
+def content(tmp_path) -> bytes:
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(State(1, history=[{"epoch": 1, "loss": 0.5}]), ARRAYS)
+    return (checkpoints.folder / NAME).read_bytes()
+
+
+def test_damaged_checkpoints(throw, changed, content, tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+
+    def load(damaged: bytes) -> None:
+        (checkpoints.folder / NAME).write_bytes(damaged)
+        checkpoints.load(NAME)
+
+    throw(changed([content]), load)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = st.sampled_from([*State.__dataclass_fields__, "unknown"])
+
+
+def test_checkpoints_with_any_state_and_any_arrays(throw, tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.folder.mkdir()
+    names = st.sampled_from(["model.00000", "optimizer.00001", "metrics.x", "../outside", "/outside", "model", ""])
+    arrays = st.sampled_from([np.zeros(2), np.array("text"), np.array(b"\0"), np.zeros((0, 3)), np.array(1j)])
+
+    def load(made: tuple[dict, dict]) -> None:
+        changes, entries = made
+        text = json.dumps({"epochs": 1, "history": [{"epoch": 1}]} | changes).encode()
+        np.savez(checkpoints.folder / NAME, state=np.frombuffer(text, np.uint8), **entries)
+        checkpoints.load(NAME)
+
+    throw(
+        st.tuples(st.dictionaries(FIELDS, JSON, max_size=3), st.dictionaries(names, arrays, max_size=3)),
+        load,
+        share=0.5,
+    )
+
+
+def test_run_folders_with_any_files(survives, throw, tmp_path):
+    """What `kaz resume` and `kaz run --output` read before anything else."""
+    (tmp_path / "checkpoints").mkdir()
+    texts = st.binary(max_size=60) | JSON.map(json.dumps).map(str.encode)
+
+    def look(files: tuple[bytes, bytes]) -> None:
+        for name, text in zip(("run.json", "metrics.json"), files, strict=True):
+            (tmp_path / name).write_bytes(text)
+        is_finished(tmp_path)
+        Checkpoints(tmp_path).newest(Observer(), keep_best=True)
+        read_description(tmp_path)
+
+    throw(st.tuples(texts, texts), look)

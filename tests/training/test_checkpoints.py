@@ -1,0 +1,245 @@
+"""Checkpoint files: whole or refused, found in order, and read without running anything."""
+
+import json
+import math
+import os
+import threading
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from keras_azure.errors import DamagedCheckpoint, RunFailed
+from keras_azure.observers import Observer
+from keras_azure.training import checkpoints as checkpoints_module
+from keras_azure.training.checkpoints import Checkpoints, State, values_of
+from keras_azure.training.writer import CheckpointWriter
+
+ARRAYS = {
+    "model": [np.arange(12, dtype=np.float32).reshape(3, 4), np.array([7, 9], np.uint32)],
+    "optimizer": [np.array(3, np.int64), np.full((2, 2), 0.5, np.float32)],
+    "metrics": [np.array(0.25, np.float32)],
+}
+
+
+class Listener(Observer):
+    def __init__(self):
+        self.heard = []
+
+    def message(self, text):
+        self.heard.append(text)
+
+
+def state(epochs: int, step: int = 0, losses: tuple[float, ...] = ()) -> State:
+    losses = losses or tuple(1 / epoch for epoch in range(1, epochs + 1))
+    rows = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, start=1)]
+    return State(epochs=epochs, step=step, history=rows, data={"class_names": ["a", "b"]}, elapsed=1.5)
+
+
+def same(arrays: dict, others: dict) -> bool:
+    return all(
+        one.dtype == other.dtype and one.tobytes() == other.tobytes()
+        for group in ARRAYS
+        for one, other in zip(arrays[group], others[group], strict=True)
+    )
+
+
+def test_what_is_saved_is_loaded(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    saved = State(2, 5, 1, [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": math.inf}], {"loss": 0.3}, 7, 0.1)
+    checkpoints.save(saved, ARRAYS)
+    loaded = checkpoints.load("epoch-0002-step-000005.npz")
+    assert loaded.state == saved
+    assert same(loaded.arrays, ARRAYS)
+
+
+def test_any_program_can_read_the_numbers(tmp_path):
+    Checkpoints(tmp_path).save(state(1), ARRAYS)
+    with np.load(tmp_path / "checkpoints/epoch-0001.npz") as archive:
+        assert archive["model.00000"].tolist() == ARRAYS["model"][0].tolist()
+        assert json.loads(bytes(archive["state"]))["epochs"] == 1
+
+
+def test_the_newest_and_the_best_are_kept(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    losses = (0.5, 0.1, 0.4, 0.3)
+    for epochs in range(1, 5):
+        checkpoints.save(state(epochs, losses=losses[:epochs]), ARRAYS)
+        checkpoints.save(state(epochs, 100, losses=losses[:epochs]), ARRAYS)
+    assert checkpoints.names() == ["epoch-0002.npz", "epoch-0004.npz", "epoch-0004-step-000100.npz"]
+
+
+@pytest.mark.parametrize("keep_best", [False, True])
+def test_the_newest_sound_one_is_found_and_a_message_tells_of_others(tmp_path, monkeypatch, keep_best):
+    monkeypatch.setattr(checkpoints_module, "KEPT", 10)
+    checkpoints, listener = Checkpoints(tmp_path), Listener()
+    for place in ((1, 0), (2, 0), (2, 100), (3, 0)):
+        checkpoints.save(state(*place, losses=(0.1, 0.5, 0.4)[: place[0]]), ARRAYS)
+    (tmp_path / "checkpoints/epoch-0003.npz").write_bytes(b"half a file")
+    assert checkpoints.newest(listener, keep_best).state.name == "epoch-0002-step-000100.npz"
+    assert len(listener.heard) == 1
+    assert "Skipping the checkpoint epoch-0003.npz" in listener.heard[0]
+    # Where the best epoch's model is to be kept, one that cannot be had makes the others useless.
+    (tmp_path / "checkpoints/epoch-0001.npz").unlink()
+    found = checkpoints.newest(Listener(), keep_best)
+    assert found is None if keep_best else found.state.epochs == 2
+
+
+def test_files_under_another_name_and_leftovers_are_no_checkpoints(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state(1), ARRAYS)
+    folder = tmp_path / "checkpoints"
+    (folder / "epoch-0001.npz").rename(folder / "epoch-0009.npz")
+    (folder / ".epoch-0002-77.npz").write_bytes(b"half")
+    (folder / "epoch-2.npz").write_bytes(b"")
+    listener = Listener()
+    assert checkpoints.newest(listener, False) is None
+    assert "epoch-0001.npz under another name" in listener.heard[0]
+    assert not (folder / ".epoch-0002-77.npz").exists()
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory) -> bytes:
+    folder = tmp_path_factory.mktemp("sound")
+    Checkpoints(folder).save(state(1), ARRAYS)
+    return (folder / "checkpoints/epoch-0001.npz").read_bytes()
+
+
+@settings(deadline=None, max_examples=300)
+@given(place=st.integers(0, 10**6), bit=st.integers(0, 7))
+def test_a_flipped_bit_is_found_or_changes_nothing(content, tmp_path_factory, place, bit):
+    folder = tmp_path_factory.mktemp("flipped")
+    (folder / "checkpoints").mkdir()
+    changed = bytearray(content)
+    changed[place % len(content)] ^= 1 << bit
+    (folder / "checkpoints/epoch-0001.npz").write_bytes(changed)
+    try:
+        loaded = Checkpoints(folder).load("epoch-0001.npz")
+    except DamagedCheckpoint:
+        return
+    assert loaded.state == state(1)
+    assert same(loaded.arrays, ARRAYS)
+
+
+@pytest.mark.parametrize("length", [0, 1, 100, -1, -30])
+def test_half_a_file_is_found(content, tmp_path, length):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints/epoch-0001.npz").write_bytes(content[:length])
+    with pytest.raises(DamagedCheckpoint, match="cannot be used: it is damaged"):
+        Checkpoints(tmp_path).load("epoch-0001.npz")
+
+
+def write_archive(path: Path, compression: int = zipfile.ZIP_STORED, **entries: object) -> None:
+    path.parent.mkdir(exist_ok=True)
+    saver = np.savez if compression == zipfile.ZIP_STORED else np.savez_compressed
+    saver(path, **entries)
+
+
+def as_text(**changes: object) -> np.ndarray:
+    text = json.dumps({"epochs": 0, "step": 1, "history": [], "data": {}} | changes)
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"state": as_text(), "model.00000": np.array([print], dtype=object)},  # which would be a pickle
+        {"state": as_text(), "other.00000": np.zeros(1)},
+        {"state": np.array("{")},
+        {"model.00000": np.zeros(1)},
+        *({"state": as_text(**{name: value})} for name, value in [
+            ("step", -1), ("step", True), ("step", "1"), ("epochs", 1), ("history", 7), ("history", [{"epoch": 1}]),
+            ("stage", None), ("elapsed", "long"), ("train_logs", [1]), ("train_logs", {"loss": "small"}),
+            ("tracking", "there"), ("data", None), ("unknown", 1),
+        ]),
+    ],
+)  # fmt: skip
+def test_what_somebody_else_made_is_refused(tmp_path, entries):
+    write_archive(tmp_path / "checkpoints/epoch-0000-step-000001.npz", **entries)
+    with pytest.raises(DamagedCheckpoint):
+        Checkpoints(tmp_path).load("epoch-0000-step-000001.npz")
+
+
+def test_what_unpacks_to_more_than_it_is_is_refused(tmp_path):
+    path = tmp_path / "checkpoints/epoch-0000-step-000001.npz"
+    write_archive(path, zipfile.ZIP_DEFLATED, state=as_text(), **{"model.00000": np.zeros(10_000_000)})
+    with pytest.raises(DamagedCheckpoint, match="it is compressed"):
+        Checkpoints(tmp_path).load(path.name)
+
+
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(state(1), ARRAYS)
+    loaded = checkpoints.load("epoch-0001.npz")
+    variables = [keras.Variable(np.zeros((3, 5), np.float32)), keras.Variable(np.zeros(2, np.uint32))]
+    with pytest.raises(RunFailed, match="does not fit the model"):
+        loaded.restore("model", variables)
+
+
+def test_nothing_is_written_through_a_link(tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run_dir = tmp_path / "run"
+    run_dir.mkdir()
+    (run_dir / "checkpoints").symlink_to(elsewhere)
+    with pytest.raises(RunFailed, match="is a link"):
+        Checkpoints(run_dir).save(state(1), ARRAYS)
+    assert list(elsewhere.iterdir()) == []
+
+
+def test_values_are_copies_in_memory_that_is_used_again():
+    variables = [keras.Variable(np.ones((2, 3), np.float32)), keras.Variable(np.array(3, np.int64), dtype="int64")]
+    first = values_of(variables)
+    variables[0].assign(np.zeros((2, 3)))
+    assert first[0].tolist() == np.ones((2, 3)).tolist()
+    second = values_of(variables, first)
+    assert all(one is other for one, other in zip(first, second, strict=True))
+    assert second[0].tolist() == np.zeros((2, 3)).tolist()
+    assert values_of(variables[1:], second)[0].shape == ()  # another form needs other memory
+
+
+@pytest.fixture
+def slow_disk(monkeypatch):
+    """Checkpoints that are not written before this is set."""
+    gate = threading.Event()
+    original = os.fsync
+
+    def wait(descriptor):
+        gate.wait(10)
+        original(descriptor)
+
+    monkeypatch.setattr("os.fsync", wait)
+    yield gate
+    gate.set()
+
+
+def test_training_does_not_wait_for_the_disk_and_what_follows_does(tmp_path, slow_disk):
+    variable, written = keras.Variable(np.zeros(3, np.float32)), []
+    groups = {"model": [variable], "optimizer": [], "metrics": []}
+    with CheckpointWriter(Checkpoints(tmp_path)) as writer:
+        writer.save(state(1), groups, lambda: written.append(1))
+        variable.assign(np.ones(3))  # training goes on
+        assert written == []
+        slow_disk.set()
+        writer.wait()
+        assert written == [1]
+    assert Checkpoints(tmp_path).load("epoch-0001.npz").arrays["model"][0].tolist() == [0, 0, 0]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_run_at_the_next(tmp_path, monkeypatch):
+    def full(*arguments, **options):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("numpy.savez", full)
+    groups = {"model": [], "optimizer": [], "metrics": []}
+    with (
+        pytest.raises(RunFailed, match=r"(?s)No space left.*free some disk space"),
+        CheckpointWriter(Checkpoints(tmp_path)) as writer,
+    ):
+        writer.save(state(1), groups)
+        writer.save(state(2), groups)
+    assert list((tmp_path / "checkpoints").iterdir()) == []
