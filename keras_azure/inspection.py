@@ -10,7 +10,7 @@ from keras_azure.registry import MODELS, as_spec
 from keras_azure.specs import Spec
 from keras_azure.transfer import FeatureClassifier
 from keras_azure.transfer.classic import name_of
-from keras_azure.transfer.weights import without_fetching
+from keras_azure.transfer.weights import without_weights
 
 
 def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_clas
     Raises:
         KerasAzureError: the model cannot be built so.
     """
-    with without_fetching():
+    with without_weights():
         model = MODELS.build(spec, input_shape, num_classes)
     if not isinstance(model, keras.Model | FeatureClassifier):
         name = as_spec(spec).name

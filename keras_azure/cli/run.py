@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import signal
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -114,10 +115,14 @@ def _api(name: str) -> Callable[..., RunResult]:
 
 
 def _watched(execute: Callable[[], RunResult]) -> RunResult:
+    # An interrupt too, from the beginning: what was made for a run that has not begun is tidied up.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         return execute()
     except KeyboardInterrupt:
         raise RunInterrupted("Stopped before training began; nothing was kept.") from None
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(result: RunResult, json: bool) -> None:

@@ -43,7 +43,7 @@ from keras_azure.training.standardizing import Statistics
 from keras_azure.training.writer import CheckpointWriter
 from keras_azure.transfer import FeatureClassifier
 from keras_azure.transfer.parts import Parts, parts_of
-from keras_azure.transfer.weights import without_fetching
+from keras_azure.transfer.weights import without_weights
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
@@ -77,7 +77,7 @@ def train(
             if found is not None:
                 require_same_data(found.state.data, data.identity, run_dir)
             statistics = _statistics(config, data, run_dir if found else None, observer)
-            with without_fetching() if found else contextlib.nullcontext():
+            with without_weights() if found else contextlib.nullcontext():
                 model = build_model(config, data.dataset, statistics)
             check_stages(model, config)
             if isinstance(model, keras.Model) and is_autoencoder(model):

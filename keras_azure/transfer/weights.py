@@ -20,17 +20,20 @@ _ENDINGS = "a file that ends with .keras, .weights.h5 or .h5"
 _NAMED = ("encoder", "backbone")  # the part of a saved model that others can start from
 
 
-_fetched = contextvars.ContextVar("fetched", default=True)
+_wanted = contextvars.ContextVar("wanted", default=True)
 
 
 @contextlib.contextmanager
-def without_fetching() -> Iterator[None]:
-    """Within it, "imagenet" leaves a network as it was made: for what only looks at its form."""
-    token = _fetched.set(False)
+def without_weights() -> Iterator[None]:
+    """Within it, networks are left as they were made: for what only looks at their form, or has their weights already.
+
+    What is read from a file as a whole, such as an encoder, has the file's weights nevertheless.
+    """
+    token = _wanted.set(False)
     try:
         yield
     finally:
-        _fetched.reset(token)
+        _wanted.reset(token)
 
 
 def load_weights(backbone: keras.Model, application: Callable[..., keras.Model], weights: str) -> None:
@@ -43,7 +46,7 @@ def load_weights(backbone: keras.Model, application: Callable[..., keras.Model],
         DataUnavailable: "imagenet" cannot be fetched.
         UnusableWeights: the file is not there, damaged, unsafe, or of another network.
     """
-    if weights == "none" or (weights == "imagenet" and not _fetched.get()):
+    if weights == "none" or not _wanted.get():
         return
     if weights == "imagenet":
         pretrained = _fetch_imagenet(application)
@@ -88,6 +91,8 @@ def start_from(model: keras.Model, weights: str) -> None:
     Raises:
         UnusableWeights: there is no such file, it is damaged or unsafe, or it lacks a layer or has it in another shape.
     """
+    if not _wanted.get():
+        return
     path = existing(weights)
     if path.suffix != ".keras":
         raise UnusableWeights(f"{model.name!r} cannot start from {path}.", expected="a file that ends with .keras")

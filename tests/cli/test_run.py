@@ -109,6 +109,18 @@ def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works():
     assert json.loads(done.stdout)["epochs"] >= 3
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path, number):
+    with subprocess.Popen([*KAZ, "run", "cnn"], stderr=subprocess.PIPE, text=True) as process:
+        process.stderr.readline()
+        process.send_signal(number)
+        told = process.stderr.read()
+    assert process.returncode == 130
+    assert told == "Error: Stopped before training began; nothing was kept.\n"
+    assert list(tmp_path.iterdir()) == []
+
+
 BAD_USAGE = [
     (["cnm"], 2, "There is no model called 'cnm'. Did you mean 'cnn'?"),
     (["cnn("], 2, "is not a name with options"),

@@ -127,6 +127,18 @@ def test_a_best_epoch_that_cannot_be_had_any_more_is_trained_again(tmp_path):
     assert_same(resumed, whole)
 
 
+def test_a_run_goes_on_without_the_file_that_its_weights_came_from(tmp_path):
+    donor = run("cnn(filters=(2,))", tmp_path / "donor", epochs=1, batch_size=64).run_dir
+    model = f"cnn(filters=(2,), weights='{donor}')"
+    whole = run(model, tmp_path / "whole", batch_size=64)
+    stop = After(1, lambda: signal.raise_signal(signal.SIGINT))
+    with pytest.raises(RunInterrupted):
+        run(model, tmp_path / "run", stop, batch_size=64)
+    donor.rename(tmp_path / "moved")
+    resumed = keras_azure.resume(tmp_path / "run", observer=Observer())
+    assert_same(resumed, whole)
+
+
 def test_an_interval_in_time_makes_checkpoints_within_epochs(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_azure.training.checkpoints.KEPT", 1000)
     folder = tmp_path / "run"
