@@ -79,11 +79,11 @@ class Display(Observer):
 
     def training_started(self, facts: RunFacts) -> None:
         self._pace = _Pace(facts)
-        steps = f" and {facts.first_step} steps" if facts.first_step else ""
-        after = f", after {facts.first_epoch} finished ones{steps}" if facts.first_epoch or steps else ""
+        goes_on = facts.first_epoch or facts.first_step
+        done = f"; {facts.first_epoch} epochs and {facts.first_step} steps are done" if goes_on else ""
         self.line(
             f"Training {facts.parameters:,} parameters on {facts.device}: "
-            f"{facts.epochs} epochs{after}, {facts.steps_per_epoch} steps of {facts.batch_size} pictures each"
+            f"{facts.epochs} epochs, {facts.steps_per_epoch} steps of {facts.batch_size} pictures each{done}"
         )
         self.live("Compiling the first step", 0, facts.steps_per_epoch, "")
 

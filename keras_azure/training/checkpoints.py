@@ -3,9 +3,9 @@
     checkpoints/epoch-0003.npz             after three epochs
     checkpoints/epoch-0003-step-000500.npz after three epochs and 500 steps of the fourth
 
-A file is NumPy's own archive: an array for each variable of the model, its optimizer and its metrics, in their order,
-and `state`, a JSON text of all else. Each array has a checksum (a zip archive's CRC-32), and nothing in it is code: it
-is read without pickle.
+A file is NumPy's own archive of three arrays of bytes: `values`, what the variables of the model, its optimizer and its
+metrics hold, one behind the other; `forms`, a JSON text of their shapes and types; `state`, one of all else. Each has a
+checksum (a zip archive's CRC-32), and nothing in it is code: it is read without pickle.
 
 A file is written beside, flushed, and renamed. On a disk that makes it whole or not there. On a mounted blob folder a
 rename is a copy and a removal, and what is written may show up late, in parts, or not at all if the node goes first.
@@ -16,6 +16,7 @@ than what a run has gone on from, and costs steps that are done again, with the 
 
 import dataclasses
 import json
+import math
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -33,8 +34,17 @@ from keras_azure.training.history import Row, best_epoch
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _NAME = re.compile(r"epoch-(\d{4,9})(?:-step-(\d{6,12}))?\.npz")
-_STATE = "state"
 _GROUPS = ("model", "optimizer", "metrics")
+_TYPES = {
+    "bool",
+    "float16",
+    "float32",
+    "float64",
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+}
+
+Form = tuple[tuple[int, ...], str]  # a variable's shape and type
+Forms = dict[str, list[Form]]
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,41 @@ class State:
         return f"epoch-{self.epochs:04d}{f'-step-{self.step:06d}' if self.step else ''}.npz"
 
 
-Arrays = dict[str, list[np.ndarray]]  # the values of "model", "optimizer" and "metrics", each in the variables' order
+class Values:
+    """What variables hold, in one piece of memory, which is filled, checked and written faster than many small ones.
+
+    Args:
+        forms: the shape and type of each variable of the groups "model", "optimizer" and "metrics".
+        content: the memory; by default new.
+
+    Attributes:
+        groups: an array for each variable, within `content`.
+    """
+
+    def __init__(self, forms: Forms, content: np.ndarray | None = None):
+        sizes = [_size(form) for group in forms.values() for form in group]
+        self.forms = forms
+        self.content = np.empty(sum(sizes), np.uint8) if content is None else content
+        if len(self.content) != sum(sizes):
+            raise ValueError(f"it has {len(self.content)} bytes of values, and {sum(sizes)} are described")
+        pieces = iter(np.split(self.content, np.cumsum(sizes)[:-1]) if sizes else [])
+        self.groups = {name: [_shaped(next(pieces), *form) for form in group] for name, group in forms.items()}
+
+    @classmethod
+    def of(cls, variables: Mapping[str, Sequence[keras.Variable]], before: "Values | None" = None) -> "Values":
+        """Copies of what the variables hold now, in the memory of `before` if it fits: new memory is slow."""
+        forms = {name: forms_of(group) for name, group in variables.items()}
+        values = before if before is not None and before.forms == forms else cls(forms)
+        for name, group in variables.items():
+            for place, variable in zip(values.groups[name], group, strict=True):
+                np.copyto(place, _held(variable))
+        return values
 
 
 @dataclass(frozen=True)
 class Checkpoint:
     state: State
-    arrays: Arrays
+    values: Values
 
     def restore(self, group: str, variables: Sequence[keras.Variable]) -> None:
         """Gives variables the values that those of the same group had.
@@ -88,14 +126,13 @@ class Checkpoint:
         Raises:
             RunFailed: they are not the same ones.
         """
-        values = self.arrays[group]
-        if _forms(values) != _forms(variables):
+        if self.values.forms[group] != forms_of(variables):
             raise RunFailed(
                 f"The checkpoint {self.state.name} does not fit the {group}: it was made by another version of the "
                 "plugin or of Keras.",
                 hint="the same versions again, which metrics.json and MLflow name; or a new run",
             )
-        for variable, value in zip(variables, values, strict=True):
+        for variable, value in zip(variables, self.values.groups[group], strict=True):
             variable.assign(value)
 
 
@@ -105,16 +142,19 @@ class Checkpoints:
     def __init__(self, run_dir: Path):
         self.folder = run_dir / "checkpoints"
 
-    def save(self, state: State, arrays: Arrays) -> None:
+    def save(self, state: State, values: Values) -> None:
         """Saves, then removes what is neither among the newest nor of the best epoch.
 
         Raises:
             RunFailed: the disk is full or not writable; what was there before still is.
         """
         folder_inside(self.folder.parent, self.folder.name)
-        entries = {f"{group}.{number:05d}": value for group in _GROUPS for number, value in enumerate(arrays[group])}
-        text = np.frombuffer(json.dumps(dataclasses.asdict(state)).encode(), np.uint8)
-        write_atomically(self.folder / state.name, lambda beside: np.savez(beside, **{_STATE: text}, **entries))
+        entries = {
+            "state": _as_bytes(dataclasses.asdict(state)),
+            "forms": _as_bytes(values.forms),
+            "values": values.content,
+        }
+        write_atomically(self.folder / state.name, lambda beside: _write_archive(beside, entries))
         best = best_epoch(state.history)
         names = self.names()
         for name in names[:-KEPT]:
@@ -154,17 +194,14 @@ class Checkpoints:
                 if (damaged := archive.testzip()) is not None:
                     raise ValueError(f"the checksum of {damaged} is wrong")
             with np.load(path, allow_pickle=False) as saved:
-                state = _parse_state(bytes(saved[_STATE]))
-                arrays: Arrays = {group: [] for group in _GROUPS}
-                for entry in sorted(saved.files):
-                    if entry != _STATE:
-                        arrays[entry.partition(".")[0]].append(saved[entry])
+                state = _parse_state(bytes(saved["state"]))
+                values = Values(_parse_forms(bytes(saved["forms"])), saved["values"])
         except Exception as error:  # zipfile and NumPy raise what the damaged part happened to cause
             reason = "it is not there" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"
             raise DamagedCheckpoint(f"The checkpoint {path} cannot be used: {reason}.") from error
         if state.name != name:
             raise DamagedCheckpoint(f"The checkpoint {path} cannot be used: it is {state.name} under another name.")
-        return Checkpoint(state, arrays)
+        return Checkpoint(state, values)
 
     def reached(self, total_epochs: int) -> str:
         """How far the newest one is: "3 of its 10 epochs and 500 steps of the next are finished and"."""
@@ -184,18 +221,39 @@ def _position(name: str) -> tuple[int, int]:
     return int(match[1]), int(match[2] or 0)
 
 
-def values_of(variables: Sequence[keras.Variable], buffers: list[np.ndarray] | None = None) -> list[np.ndarray]:
-    """Copies of the variables' values, in `buffers` if they have the right form: memory that is new is slow."""
-    forms = _forms(variables)
-    if buffers is None or _forms(buffers) != forms:
-        buffers = [np.empty(shape, dtype) for shape, dtype in forms]
-    for buffer, variable in zip(buffers, variables, strict=True):
-        np.copyto(buffer, np.asarray(variable))
-    return buffers
+def forms_of(variables: Sequence[keras.Variable]) -> list[Form]:
+    return [(tuple(variable.shape), keras.backend.standardize_dtype(variable.dtype)) for variable in variables]
 
 
-def _forms(values: Sequence[np.ndarray | keras.Variable]) -> list[tuple[tuple[int, ...], str]]:
-    return [(tuple(value.shape), keras.backend.standardize_dtype(value.dtype)) for value in values]
+def _held(variable: keras.Variable) -> np.ndarray:
+    """What a variable holds, to be copied before the next step."""
+    value = variable.value
+    if hasattr(value, "read_value"):  # TensorFlow's, which would be copied on the way to NumPy otherwise
+        return np.asarray(memoryview(value.read_value()))
+    return np.asarray(value)
+
+
+def _size(form: Form) -> int:
+    """Bytes, in whole lots of 8, so that each array begins where its type may."""
+    shape, dtype = form
+    return -(-math.prod(shape) * np.dtype(dtype).itemsize // 8) * 8
+
+
+def _shaped(content: np.ndarray, shape: tuple[int, ...], dtype: str) -> np.ndarray:
+    return content[: math.prod(shape) * np.dtype(dtype).itemsize].view(dtype).reshape(shape)
+
+
+def _as_bytes(value: object) -> np.ndarray:
+    return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+
+def _write_archive(path: Path, entries: Mapping[str, np.ndarray]) -> None:
+    """As `np.savez`, which copies each array first, while no other thread can run Python."""
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, value in entries.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                np.lib.format.write_array_header_1_0(entry, np.lib.format.header_data_from_array_1_0(value))
+                entry.write(value.data)
 
 
 def _parse_state(text: bytes) -> State:
@@ -215,6 +273,17 @@ def _parse_state(text: bytes) -> State:
     if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None):
         raise ValueError("its state has another form")
     return state
+
+
+def _parse_forms(text: bytes) -> Forms:
+    forms = json.loads(text)
+    if forms.keys() != set(_GROUPS):
+        raise ValueError("its values are of other things")
+    for group in forms.values():
+        for shape, dtype in group:
+            if not all(type(size) is int and size >= 0 for size in shape) or dtype not in _TYPES:
+                raise ValueError(f"its values have the form {shape} of {dtype}")
+    return {name: [(tuple(shape), dtype) for shape, dtype in group] for name, group in forms.items()}
 
 
 def _is_number(value: Any) -> bool:

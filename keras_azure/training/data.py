@@ -77,6 +77,7 @@ class RunData:
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
             "split_sizes": dict(dataset.split_sizes),
+            "steps_per_epoch": self.steps_per_epoch,
         }
 
     def samples_of_step(self, epoch: int, step: int) -> np.ndarray:

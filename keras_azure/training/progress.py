@@ -76,17 +76,14 @@ class Progress(keras.callbacks.Callback):
         """How many steps of the next epoch are behind it."""
         return 0 if self._carried is None else self._carried.state.step
 
-    def finish_epoch(
-        self, trained: keras.Model, epoch: int, validation: Iterable | None, validation_steps: int
-    ) -> None:
+    def finish_epoch(self, fitted: keras.Model, epoch: int, validation: Iterable | None) -> None:
         """Ends an epoch that has all its steps behind it: what `fit` does after the last one."""
-        self.set_model(trained)
+        self.set_model(fitted)
         self.on_epoch_begin(epoch)
         scores = {}
         if validation is not None:
-            scores = trained.evaluate(
-                validation, steps=validation_steps, callbacks=[self], return_dict=True, verbose=0
-            )  # fmt: skip
+            steps = self.data.validation_steps
+            scores = fitted.evaluate(validation, steps=steps, callbacks=[self], return_dict=True, verbose=0)
         self.on_epoch_end(epoch, self._train_logs | {f"val_{name}": score for name, score in scores.items()})
 
     @property

@@ -291,7 +291,7 @@ class _Run:
         carried = progress.carried_steps
         validation = data.validation_batches(first, last, place) if data.validation_steps else None
         if carried == data.steps_per_epoch:
-            progress.finish_epoch(trained, first, validation, data.validation_steps)
+            progress.finish_epoch(trained, first, validation)
             return
         trained.fit(
             data.train_batches(first, last, place, first_step=carried),

@@ -6,7 +6,7 @@ from types import TracebackType
 
 import keras
 
-from keras_azure.training.checkpoints import Arrays, Checkpoints, State, values_of
+from keras_azure.training.checkpoints import Checkpoints, State, Values
 
 
 class CheckpointWriter:
@@ -14,7 +14,7 @@ class CheckpointWriter:
 
     def __init__(self, checkpoints: Checkpoints):
         self._checkpoints = checkpoints
-        self._buffers: Arrays = {}
+        self._values: Values | None = None
         self._failure: Exception | None = None
         self._thread: threading.Thread | None = None
 
@@ -29,9 +29,9 @@ class CheckpointWriter:
             RunFailed: the one before could not be written.
         """
         self.wait()
-        self._buffers = {group: values_of(each, self._buffers.get(group)) for group, each in variables.items()}
+        self._values = Values.of(variables, self._values)
         # A daemon, which a second Ctrl-C need not wait for: what is half written has no final name.
-        self._thread = threading.Thread(target=self._write, args=(state, self._buffers, then), daemon=True)
+        self._thread = threading.Thread(target=self._write, args=(state, self._values, then), daemon=True)
         self._thread.start()
 
     def wait(self) -> None:
@@ -56,9 +56,9 @@ class CheckpointWriter:
         if error is None:
             self.wait()
 
-    def _write(self, state: State, arrays: Arrays, then: Callable[[], None]) -> None:
+    def _write(self, state: State, values: Values, then: Callable[[], None]) -> None:
         try:
-            self._checkpoints.save(state, arrays)
+            self._checkpoints.save(state, values)
             then()
         except Exception as error:  # which the training thread raises
             self._failure = error

@@ -128,9 +128,7 @@ class Runs:
     @staticmethod
     def began_after(output: Path) -> tuple[int, int] | None:
         """The same, of where a run says that it goes on; None if it did not come to that."""
-        found = re.search(
-            r"epochs(?:, after (\d+) finished ones(?: and (\d+) steps)?)?, \d+ steps of", output.read_text()
-        )
+        found = re.search(r"pictures each(?:; (\d+) epochs and (\d+) steps are done)?\n", output.read_text())
         return None if found is None else (int(found[1] or 0), int(found[2] or 0))
 
 

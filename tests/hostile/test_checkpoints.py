@@ -8,20 +8,17 @@ from hypothesis import strategies as st
 
 from keras_azure.observers import Observer
 from keras_azure.runs import is_finished, read_description
-from keras_azure.training.checkpoints import Checkpoints, State
+from keras_azure.training.checkpoints import Checkpoints, State, Values
 
-ARRAYS = {
-    "model": [np.ones((3, 4), np.float32), np.array([7, 9], np.uint32)],
-    "optimizer": [np.array(3, np.int64)],
-    "metrics": [np.array(0.25, np.float32)],
-}
+VALUES = Values({"model": [((3, 4), "float32"), ((2,), "uint32")], "optimizer": [((), "int64")], "metrics": []})
+VALUES.content[:] = 1
 NAME = "epoch-0001.npz"
 
 
 @pytest.fixture
 def content(tmp_path) -> bytes:
     checkpoints = Checkpoints(tmp_path)
-    checkpoints.save(State(1, history=[{"epoch": 1, "loss": 0.5}]), ARRAYS)
+    checkpoints.save(State(1, history=[{"epoch": 1, "loss": 0.5}]), VALUES)
     return (checkpoints.folder / NAME).read_bytes()
 
 
@@ -43,23 +40,26 @@ JSON = st.recursive(
 FIELDS = st.sampled_from([*State.__dataclass_fields__, "unknown"])
 
 
-def test_checkpoints_with_any_state_and_any_arrays(throw, tmp_path):
+def test_checkpoints_with_any_state_and_any_values(throw, tmp_path):
     checkpoints = Checkpoints(tmp_path)
     checkpoints.folder.mkdir()
-    names = st.sampled_from(["model.00000", "optimizer.00001", "metrics.x", "../outside", "/outside", "model", ""])
-    arrays = st.sampled_from([np.zeros(2), np.array("text"), np.array(b"\0"), np.zeros((0, 3)), np.array(1j)])
+    numbers = st.sampled_from([np.zeros(2), np.array("text"), np.array(b"\0"), np.zeros((0, 3)), np.zeros(8, np.uint8)])
+    names = st.sampled_from(["values", "forms", "state", "model", "../outside", "/outside", ""])
+    forms = st.dictionaries(st.sampled_from(["model", "optimizer", "metrics", "other"]), JSON, max_size=4)
 
-    def load(made: tuple[dict, dict]) -> None:
-        changes, entries = made
-        text = json.dumps({"epochs": 1, "history": [{"epoch": 1}]} | changes).encode()
-        np.savez(checkpoints.folder / NAME, state=np.frombuffer(text, np.uint8), **entries)
+    def as_bytes(value: object) -> np.ndarray:
+        return np.frombuffer(json.dumps(value).encode(), np.uint8)
+
+    def load(made: tuple[dict, dict, dict]) -> None:
+        changes, described, entries = made
+        state = as_bytes({"epochs": 1, "history": [{"epoch": 1}]} | changes)
+        described = as_bytes({"model": [], "optimizer": [], "metrics": []} | described)
+        parts = {"state": state, "forms": described, "values": np.zeros(0, np.uint8)} | entries
+        np.savez(checkpoints.folder / NAME, **parts)
         checkpoints.load(NAME)
 
-    throw(
-        st.tuples(st.dictionaries(FIELDS, JSON, max_size=3), st.dictionaries(names, arrays, max_size=3)),
-        load,
-        share=0.5,
-    )
+    changes = st.dictionaries(FIELDS, JSON, max_size=3)
+    throw(st.tuples(changes, forms, st.dictionaries(names, numbers, max_size=2)), load, share=0.5)
 
 
 def test_run_folders_with_any_files(survives, throw, tmp_path):

@@ -66,7 +66,7 @@ def weights_of(result) -> dict[str, np.ndarray]:
 def weights_after(result, epochs: int) -> dict[str, np.ndarray]:
     """The weights of the checkpoint after so many epochs, by the names that they have in the saved model."""
     checkpoint = Checkpoints(result.run_dir).load(f"epoch-{epochs:04}.npz")
-    named = dict(zip([each.path for each in result.model.variables], checkpoint.arrays["model"], strict=True))
+    named = dict(zip([each.path for each in result.model.variables], checkpoint.values.groups["model"], strict=True))
     return {weight.path: named[weight.path] for weight in result.model.weights}
 
 

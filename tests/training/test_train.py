@@ -182,7 +182,7 @@ def test_the_best_epoch_is_kept_when_asked_for(install_plugin, tmp_path):
     names = {path.name for path in (result.run_dir / "checkpoints").iterdir()}
     assert names == {f"epoch-{epoch:04d}.npz" for epoch in (best, 19, 20)}
     kept = Checkpoints(result.run_dir).load(f"epoch-{best:04d}.npz")
-    assert b"".join(array.tobytes() for array in kept.arrays["model"]) == weights(result.run_dir)
+    assert b"".join(array.tobytes() for array in kept.values.groups["model"]) == weights(result.run_dir)
 
 
 def test_early_stopping_ends_a_run_and_its_resume(tmp_path):
