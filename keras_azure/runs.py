@@ -46,9 +46,11 @@ def choose_run_dir(config: RunConfig, output: Path | None, resume: bool | None) 
         if resume:
             raise UsageError(f"There is no unfinished run in {output}.", hint="without --resume it is a new run")
         if any(not path.name.startswith(".") for path in output.iterdir()):
+            goes_on = (output / DESCRIPTION).is_file() and not is_finished(output)
             raise OutputExists(
                 f"The output folder {output} is not empty, and nothing is overwritten.",
-                hint=f"another --output; or, to go on with the run in it: kaz resume {output}",
+                hint="another --output"
+                + (f"; or, to go on with the run in it: kaz resume {output}" if goes_on else ""),
             )
         return output, False
     except OSError as error:

@@ -22,6 +22,7 @@ class StopRequests:
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:
         """Its body calls `check` where it can be left."""
+        self.check()
         self._deferred = True
         try:
             yield
@@ -54,8 +55,8 @@ class StopRequests:
         again = self.requested
         if again and number == signal.SIGTERM:  # which a node's processes send to each other more than once
             return
+        self.requested = True  # also where it is raised: Python drops what is raised while an object is being deleted
         if again or not self._deferred:
             raise KeyboardInterrupt
-        self.requested = True
         how_to_hurry = "; press Ctrl-C again to stop at once" if number == signal.SIGINT else ""
         self._notify(f"Stopping after this step{how_to_hurry}.")

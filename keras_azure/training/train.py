@@ -108,7 +108,8 @@ def train(
                 device_name,
                 started,
             )
-            result, facts = run.to_the_end(model)
+            with stop.deferred():
+                result, facts = run.to_the_end(model)
     except (RunInterrupted, KeyboardInterrupt):
         raise _interrupted(config, run_dir, checkpoints) from None
     except KerasAzureError:
@@ -169,12 +170,13 @@ class _Run:
         """Gives the result, and what its file in the run folder has."""
         data = self.data
         classic = isinstance(model, FeatureClassifier)
-        with self._failures(), self.stop.deferred():
+        with self._failures():
             images_per_second, augment_on = (self._fit_classic if classic else self._fit)(model)
+        self.stop.check()
         kept_epoch, saved = self._save_classic() if classic else self._save(model)
         predict = saved.predict if classic else saved.predict_on_batch
         judge = evaluate_pictures if data.targets == "pictures" else evaluate
-        with self._failures(), self.stop.deferred():
+        with self._failures():
             num_batches = steps_in_epoch(len(data.test), self.config.batch_size)
             test = judge(predict, data.ordered_batches(data.test), num_batches, self.config, self.observer, self.stop)
         draw_plots(self.run_dir / "plots", self.history, test, data.dataset)
@@ -234,7 +236,7 @@ class _Run:
         place = None
         for stage, rate in self._stages():
             finished = len(self.history.in_stage(stage.number))
-            if finished == stage.epochs or (finished and stopped_early(self.config, self.history, stage.number)):
+            if finished >= stage.epochs or (finished and stopped_early(self.config, self.history, stage.number)):
                 continue
             if line := self._enter(model, stage, rate):
                 self.observer.message(line)

@@ -8,7 +8,6 @@ import runpy
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlflow
 import pytest
 
 _KILLABLE = Path(__file__).parent / "killable.py"
@@ -35,6 +34,8 @@ class Outcome:
             rows = [{name: text for name, text in row.items() if name not in _TIMES} for row in csv.DictReader(file)]
         metrics = json.loads((run_dir / "metrics.json").read_text())
         address = json.loads((run_dir / "tracking.json").read_text())
+        import mlflow  # at the head of a conftest.py it takes pytest's streams for those of the process
+
         client = mlflow.MlflowClient(address["uri"])
         (run,) = client.search_runs(
             [client.get_run(address["run_id"]).info.experiment_id], f"run_name = '{run_dir.name}'"

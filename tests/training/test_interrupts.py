@@ -32,6 +32,20 @@ def test_where_nothing_is_torn_apart_a_signal_stops_at_once(number):
         signal.raise_signal(number)
 
 
+def test_a_stop_that_python_drops_is_heard_at_the_next_place():
+    class Deleted:
+        def __del__(self):
+            signal.raise_signal(signal.SIGINT)
+
+    dropped = []
+    with pytest.MonkeyPatch.context() as patch, StopRequests(lambda text: None) as stop:
+        patch.setattr("sys.unraisablehook", lambda raised: dropped.append(raised.exc_type))
+        Deleted()
+        with pytest.raises(RunInterrupted), stop.deferred():
+            raise AssertionError("it was not heard")
+    assert dropped == [KeyboardInterrupt]
+
+
 def test_a_second_ctrl_c_stops_at_once_and_a_second_sigterm_does_not():
     with StopRequests(lambda text: None) as stop, pytest.raises(KeyboardInterrupt), stop.deferred():
         signal.raise_signal(signal.SIGTERM)
