@@ -41,7 +41,7 @@ def test_wrong_settings_fail_before_a_folder_is_made(tmp_path, settings, error, 
 
 def test_an_output_folder_with_something_in_it_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(OutputExists, match=r"(?s)not empty.*kaz resume"):
+    with pytest.raises(OutputExists, match=r"(?s)not empty.*another --output"):
         keras_azure.run("cnn", output=tmp_path, observer=Observer())
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
 
