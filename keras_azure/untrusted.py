@@ -10,6 +10,7 @@ import math
 import struct
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -79,15 +80,21 @@ def check_size(config: dict[str, Any], size: int) -> None:
     Raises:
         ValueError: far more memory than a file of `size` bytes can have numbers for.
     """
-    needed = 0
+    # In a thread of its own: Keras keeps what it has yet to initialise by thread, and would do it at the next occasion.
+    with ThreadPoolExecutor(1) as pool:
+        needed = pool.submit(_bytes_of_variables, config).result()
+    if needed > max(_MOST_EXPANSION * size, _ALWAYS_ALLOWED):
+        raise ValueError(f"its {size} bytes announce a model of {needed} bytes")
+
+
+def _bytes_of_variables(config: dict[str, Any]) -> int:
     # A plugin's layer may need values to be built; of what is wrong Keras tells when it loads.
     with contextlib.suppress(Exception):
         # Within the scope variables have a shape and no values.
         with keras.StatelessScope(initialize_variables=False):
             variables = keras.saving.deserialize_keras_object({**config, "compile_config": None}).variables
-        needed = sum(_BYTES_OF_A_NUMBER * math.prod(variable.shape) for variable in variables)
-    if needed > max(_MOST_EXPANSION * size, _ALWAYS_ALLOWED):
-        raise ValueError(f"its {size} bytes announce a model of {needed} bytes")
+        return sum(_BYTES_OF_A_NUMBER * math.prod(variable.shape) for variable in variables)
+    return 0
 
 
 def check_weights(content: bytes) -> None:
