@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from keras_azure import specs
 from keras_azure.errors import ConfigError, UnknownName
+from keras_azure.files import json_text
 from keras_azure.intervals import parse_interval
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
@@ -157,7 +158,7 @@ class RunConfig:
         return cls.from_dict(_json_object(text))
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        return json_text(dataclasses.asdict(self))
 
     def resolved(self) -> "RunConfig":
         """The same run with every name found and the data's folder recognised. Imports no plugin.

@@ -36,23 +36,25 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: object) -> None:
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json_text(value))
 
 
-def folder_inside(folder: Path, name: str) -> Path:
-    """The folder `name` in `folder`, made if it is not there.
+def json_text(value: object) -> str:
+    return json.dumps(value, indent=2) + "\n"
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder of a run folder, if it is not there.
 
     Raises:
         RunFailed: it is a link, through which files would be written elsewhere; or it cannot be made.
     """
-    inside = folder / name
     try:
-        if inside.is_symlink():
-            raise RunFailed(f"{inside} is a link, and nothing is written through it.", hint="remove the link")
-        inside.mkdir(exist_ok=True)
+        if folder.is_symlink():
+            raise RunFailed(f"{folder} is a link, and nothing is written through it.", hint="remove the link")
+        folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise RunFailed(f"{inside} cannot be made: {error.strerror}.") from error
-    return inside
+        raise RunFailed(f"{folder} cannot be made: {error.strerror}.") from error
 
 
 def _flush_folder(folder: Path) -> None:

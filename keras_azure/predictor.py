@@ -12,6 +12,7 @@ import numpy as np
 from keras_azure.datasets.pictures import read_picture
 from keras_azure.datasets.sizes import LARGEST_SIDE
 from keras_azure.errors import RunFailed, UsageError
+from keras_azure.runs import DESCRIPTION, RESULTS
 from keras_azure.saving import load_model, reason
 from keras_azure.transfer import FeatureClassifier
 
@@ -128,13 +129,11 @@ def load(run: str | Path) -> Predictor:
 
 
 def _class_names(run_dir: Path) -> list[str]:
-    results = run_dir / "metrics.json"
+    results = run_dir / RESULTS
     if not results.is_file():
-        if (run_dir / "run.json").is_file():
+        if (run_dir / DESCRIPTION).is_file():
             raise UsageError(f"The run in {run_dir} is not finished.", hint=f"kaz resume {run_dir}")
-        raise UsageError(
-            f"There is no run in {run_dir}: it has no metrics.json.", hint="the folder that kaz run printed"
-        )
+        raise UsageError(f"There is no run in {run_dir}: it has no {RESULTS}.", hint="the folder that kaz run printed")
     try:
         names = json.loads(results.read_text(encoding="utf-8"))["class_names"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:

@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from keras_azure.config import RunConfig
+from keras_azure.config import RunConfig, read_config_file
 from keras_azure.errors import ConfigError, OutputExists, UsageError
 from keras_azure.redaction import find_secret
 from keras_azure.registry import as_spec
@@ -40,13 +40,13 @@ def choose_run_dir(config: RunConfig, output: Path | None, resume: bool | None) 
         output = output.expanduser().absolute()
         _refuse_secrets(output)
         output.mkdir(parents=True, exist_ok=True)
-        if (output / DESCRIPTION).is_file() and resume is not False and not is_finished(output):
+        goes_on = _is_unfinished(output)
+        if goes_on and resume is not False:
             _require_same(config, output)
             return output, True
         if resume:
             raise UsageError(f"There is no unfinished run in {output}.", hint="without --resume it is a new run")
         if any(not path.name.startswith(".") for path in output.iterdir()):
-            goes_on = (output / DESCRIPTION).is_file() and not is_finished(output)
             raise OutputExists(
                 f"The output folder {output} is not empty, and nothing is overwritten.",
                 hint="another --output"
@@ -79,14 +79,17 @@ def read_description(run_dir: Path) -> RunConfig:
         ConfigError: its description is damaged.
     """
     try:
-        return RunConfig.from_json((run_dir / DESCRIPTION).read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UsageError(
-            f"There is no run in {run_dir}: it has no {DESCRIPTION}.", hint="the folder that kaz run printed"
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise ConfigError(f"The description {run_dir / DESCRIPTION} cannot be read: {reason}.") from error
+        return RunConfig.from_dict(read_config_file(run_dir / DESCRIPTION))
+    except ConfigError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise UsageError(
+                f"There is no run in {run_dir}: it has no {DESCRIPTION}.", hint="the folder that kaz run printed"
+            ) from None
+        raise
+
+
+def _is_unfinished(run_dir: Path) -> bool:
+    return (run_dir / DESCRIPTION).is_file() and not is_finished(run_dir)
 
 
 def _require_same(config: RunConfig, run_dir: Path) -> None:
@@ -102,7 +105,7 @@ def _require_same(config: RunConfig, run_dir: Path) -> None:
 def _newest_unfinished(config: RunConfig) -> Path:
     folder = runs_folder().absolute()
     for run_dir in sorted(folder.iterdir() if folder.is_dir() else [], reverse=True):  # the names begin with the time
-        if not (run_dir / DESCRIPTION).is_file() or is_finished(run_dir):
+        if not _is_unfinished(run_dir):
             continue
         try:
             if read_description(run_dir) == config:

@@ -24,7 +24,7 @@ from typing import Any
 
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import RunInterrupted
-from keras_azure.files import write_json
+from keras_azure.files import json_text, write_json
 from keras_azure.redaction import redacted
 from keras_azure.runs import RESULTS, runs_folder
 
@@ -87,7 +87,7 @@ class Tracker:
             ours = path.is_file() and not path.is_symlink() and not path.name.startswith(".")
             if ours and path.name != RESULTS and folder.parts[:1] != (_KEPT_OUT,):
                 self._send(self._artifact(path, folder))
-        text = json.dumps(facts, indent=2) + "\n"
+        text = json_text(facts)
         self._send(lambda: self._client.log_text(self._run_id, text, RESULTS))
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:

@@ -45,7 +45,7 @@ def check_archive(archive: zipfile.ZipFile, size: int) -> None:
         if place.is_absolute() or ".." in place.parts:
             raise ValueError(f"its entry {entry.filename!r} would be written elsewhere")
         if entry.compress_type != zipfile.ZIP_STORED:
-            raise ValueError(f"its entry {entry.filename!r} is compressed, as no model is saved")
+            raise ValueError(f"the entry {entry.filename!r} in it is compressed, and we compress nothing")
     if len({entry.filename for entry in entries}) < len(entries):
         raise ValueError("it has two entries of one name")
     if sum(entry.file_size for entry in entries) > size:

@@ -28,9 +28,10 @@ import keras
 import numpy as np
 
 from keras_azure.errors import DamagedCheckpoint, RunFailed
-from keras_azure.files import folder_inside, write_atomically
+from keras_azure.files import make_folder, write_atomically
 from keras_azure.observers import Observer
 from keras_azure.training.history import Row, best_epoch
+from keras_azure.untrusted import check_archive
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _NAME = re.compile(r"epoch-(\d{4,9})(?:-step-(\d{6,12}))?\.npz")
@@ -148,7 +149,7 @@ class Checkpoints:
         Raises:
             RunFailed: the disk is full or not writable; what was there before still is.
         """
-        folder_inside(self.folder.parent, self.folder.name)
+        make_folder(self.folder)
         entries = {
             "state": _as_bytes(dataclasses.asdict(state)),
             "forms": _as_bytes(values.forms),
@@ -188,11 +189,7 @@ class Checkpoints:
         path = self.folder / name
         try:
             with zipfile.ZipFile(path) as archive:
-                # What is stored as it is cannot unpack to more than the file has.
-                if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
-                    raise ValueError("it is compressed")
-                if (damaged := archive.testzip()) is not None:
-                    raise ValueError(f"the checksum of {damaged} is wrong")
+                check_archive(archive, path.stat().st_size)
             with np.load(path, allow_pickle=False) as saved:
                 state = _parse_state(bytes(saved["state"]))
                 values = Values(_parse_forms(bytes(saved["forms"])), saved["values"])

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_azure.datasets import Dataset
-from keras_azure.files import folder_inside, write_atomically
+from keras_azure.files import make_folder, write_atomically
 from keras_azure.training.evaluation import Evaluation, PictureEvaluation
 from keras_azure.training.history import History
 
@@ -19,7 +19,7 @@ _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for 
 
 def draw_plots(folder: Path, history: History, test: Evaluation | PictureEvaluation, dataset: Dataset) -> None:
     """Writes the PNG files: learning curves, and what the test shows."""
-    folder_inside(folder.parent, folder.name)
+    make_folder(folder)
     if history:
         _save(learning_curves(history), folder / "learning_curves.png")
     if isinstance(test, PictureEvaluation):

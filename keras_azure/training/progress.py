@@ -169,7 +169,6 @@ class Progress(keras.callbacks.Callback):
             epoch_elapsed=now - self._epoch_begun,
             elapsed=now - self._begun,
             tracking=self.tracker.address or self.state.tracking,
-            data=self.data.identity,
             **changes,
         )
         fitted = self.model  # asked for first: under JAX this brings the variables up to date

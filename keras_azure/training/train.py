@@ -16,7 +16,7 @@ from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
 from keras_azure.observers import Observer, RunFacts
 from keras_azure.pipeline import steps_in_epoch
-from keras_azure.runs import RESULTS
+from keras_azure.runs import DESCRIPTION, RESULTS
 from keras_azure.saving import load_model, save_model
 from keras_azure.stages import Stage, learning_rates
 from keras_azure.tracking import Tracker
@@ -85,10 +85,10 @@ def train(
             if found is not None and isinstance(model, keras.Model):
                 found.restore("model", model.variables)
             # Nothing is written, here or in MLflow, before it is clear that the run can begin.
-            write_text(run_dir / "run.json", config.to_json())
+            write_text(run_dir / DESCRIPTION, config.to_json())
             if statistics is not None:
                 statistics.save(run_dir)
-            state = State() if found is None else found.state
+            state = State(data=data.identity) if found is None else found.state
             history = History(run_dir, state.history)
             if history:
                 history.save()  # its file may be one epoch ahead
@@ -101,6 +101,7 @@ def train(
                 history,
                 checkpoints,
                 found,
+                state,
                 writer,
                 tracker,
                 observer,
@@ -136,7 +137,7 @@ def _statistics(config: RunConfig, data: RunData, saved_in: Path | None, observe
 
 
 def _interrupted(config: RunConfig, run_dir: Path, checkpoints: Checkpoints) -> RunInterrupted:
-    if not (run_dir / "run.json").exists():
+    if not (run_dir / DESCRIPTION).exists():
         return RunInterrupted("The run was stopped before training began; nothing was kept.")
     return RunInterrupted(
         f"The run in {run_dir} was stopped; {checkpoints.reached(config.total_epochs)} kept.",
@@ -150,6 +151,7 @@ class _Run:
 
     Attributes:
         found: the checkpoint that it goes on from.
+        state: where it stands when it begins.
         started: on the clock `time.perf_counter`.
     """
 
@@ -159,6 +161,7 @@ class _Run:
     history: History
     checkpoints: Checkpoints
     found: Checkpoint | None
+    state: State
     writer: CheckpointWriter
     tracker: Tracker
     observer: Observer
@@ -181,7 +184,6 @@ class _Run:
             test = judge(predict, data.ordered_batches(data.test), num_batches, self.config, self.observer, self.stop)
         draw_plots(self.run_dir / "plots", self.history, test, data.dataset)
 
-        elapsed = self.found.state.elapsed if self.found else 0.0
         result = RunResult(
             run_dir=self.run_dir,
             test_loss=test.scores["loss"],
@@ -189,7 +191,7 @@ class _Run:
             test_metrics=test.scores,
             images_per_second=images_per_second,
             parameters=(saved.features if classic else saved).count_params(),
-            seconds=elapsed + time.perf_counter() - self.started,
+            seconds=self.state.elapsed + time.perf_counter() - self.started,
             epochs=len(self.history),
             history=tuple(self.history),
         )
@@ -217,12 +219,11 @@ class _Run:
 
     def _fit(self, model: keras.Model) -> tuple[float, Place | None]:
         """Trains to the last epoch; gives the images per second, and where augmentations were applied."""
-        state = self.found.state if self.found else State()
         facts = RunFacts(
             epochs=self.config.total_epochs,
             steps_per_epoch=self.data.steps_per_epoch,
-            first_epoch=state.epochs,
-            first_step=state.step,
+            first_epoch=self.state.epochs,
+            first_step=self.state.step,
             batch_size=self.config.batch_size,
             parameters=model.count_params(),
             device=self.device,
@@ -230,7 +231,7 @@ class _Run:
         self.observer.training_started(facts)
         progress = Progress(
             *(model, self.config, self.data, self.history, self.writer, self.tracker, self.observer, self.stop),
-            state=state,
+            state=self.state,
             started=self.started,
         )
         place = None
@@ -241,10 +242,10 @@ class _Run:
             if line := self._enter(model, stage, rate):
                 self.observer.message(line)
             progress.begin(stage, rate)
-            if self.found is not None and (finished or state.step) and state.stage == stage.number:
+            if self.found is not None and (finished or self.state.step) and self.state.stage == stage.number:
                 model.optimizer.build(model.trainable_variables)
                 self.found.restore("optimizer", model.optimizer.variables)
-                if state.step:
+                if self.state.step:
                     progress.carry(self.found)
             place = self._fit_stage(model, progress, stage.epochs - finished)
         self.writer.wait()

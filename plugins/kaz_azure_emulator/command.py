@@ -80,9 +80,7 @@ def stop(
 def status(state_folder: StateFolder = None) -> None:
     """Say whether it runs, which hosts it refused, and which requests it did not know."""
     folder = _folder(state_folder)
-    running = _running(folder)
-    if not running:
-        raise _failure("not running")
+    running = _require_running(folder)
     answer = control(folder, running, "GET", "status")
     typer.echo(json.dumps({"process_id": running.process_id, "state_folder": str(folder), **answer}, indent=2))
 
@@ -90,19 +88,14 @@ def status(state_folder: StateFolder = None) -> None:
 @app.command()
 def env(state_folder: StateFolder = None) -> None:
     """Print the variables that clients need, as lines for a shell."""
-    running = _running(_folder(state_folder))
-    if not running:
-        raise _failure("not running")
-    _print_environment(running)
+    _print_environment(_require_running(_folder(state_folder)))
 
 
 @app.command()
 def reset(state_folder: StateFolder = None) -> None:
     """Forget all jobs, computes, assets and blobs. Clients stay signed in."""
     folder = _folder(state_folder)
-    running = _running(folder)
-    if not running:
-        raise _failure("not running")
+    running = _require_running(folder)
     control(folder, running, "POST", "reset")
 
 
@@ -119,9 +112,7 @@ def fault(
 ) -> None:
     """Have an operation go wrong."""
     folder = _folder(state_folder)
-    running = _running(folder)
-    if not running:
-        raise _failure("not running")
+    running = _require_running(folder)
     wanted = {"operation": operation, "status": status, "code": code, "retry_after": retry_after}
     control(folder, running, "POST", "faults", {**wanted, "delay": delay, "cut": cut, "times": times or None})
 
@@ -132,6 +123,12 @@ def _folder(chosen: Path | None) -> Path:
 
 def _running(folder: Path) -> Connection | None:
     return Connection.read(folder) if is_running(folder) else None
+
+
+def _require_running(folder: Path) -> Connection:
+    if not (running := _running(folder)):
+        raise _failure("not running")
+    return running
 
 
 def _print_environment(connection: Connection) -> None:

@@ -2,9 +2,6 @@
 
 import contextlib
 import datetime
-import re
-import subprocess
-import time
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +9,7 @@ from urllib.parse import quote
 
 from kaz_azure_emulator.azurite import blob_service_command
 from kaz_azure_emulator.certificates import Certificates
-from kaz_azure_emulator.processes import start_child, stop_child
+from kaz_azure_emulator.processes import Server
 from kaz_azure_emulator.settings import Settings
 
 BLOB_STORE = "workspaceblobstore"
@@ -32,22 +29,19 @@ class Storage:
 
     def __init__(self, settings: Settings, certificates: Certificates, folder: Path):
         self.settings = settings
-        self.port = 0
         self._certificates = certificates
         self._folder = folder
-        self._process: subprocess.Popen | None = None
+        self._server = Server("Azurite", folder / "azurite.log")
 
     def start(self) -> None:
         """Starts Azurite. `wait` says when it answers."""
-        self._folder.mkdir(exist_ok=True)
-        self._log.unlink(missing_ok=True)
         command = [*blob_service_command(), "--blobHost", "127.0.0.1", "--blobPort", "0"]
         command += ["--location", str(self._folder)]
         command += ["--cert", str(self._certificates.certificate), "--key", str(self._certificates.key)]
         # Newer clients ask for API versions that this Azurite has never heard of and serves all the same.
         command += ["--skipApiVersionCheck", "--disableTelemetry", "--silent"]
         account = f"{self.settings.account_name}:{self.settings.account_key}"
-        self._process = start_child(command, self._log, {"PATH": "", "AZURITE_ACCOUNTS": account})
+        self._server.start(command, {"PATH": "", "AZURITE_ACCOUNTS": account})
 
     def wait(self) -> None:
         """Returns when Azurite listens, and `port` is known.
@@ -55,25 +49,14 @@ class Storage:
         Raises:
             RuntimeError: it ended, or does not listen in time.
         """
-        deadline = time.monotonic() + _BOOT_TIMEOUT
-        while time.monotonic() < deadline and self._process and self._process.poll() is None:
-            if found := re.search(r"successfully listen\w* \w+ https://127\.0\.0\.1:(\d+)", self._output()):
-                self.port = int(found[1])
-                return
-            time.sleep(0.02)
-        raise RuntimeError(f"Azurite did not start:\n{self._output()}")
+        self._server.wait(r"successfully listen\w* \w+ https://127\.0\.0\.1:(\d+)", _BOOT_TIMEOUT)
 
     def stop(self) -> None:
-        if self._process:
-            stop_child(self._process)
-            self._process = None
+        self._server.stop()
 
     @property
-    def _log(self) -> Path:
-        return self._folder / "azurite.log"
-
-    def _output(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
+    def port(self) -> int:
+        return self._server.port
 
     # Signatures. Their times are the machine's, which is what Azurite compares them with.
 

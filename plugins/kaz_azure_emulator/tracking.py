@@ -7,9 +7,7 @@ fields that hold ids and nowhere else. Artifacts are Azure's: a run's artifact_u
 import json
 import os
 import re
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -18,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from kaz_azure_emulator.processes import start_child, stop_child
+from kaz_azure_emulator.processes import Server
 from kaz_azure_emulator.settings import Settings
 from kaz_azure_emulator.state import State
 
@@ -38,16 +36,13 @@ class Tracking:
         self._state = state
         self._folder = folder
         self._environment = environment
-        self._process: subprocess.Popen | None = None
-        self._port = 0
+        self._server = Server("MLflow", folder / "mlflow.log")
 
     def start(self) -> None:
         """Starts the server. `wait` says when it answers."""
-        self._folder.mkdir(exist_ok=True)
-        self._log.unlink(missing_ok=True)
         command = [sys.executable, "-m", f"{__package__}.tracking_server", str(self._folder)]
         search = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), self._environment.get("PYTHONPATH")]))
-        self._process = start_child(command, self._log, {**self._environment, "PYTHONPATH": search})
+        self._server.start(command, {**self._environment, "PYTHONPATH": search})
 
     def wait(self) -> None:
         """Returns when MLflow listens.
@@ -55,22 +50,14 @@ class Tracking:
         Raises:
             RuntimeError: it ended, or does not listen in time.
         """
-        deadline = time.monotonic() + _BOOT_TIMEOUT
-        while time.monotonic() < deadline and self._process and self._process.poll() is None:
-            if found := re.search(r"listens on http://127\.0\.0\.1:(\d+)", self._output()):
-                self._port = int(found[1])
-                return
-            time.sleep(0.02)
-        raise RuntimeError(f"MLflow did not start:\n{self._output()}")
+        self._server.wait(r"listens on http://127\.0\.0\.1:(\d+)", _BOOT_TIMEOUT)
 
     def stop(self) -> None:
-        if self._process:
-            stop_child(self._process)
-            self._process = None
+        self._server.stop()
 
     @property
     def address(self) -> str:
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self._server.port}"
 
     # Runs that the service makes for jobs
 
@@ -184,13 +171,6 @@ class Tracking:
 
     def _experiment_name(self, experiment_id: str) -> str:
         return self._ask(f"experiments/get?experiment_id={experiment_id}", None)["experiment"]["name"]
-
-    @property
-    def _log(self) -> Path:
-        return self._folder / "mlflow.log"
-
-    def _output(self) -> str:
-        return self._log.read_text(encoding="utf-8", errors="replace") if self._log.exists() else ""
 
 
 # MLflow is on the loopback address, which is never asked for through the proxy.

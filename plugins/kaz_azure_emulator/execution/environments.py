@@ -22,13 +22,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import platformdirs
-
+from kaz_azure_emulator.cache import cache_folder
 from kaz_azure_emulator.execution.conda import Requirements, read_conda_file
 from kaz_azure_emulator.execution.errors import JobCanceled, JobFailed
 from kaz_azure_emulator.execution.processes import GuardedProcess
 
-CACHE_VARIABLE = "KAZ_AZURE_EMULATOR_CACHE"  # where environments are kept
 LIMIT_VARIABLE = "KAZ_AZURE_EMULATOR_CACHE_BYTES"  # how large they may be together
 BUILD_LOG = "azureml-logs/20_image_build_log.txt"  # where Azure writes what its image build says
 
@@ -121,10 +119,8 @@ def remove_tree(folder: Path) -> None:
 
 
 def _store() -> Path:
-    chosen = os.environ.get(CACHE_VARIABLE)
-    cache = Path(chosen) if chosen else platformdirs.user_cache_path("kaz-azure-emulator", appauthor=False)
-    folder = cache.absolute() / "environments"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = cache_folder() / "environments"
+    folder.mkdir(exist_ok=True)
     return folder
 
 
