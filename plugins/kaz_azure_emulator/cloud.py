@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from kaz_azure_emulator.clock import Clock
+from kaz_azure_emulator.deployments import Deployments
 from kaz_azure_emulator.faults import Faults
 from kaz_azure_emulator.proxy import Proxy
 from kaz_azure_emulator.scheduler import Scheduler
@@ -27,6 +28,7 @@ class Cloud:
     storage: Storage
     tracking: Tracking
     scheduler: Scheduler
+    deployments: Deployments
     proxy: Proxy
     faults: Faults
     unknown: list[str] = field(default_factory=list)  # requests that nothing here answers, by name

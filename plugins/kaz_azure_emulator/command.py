@@ -1,13 +1,15 @@
-"""The command `kaz-azure-emulator`: start, stop, status, env, reset, and the faults."""
+"""The command `kaz-azure-emulator`: start, stop, status, env, reset, and whatever is to go wrong."""
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
+from urllib.parse import quote
 
 import typer
 
@@ -22,6 +24,7 @@ app = typer.Typer(
 )
 
 _STOP_SECONDS = 20.0
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
 def _default_folder() -> Path:
@@ -94,9 +97,7 @@ def env(state_folder: StateFolder = None) -> None:
 @app.command()
 def reset(state_folder: StateFolder = None) -> None:
     """Forget all jobs, computes, assets and blobs. Clients stay signed in."""
-    folder = _folder(state_folder)
-    running = _require_running(folder)
-    control(folder, running, "POST", "reset")
+    _ask(state_folder, "POST", "reset")
 
 
 @app.command()
@@ -111,10 +112,74 @@ def fault(
     times: Annotated[int, typer.Option(help="How often; 0 for always.")] = 1,
 ) -> None:
     """Have an operation go wrong."""
+    wanted = {"operation": operation, "status": status, "code": code, "retry_after": retry_after}
+    _ask(state_folder, "POST", "faults", {**wanted, "delay": delay, "cut": cut, "times": times or None})
+
+
+def _seconds(text: str) -> float:
+    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)([smhd]?)", text)):
+        raise typer.BadParameter(f"{text!r} is no time such as 90, 15m or 2h")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+@app.command()
+def advance(
+    seconds: Annotated[
+        float, typer.Argument(parser=_seconds, metavar="TIME", help="In seconds, or as `15m`, `2h`, `1d`.")
+    ],
+    state_folder: StateFolder = None,
+) -> None:
+    """Have time pass: tokens expire, idle nodes go."""
+    _ask(state_folder, "POST", "clock", {"seconds": seconds})
+
+
+@app.command()
+def quota(
+    family: Annotated[str, typer.Argument(help="As `standardNCADSA100v4Family`, or `lowPriorityCores`.")],
+    cores: Annotated[int, typer.Argument(min=0)],
+    state_folder: StateFolder = None,
+) -> None:
+    """Set how many cores there may be of a family of sizes."""
+    _ask(state_folder, "PUT", f"quotas/{quote(family, safe='')}", {"cores": cores})
+
+
+@app.command()
+def size(
+    name: Annotated[str, typer.Argument(help="As `Standard_NC24ads_A100_v4`.")],
+    state_folder: StateFolder = None,
+    offered: Annotated[bool, typer.Option("--offered/--retired", help="Whether new clusters can have it.")] = True,
+    capacity: Annotated[bool, typer.Option(help="Without, jobs for it wait.")] = True,
+) -> None:
+    """Say whether a size of machine can be had. Without options, it can."""
+    _ask(state_folder, "PUT", f"sizes/{quote(name, safe='')}", {"offered": offered, "capacity": capacity})
+
+
+@app.command()
+def evict(
+    job: Annotated[str, typer.Argument(help="The name of a running job on Spot nodes.")],
+    state_folder: StateFolder = None,
+) -> None:
+    """Take a job its Spot nodes. It is queued again."""
+    _ask(state_folder, "POST", f"evictions/{quote(job, safe='')}")
+
+
+@app.command()
+def storage(
+    away: Annotated[bool, typer.Option("--away/--back", help="Whether connections to it are refused.")],
+    state_folder: StateFolder = None,
+) -> None:
+    """Take blob storage away, or bring it back."""
+    _ask(state_folder, "PUT", "storage", {"reachable": not away})
+
+
+def _ask(state_folder: Path | None, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Asks the emulator that is running for something; the command fails where there is none, or it refuses."""
     folder = _folder(state_folder)
     running = _require_running(folder)
-    wanted = {"operation": operation, "status": status, "code": code, "retry_after": retry_after}
-    control(folder, running, "POST", "faults", {**wanted, "delay": delay, "cut": cut, "times": times or None})
+    try:
+        return control(folder, running, method, path, body)
+    except RuntimeError as error:
+        raise _failure(str(error)) from error
 
 
 def _folder(chosen: Path | None) -> Path:

@@ -1,4 +1,6 @@
-"""From a job as clients submit it to what runs it: assets become addresses in storage, Azure's variables are added."""
+"""From a job or a deployment as clients submit it to what runs it: assets become addresses in storage, Azure's
+variables are added.
+"""
 
 from typing import Any
 
@@ -19,7 +21,7 @@ class Unresolved(Exception):
 
 
 class Descriptions:
-    """Makes the descriptions of jobs that `kaz_azure_emulator.execution` takes."""
+    """Makes the descriptions of jobs and deployments that `kaz_azure_emulator.execution` takes."""
 
     def __init__(
         self,
@@ -67,6 +69,25 @@ class Descriptions:
             "node_count": resources.get("instanceCount") or 1,
             "timeout_seconds": seconds_of(limits["timeout"]) if limits.get("timeout") else None,
             "variables": self._variables(name, document),
+        }
+
+    def of_deployment(self, given: dict[str, Any]) -> dict[str, Any]:
+        """The fields of a deployment's description, from its properties.
+
+        Raises:
+            Unresolved: code, environment or model is not there.
+        """
+        model, probe = given.get("model"), given["livenessProbe"]
+        key = asset_key(model) if model else None
+        return {
+            "code_url": self._url(given["codeConfiguration"]["codeId"], "code"),
+            "scoring_script": given["codeConfiguration"]["scoringScript"],
+            "environment": self._environment_of(given),
+            "model_url": self._url(model, "model") if model else None,
+            "model_name": key[1] if key else "",
+            # Azure looks at a container so often before it gives it up.
+            "seconds_to_start": seconds_of(probe["initialDelay"])
+            + probe["failureThreshold"] * seconds_of(probe["period"]),
         }
 
     def _code(self, code_id: str | None) -> str | None:

@@ -157,6 +157,10 @@ class AzureEmulator:
         """Says whether a size of machine is offered in the region, and whether the region has any left."""
         self._control("PUT", f"sizes/{name}", {"offered": offered, "capacity": capacity})
 
+    def set_page_size(self, entries: int) -> None:
+        """Sets how many entries a page of a list has, so that a few are enough for several pages."""
+        self._control("PUT", "page-size", {"entries": entries})
+
     def evict(self, job: str) -> None:
         """Takes a running job its nodes of low priority: it is queued again, and starts anew."""
         self._control("POST", f"evictions/{job}")

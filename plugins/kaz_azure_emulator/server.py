@@ -20,6 +20,8 @@ from kaz_azure_emulator.certificates import Certificates, certificates
 from kaz_azure_emulator.clock import Clock
 from kaz_azure_emulator.cloud import Cloud
 from kaz_azure_emulator.connection import CONNECTION_FILE, Connection, client_environment, lock
+from kaz_azure_emulator.deployments import Deployments
+from kaz_azure_emulator.descriptions import Descriptions
 from kaz_azure_emulator.faults import Faults
 from kaz_azure_emulator.proxy import Proxy
 from kaz_azure_emulator.scheduler import Scheduler
@@ -81,7 +83,9 @@ async def _run(folder: Path, with_parent: bool) -> None:
         faults = Faults()
         jobs = folder / "jobs"
         scheduler = Scheduler(settings, state, clock, storage, tracking, tokens, faults, jobs, environment, before)
-        cloud = Cloud(settings, folder, state, clock, tokens, storage, tracking, scheduler, proxy, faults)
+        descriptions = Descriptions(settings, state, clock, storage, tokens, environment)
+        deployments = Deployments(settings, state, clock, descriptions, proxy, folder / "deployments", before)
+        cloud = Cloud(settings, folder, state, clock, tokens, storage, tracking, scheduler, deployments, proxy, faults)
         with ThreadPoolExecutor(2) as pool:
             ready = asyncio.gather(
                 loop.run_in_executor(pool, _wait_for_storage, cloud), loop.run_in_executor(pool, tracking.wait)
@@ -91,11 +95,13 @@ async def _run(folder: Path, with_parent: bool) -> None:
             await ready
         cloud.created  # noqa: B018 (notes the time)
         scheduler.recover()
+        deployments.recover()
         _announce(folder, Connection(os.getpid(), proxy.port, service.getsockname()[1], environment))
         log.info("ready")
         await asyncio.wait([asyncio.create_task(ended.wait()), serving], return_when=asyncio.FIRST_COMPLETED)
         (folder / CONNECTION_FILE).unlink(missing_ok=True)
         await asyncio.to_thread(scheduler.stop)
+        await asyncio.to_thread(deployments.stop)
         server.should_exit = server.force_exit = True
         await proxy.stop()
         await serving

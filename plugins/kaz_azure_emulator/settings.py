@@ -53,9 +53,13 @@ class Settings:
     def blob_host(self) -> str:
         return f"{self.account_name}.blob.core.windows.net"
 
+    def scoring_host(self, endpoint: str) -> str:
+        """Where an online endpoint is."""
+        return f"{endpoint.lower()}.{self.location}.inference.ml.azure.com"
+
     @property
     def service_hosts(self) -> tuple[str, ...]:
-        """Every host that the service itself answers for. Blob storage is Azurite's."""
+        """Every host that the service itself always answers for. Blob storage is Azurite's; endpoints come and go."""
         return MANAGEMENT_HOST, IDENTITY_HOST, self.api_host
 
     @property

@@ -22,11 +22,16 @@ from kaz_azure_emulator.service import (
     computes,
     control,
     datastores,
+    deployments,
     discovery,
+    endpoints,
     history,
     identity,
     jobs,
     mlflow,
+    paging,
+    schemas,
+    scoring,
     workspaces,
 )
 from kaz_azure_emulator.service.errors import AzureError, not_found
@@ -43,6 +48,9 @@ FAMILIES = (
     *computes.FAMILIES,
     *datastores.FAMILIES,
     *assets.FAMILIES,
+    *endpoints.FAMILIES,  # before the jobs': theirs takes every operation's result
+    *deployments.FAMILIES,
+    *scoring.FAMILIES,
     *jobs.FAMILIES,
     *history.FAMILIES,
     *mlflow.FAMILIES,
@@ -100,12 +108,16 @@ def _endpoint(cloud: Cloud, operation: Operation):
             if not operation.anonymous:
                 identity.check_token(cloud, request.headers.get("authorization"))
             _check_scope(cloud, request)
-            body = await _json(request)
+            body = None if operation.raw else await _json(request)
+            if operation.request:
+                body = schemas.checked(operation.request, body)
             call = Call(cloud, request, request.path_params, request.query_params, body)
             if inspect.iscoroutinefunction(operation.handler):
                 answer = await operation.handler(call)
             else:
                 answer = await run_in_threadpool(operation.handler, call)
+            if operation.pages:
+                answer = paging.page(call, answer)
         except AzureError as error:
             answer = Answer(error.status, error.body, error.headers)
         except Exception:

@@ -10,13 +10,16 @@ from kaz_azure_emulator.service.operations import WORKSPACE, Call, Family
 from kaz_azure_emulator.service.wire import Answer, system_data
 from kaz_azure_emulator.settings import PROVIDER
 
-# What a version must have, and what of it can never be changed
-_REQUIRED = {
-    "data": ("dataUri", "dataType"),
-    "codes": ("codeUri",),
-    "models": ("modelUri",),
-    "components": ("componentSpec",),
+# The models of requests: of a container, and of a version
+_REQUESTS = {
+    "data": ("DataContainer", "DataVersionBase"),
+    "codes": ("CodeContainer", "CodeVersion"),
+    "environments": ("EnvironmentContainer", "EnvironmentVersion"),
+    "models": ("ModelContainer", "ModelVersion"),
+    "components": ("ComponentContainer", "ComponentVersion"),
 }
+# What a version must have beyond its model, and what of it can never be changed
+_REQUIRED = {"codes": "codeUri", "models": "modelUri", "components": "componentSpec"}
 _FIXED = {
     "data": ("dataUri", "dataType"),
     "codes": ("codeUri",),
@@ -32,15 +35,15 @@ _NAMES = {
     "models": "models",
     "components": "components",
 }
-_DATA_TYPES = ("uri_file", "uri_folder", "mltable")
 _FOLDER_TYPES = ("uri_folder", "mltable")
 
 
 def _family(kind: str) -> Family:
     """The operations of a kind of asset."""
     family = Family(_NAMES[kind], f"{WORKSPACE}/{kind}")
+    container, version = _REQUESTS[kind]
 
-    @family.operation("list", "GET")
+    @family.operation("list", "GET", pages=True)
     def list_containers(call: Call):
         names = dict.fromkeys(key.partition("/")[0] for key, _ in call.cloud.state.list(kind))
         wanted = _is_wanted(call)
@@ -53,12 +56,12 @@ def _family(kind: str) -> Family:
             raise AzureError(404, "UserError", f"Not found: {kind} container {call['name']} was not found.")
         return _container(call, kind, call["name"])
 
-    @family.operation("update_container", "PUT", "/{name}")
+    @family.operation("update_container", "PUT", "/{name}", request=container)
     def update_container(call: Call):
         call.cloud.state.put(f"{kind} containers", call["name"], call.properties)
         return _container(call, kind, call["name"])
 
-    @family.operation("list_versions", "GET", "/{name}/versions")
+    @family.operation("list_versions", "GET", "/{name}/versions", pages=True)
     def list_versions(call: Call):
         return {"value": [_resource(call, kind, key, document) for key, document in _selected(call, kind)]}
 
@@ -66,7 +69,7 @@ def _family(kind: str) -> Family:
     def get(call: Call):
         return _resource(call, kind, _key(call), _document(call, kind))
 
-    @family.operation("create_or_update", "PUT", "/{name}/versions/{version}")
+    @family.operation("create_or_update", "PUT", "/{name}/versions/{version}", request=version)
     def create_or_update(call: Call):
         return _put(call, kind)
 
@@ -74,7 +77,9 @@ def _family(kind: str) -> Family:
     def delete(call: Call):
         return Answer(200 if call.cloud.state.delete(kind, _key(call)) else 204)
 
-    @family.operation("start_pending_upload", "POST", "/{name}/versions/{version}/startPendingUpload")
+    pending = "/{name}/versions/{version}/startPendingUpload"
+
+    @family.operation("start_pending_upload", "POST", pending, request="PendingUploadRequestDto")
     def start_pending_upload(call: Call):
         return _pending_upload(call)
 
@@ -87,17 +92,11 @@ FAMILIES = tuple(_family(kind) for kind in _NAMES)
 def _put(call: Call, kind: str) -> Answer:
     cloud, key = call.cloud, _key(call)
     properties = dict(call.properties)
-    problems = [
-        (f"properties.{field}", f"The {field} field is required.")
-        for field in _REQUIRED.get(kind, ())
-        if properties.get(field) in (None, "")
-    ]
-    if kind == "data" and properties.get("dataType") not in (None, *_DATA_TYPES):
-        problems.append(("properties.dataType", f"'{properties['dataType']}' is none of {', '.join(_DATA_TYPES)}."))
+    required = _REQUIRED.get(kind)
+    if required and not properties.get(required):
+        raise invalid_request((f"properties.{required}", f"The {required} field is required."))
     if kind == "environments" and not any(properties.get(field) for field in ("image", "build")):
-        problems.append(("properties", "An environment has an image, or a build context."))
-    if problems:
-        raise invalid_request(*problems)
+        raise invalid_request(("properties", "An environment has an image, or a build context."))
     if kind == "data":
         is_folder = properties["dataType"] in _FOLDER_TYPES
         properties["dataUri"] = long_form(cloud.settings, properties["dataUri"], is_folder=is_folder)
@@ -119,7 +118,7 @@ def _put(call: Call, kind: str) -> Answer:
 def _pending_upload(call: Call) -> dict[str, Any]:
     """A container of its own for what the client uploads next."""
     cloud = call.cloud
-    upload = (call.body or {}).get("pendingUploadId") or str(uuid.uuid4())
+    upload = call.body.get("pendingUploadId") or str(uuid.uuid4())
     # The same upload goes on in the same container; a container's name has 63 characters at most.
     name = f"{cloud.settings.workspace_id[:8]}-{hashlib.sha256(f'{_key(call)}{upload}'.encode()).hexdigest()[:40]}"
     cloud.storage.create_container(name)

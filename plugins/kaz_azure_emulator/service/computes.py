@@ -8,7 +8,6 @@ import uuid
 from typing import Any
 
 from kaz_azure_emulator.clusters import Lease
-from kaz_azure_emulator.durations import seconds_of
 from kaz_azure_emulator.service.errors import AzureError, invalid_request, not_found
 from kaz_azure_emulator.service.operations import LOCATION, WORKSPACE, Call, Family
 from kaz_azure_emulator.service.wire import Answer, management_url, system_data
@@ -25,7 +24,7 @@ _NAME = re.compile(r"[A-Za-z][A-Za-z0-9-]{1,22}[A-Za-z0-9]")
 _KINDS = ("AmlCompute",)
 
 
-@computes.operation("list", "GET")
+@computes.operation("list", "GET", pages=True)
 def list_computes(call: Call):
     return {"value": [_resource(call, name, document) for name, document in call.cloud.state.list("computes")]}
 
@@ -35,7 +34,7 @@ def get(call: Call):
     return _resource(call, call["name"], _document(call))
 
 
-@computes.operation("create_or_update", "PUT", "/{name}")
+@computes.operation("create_or_update", "PUT", "/{name}", request="ComputeResource")
 def create_or_update(call: Call):
     cloud, name = call.cloud, call["name"]
     properties = _checked(call)
@@ -61,15 +60,14 @@ def create_or_update(call: Call):
     return Answer(200 if there else 201, _resource(call, name, document), {**headers, "retry-after": _POLL_SECONDS})
 
 
-@computes.operation("update", "PATCH", "/{name}")
+@computes.operation("update", "PATCH", "/{name}", request="ClusterUpdateParameters")
 def update(call: Call):
     """Changes how far a cluster scales."""
-    scale = (call.properties.get("properties") or {}).get("scaleSettings") or call.properties.get("scaleSettings")
+    scale = (call.properties.get("properties") or {}).get("scaleSettings") or {}
     _document(call)
 
     def change(document: dict[str, Any]) -> None:
-        if scale:
-            document["properties"]["scaleSettings"].update(scale)
+        document["properties"]["scaleSettings"] |= {key: value for key, value in scale.items() if value is not None}
         document["modified"] = call.cloud.clock.now()
 
     return _resource(call, call["name"], call.cloud.state.update("computes", call["name"], change))
@@ -129,7 +127,7 @@ def list_sizes(call: Call):
     }
 
 
-@location.operation("list_usage", "GET", "/usages")
+@location.operation("list_usage", "GET", "/usages", pages=True)
 def list_usage(call: Call):
     base = f"/subscriptions/{call['subscription']}/providers/{PROVIDER}/locations/{call['location']}/usages"
     return {
@@ -149,27 +147,20 @@ def list_usage(call: Call):
 
 def _checked(call: Call) -> dict[str, Any]:
     """A request's properties of the cluster, with what the service fills in."""
-    body, kind = call.properties, call.properties.get("computeType")
-    given = body.get("properties") if isinstance(body.get("properties"), dict) else {}
-    scale = given.get("scaleSettings") if isinstance(given.get("scaleSettings"), dict) else {}
-    least, most = scale.get("minNodeCount", 0), scale.get("maxNodeCount")
+    kind, given = call.properties.get("computeType"), call.properties.get("properties") or {}
+    scale = given.get("scaleSettings") or {}
+    least, most = scale.get("minNodeCount") or 0, scale.get("maxNodeCount")
     problems = []
     if not _NAME.fullmatch(call["name"]):
         rule = "3 to 24 letters, digits and hyphens, that start with a letter and do not end with a hyphen"
         problems.append(("name", f"'{call['name']}' is no name of a compute: {rule}."))
     if kind not in _KINDS:
         problems.append(("properties.computeType", f"'{kind}' is none of {', '.join(_KINDS)}."))
-    if not isinstance(given.get("vmSize"), str):
+    if not given.get("vmSize"):
         problems.append(("properties.properties.vmSize", "The vmSize field is required."))
-    if not _is_count(most) or not _is_count(least) or least > most:
+    if most is None or not 0 <= least <= most:
         words = f"{least} to {most} nodes: whole numbers from 0 on, the second no smaller, are expected."
         problems.append(("properties.properties.scaleSettings", words))
-    if given.get("vmPriority", "Dedicated") not in ("Dedicated", "LowPriority"):
-        problems.append(("properties.properties.vmPriority", "Dedicated or LowPriority is expected."))
-    try:
-        seconds_of(scale.get("nodeIdleTimeBeforeScaleDown") or "PT120S")
-    except ValueError as error:
-        problems.append(("properties.properties.scaleSettings.nodeIdleTimeBeforeScaleDown", f"{error}."))
     if problems:
         raise invalid_request(*problems)
     size = given["vmSize"]
@@ -207,10 +198,6 @@ def _has_failed(document: dict[str, Any]) -> bool:
 
 def _is_offered(call: Call, size: str) -> bool:
     return (call.cloud.state.get("sizes", size.lower()) or {}).get("offered", True)
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _operation(call: Call) -> dict[str, Any]:

@@ -73,6 +73,16 @@ def size(call: Call):
     return call.body
 
 
+@control.operation("page_size", "PUT", "/page-size", anonymous=True)
+def page_size(call: Call):
+    """Sets how many entries a page of a list has."""
+    _check(call)
+    if call.body["entries"] < 1:
+        raise invalid_request(("entries", "A page has one entry at least."))
+    call.cloud.state.put("paging", "size", {"entries": call.body["entries"]})
+    return call.body
+
+
 @control.operation("evict", "POST", "/evictions/{name}", anonymous=True)
 def evict(call: Call):
     """Takes a running job its nodes of low priority."""
@@ -84,15 +94,16 @@ def evict(call: Call):
 
 @control.operation("reset", "POST", "/reset", anonymous=True)
 def reset(call: Call):
-    """Makes everything as it was at the first start: no jobs, computes and assets, empty containers, no faults."""
+    """Makes everything as it was at the first start: nothing runs, nothing is kept, nothing goes wrong."""
     _check(call)
     clear(call.cloud)
     return {}
 
 
 def clear(cloud: Cloud) -> None:
-    """Ends all jobs, and forgets everything but who may sign in."""
+    """Ends all jobs and deployments, and forgets everything but who may sign in."""
     cloud.scheduler.cancel_all()
+    cloud.deployments.clear()
     key = cloud.state.get("tokens", "key")
     cloud.state.clear()
     if key:

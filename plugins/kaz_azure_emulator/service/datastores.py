@@ -3,7 +3,7 @@
 As recorded, secrets of a datastore with an account key are an account SAS, not the key.
 """
 
-from kaz_azure_emulator.service.errors import AzureError, invalid_request
+from kaz_azure_emulator.service.errors import AzureError
 from kaz_azure_emulator.service.operations import WORKSPACE, Call, Family
 from kaz_azure_emulator.service.wire import Answer, system_data
 from kaz_azure_emulator.settings import PROVIDER
@@ -12,10 +12,8 @@ from kaz_azure_emulator.storage import ARTIFACT_STORE, BLOB_STORE, containers
 datastores = Family("datastores", WORKSPACE + "/datastores")
 FAMILIES = (datastores,)
 
-_TYPES = ("AzureBlob", "AzureFile", "AzureDataLakeGen1", "AzureDataLakeGen2", "OneLake")
 
-
-@datastores.operation("list", "GET")
+@datastores.operation("list", "GET", pages=True)
 def list_datastores(call: Call):
     found = [_resource(call, name) for name in _names(call)]
     if "isDefault" in call.query:
@@ -30,11 +28,8 @@ def get(call: Call):
     return _resource(call, call["name"])
 
 
-@datastores.operation("create_or_update", "PUT", "/{name}")
+@datastores.operation("create_or_update", "PUT", "/{name}", request="Datastore")
 def create_or_update(call: Call):
-    kind = call.properties.get("datastoreType")
-    if kind not in _TYPES:
-        raise invalid_request(("properties.datastoreType", f"'{kind}' is none of {', '.join(_TYPES)}."))
     if call["name"] in containers(call.cloud.settings):
         raise AzureError(409, "UserError", f"The datastore {call['name']} is managed by the workspace.")
     state, name = call.cloud.state, call["name"]
@@ -49,13 +44,13 @@ def delete(call: Call):
     return Answer(200 if call.cloud.state.delete("datastores", call["name"]) else 204)
 
 
-@datastores.operation("list_secrets", "POST", "/{name}/listSecrets")
+@datastores.operation("list_secrets", "POST", "/{name}/listSecrets", request="SecretExpiry")
 def list_secrets(call: Call):
     _check_exists(call)
     added = call.cloud.state.get("datastores", call["name"])
-    if added and added["properties"].get("credentials", {}).get("credentialsType") in (None, "None"):
+    if added and added["properties"]["credentials"]["credentialsType"] == "None":
         raise AzureError(400, "UserError", f"No secrets for credential-less datastore {call['name']}.")
-    hours = (call.body or {}).get("expireAfterHours") or 1
+    hours = call.body.get("expireAfterHours") or 1
     return {"secretsType": "Sas", "sasToken": call.cloud.storage.account_signature(hours)}
 
 
@@ -73,9 +68,7 @@ def _resource(call: Call, name: str):
     added = cloud.state.get("datastores", name)
     if added:
         # Secrets are given by listSecrets alone.
-        credentials = {
-            key: value for key, value in added["properties"].get("credentials", {}).items() if key != "secrets"
-        }
+        credentials = {key: value for key, value in added["properties"]["credentials"].items() if key != "secrets"}
         properties = {"isDefault": False, **added["properties"], "credentials": credentials}
     else:
         properties = {

@@ -41,7 +41,7 @@ def run(call: Call):
     return _run(call, call["run"], job_document(call, call["run"]))
 
 
-@history.operation("children", "GET", "/runs/{run}/children")
+@history.operation("children", "GET", "/runs/{run}/children", pages=True)
 def children(call: Call):
     found = call.cloud.state.list(KIND)
     return {"value": [_run(call, name, child) for name, child in found if child.get("parent") == call["run"]]}
@@ -70,12 +70,12 @@ def resolved_uris(call: Call):
     return {"values": values}
 
 
-def _of_experiment(path: str, name: str, method: str):
+def _of_experiment(path: str, name: str, method: str, **more: Any):
     """Says that a handler answers under an experiment's name and under its id."""
 
     def add(handler):
         for experiment in ("experiments", "experimentids"):
-            history.operation(name, method, f"/{experiment}/{{experiment}}/runs/{{run}}{path}")(handler)
+            history.operation(name, method, f"/{experiment}/{{experiment}}/runs/{{run}}{path}", **more)(handler)
         return handler
 
     return add
@@ -106,13 +106,13 @@ def run_token(call: Call):
     return {"token": call.cloud.tokens.make(TOKEN_AUDIENCE, TOKEN_SECONDS), "tokenExpiryTimeUtc": expiry}
 
 
-@_of_experiment("/artifacts", "list_artifacts", "GET")
+@_of_experiment("/artifacts", "list_artifacts", "GET", pages=True)
 def list_artifacts(call: Call):
     paths = _artifact_paths(call)
     return {"value": [_artifact(call, path) for path in paths]}
 
 
-@_of_experiment("/artifacts/path", "artifacts_below", "GET")
+@_of_experiment("/artifacts/path", "artifacts_below", "GET", pages=True)
 def artifacts_below(call: Call):
     prefix = call.query.get("path", "")
     return {"value": [_artifact(call, path) for path in _artifact_paths(call) if path.startswith(prefix)]}
@@ -138,7 +138,7 @@ def artifact_content(call: Call):
     return _content(call, path, "r")
 
 
-@_of_experiment("/artifacts/prefix/contentinfo", "artifact_contents", "GET")
+@_of_experiment("/artifacts/prefix/contentinfo", "artifact_contents", "GET", pages=True)
 def artifact_contents(call: Call):
     prefix = call.query.get("path", "")
     return {"value": [_content(call, path, "r") for path in _artifact_paths(call) if path.startswith(prefix)]}

@@ -4,7 +4,6 @@ import re
 import uuid
 from typing import Any
 
-from kaz_azure_emulator.durations import seconds_of
 from kaz_azure_emulator.locations import asset_key, default_output
 from kaz_azure_emulator.scheduler import FINAL, KIND
 from kaz_azure_emulator.service.errors import AzureError, invalid_request
@@ -18,18 +17,12 @@ FAMILIES = (jobs, location)
 
 _POLL_SECONDS = "1"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,254}")
-_DATA_TYPES = ("uri_file", "uri_folder", "mltable", "custom_model", "mlflow_model", "triton_model")
-_INPUT_TYPES = ("literal", *_DATA_TYPES)
-_INPUT_MODES = (None, "ReadOnlyMount", "ReadWriteMount", "Download", "Direct", "EvalMount", "EvalDownload")
-_OUTPUT_MODES = (None, "ReadWriteMount", "Upload", "Direct")
-_DISTRIBUTIONS = ("PyTorch", "TensorFlow", "Mpi")
-_SAMPLINGS = ("Grid", "Random", "Bayesian")
-_GOALS = ("Minimize", "Maximize")
+_KINDS = ("Command", "Sweep")
 _FIXED = ("jobType", "command", "codeId", "environmentId", "computeId")  # what of a job can never be changed
 _CHANGEABLE = ("displayName", "description", "tags", "isArchived")
 
 
-@jobs.operation("list", "GET")
+@jobs.operation("list", "GET", pages=True)
 def list_jobs(call: Call):
     view = call.query.get("listViewType", "ActiveOnly")
     found = [
@@ -47,15 +40,13 @@ def get(call: Call):
     return _resource(call, call["name"], job_document(call, call["name"]))
 
 
-@jobs.operation("create_or_update", "PUT", "/{name}")
+@jobs.operation("create_or_update", "PUT", "/{name}", request="JobBase")
 def create_or_update(call: Call):
     cloud, name, given = call.cloud, call["name"], dict(call.properties)
     if there := cloud.state.get(KIND, name):
         return _changed(call, there, given)
     given["experimentName"] = given.get("experimentName") or "Default"
     _check(call, given)
-    if given["jobType"] == "Sweep":
-        given["objective"] = {**given["objective"], "goal": given["objective"]["goal"].capitalize()}
     given["displayName"] = given.get("displayName") or name
     document = cloud.scheduler.create(name, given)
     answer = Answer(201, _resource(call, name, document))
@@ -134,15 +125,15 @@ def _check(call: Call, job: dict[str, Any]) -> None:
     problems = []
     if not _NAME.fullmatch(call["name"]):
         problems.append(("name", f"'{call['name']}' is no name of a job."))
-    kind = job.get("jobType")
-    if kind == "Command":
+    kind = job["jobType"]
+    if kind not in _KINDS:
+        problems.append(("properties.jobType", f"Of jobs, {' and '.join(_KINDS)} are emulated, not {kind}."))
+    elif kind == "Command":
         _check_run(job, "properties", problems)
-    elif kind == "Sweep":
-        _check_sweep(job, problems)
     else:
-        problems.append(("properties.jobType", f"'{kind}' is none of Command, Sweep."))
-    _check_data(job, problems)
-    _check_limits(job, problems)
+        _check_run(job["trial"], "properties.trial", problems)
+        if not isinstance(job["searchSpace"], dict) or not job["searchSpace"]:
+            problems.append(("properties.searchSpace", "The searchSpace field is required."))
     if problems:
         raise invalid_request(*problems)
     run = job if kind == "Command" else job["trial"]
@@ -154,63 +145,16 @@ def _check(call: Call, job: dict[str, Any]) -> None:
 
 
 def _check_run(run: dict[str, Any], where: str, problems: list[tuple[str, str]]) -> None:
-    for field in ("command", "environmentId"):
-        if not isinstance(run.get(field), str) or not run[field].strip():
-            problems.append((f"{where}.{field}", f"The {field} field is required."))
-    resources, distribution = run.get("resources") or {}, run.get("distribution") or {}
-    count = resources.get("instanceCount")
-    if count is not None and not _is_count(count):
-        problems.append((f"{where}.resources.instanceCount", f"{count} is not a whole number from 1 on."))
-    if distribution and distribution.get("distributionType") not in _DISTRIBUTIONS:
-        words = f"'{distribution.get('distributionType')}' is none of {', '.join(_DISTRIBUTIONS)}."
-        problems.append((f"{where}.distribution.distributionType", words))
-    for field in ("processCountPerInstance", "workerCount"):
-        if distribution.get(field) is not None and not _is_count(distribution[field]):
-            words = f"{distribution[field]} is not a whole number from 1 on."
-            problems.append((f"{where}.distribution.{field}", words))
-
-
-def _check_sweep(job: dict[str, Any], problems: list[tuple[str, str]]) -> None:
-    _check_run(job.get("trial") or {}, "properties.trial", problems)
-    if not isinstance(job.get("searchSpace"), dict) or not job["searchSpace"]:
-        problems.append(("properties.searchSpace", "The searchSpace field is required."))
-    sampling = (job.get("samplingAlgorithm") or {}).get("samplingAlgorithmType")
-    if sampling not in _SAMPLINGS:
-        problems.append(("properties.samplingAlgorithm", f"'{sampling}' is none of {', '.join(_SAMPLINGS)}."))
-    objective = job.get("objective") or {}
-    if not objective.get("primaryMetric"):
-        problems.append(("properties.objective.primaryMetric", "The primaryMetric field is required."))
-    if str(objective.get("goal")).capitalize() not in _GOALS:
-        problems.append(("properties.objective.goal", f"'{objective.get('goal')}' is none of {', '.join(_GOALS)}."))
-
-
-def _check_data(job: dict[str, Any], problems: list[tuple[str, str]]) -> None:
-    for name, entry in (job.get("inputs") or {}).items():
-        kind, where = entry.get("jobInputType"), f"properties.inputs.{name}"
-        if kind not in _INPUT_TYPES:
-            problems.append((f"{where}.jobInputType", f"'{kind}' is none of {', '.join(_INPUT_TYPES)}."))
-        elif kind != "literal" and not entry.get("uri"):
-            problems.append((f"{where}.uri", "The uri field is required."))
-        elif kind == "literal" and entry.get("value") is None:
-            problems.append((f"{where}.value", "The value field is required."))
-        if entry.get("mode") not in _INPUT_MODES:
-            problems.append((f"{where}.mode", f"'{entry['mode']}' is no mode of an input."))
-    for name, entry in (job.get("outputs") or {}).items():
-        kind, where = entry.get("jobOutputType"), f"properties.outputs.{name}"
-        if kind not in _DATA_TYPES:
-            problems.append((f"{where}.jobOutputType", f"'{kind}' is none of {', '.join(_DATA_TYPES)}."))
-        if entry.get("mode") not in _OUTPUT_MODES:
-            problems.append((f"{where}.mode", f"'{entry['mode']}' is no mode of an output."))
-
-
-def _check_limits(job: dict[str, Any], problems: list[tuple[str, str]]) -> None:
-    limits = job.get("limits") or {}
-    for field in ("timeout", "trialTimeout"):
-        try:
-            if limits.get(field):
-                seconds_of(limits[field])
-        except (ValueError, TypeError) as error:
-            problems.append((f"properties.limits.{field}", f"{error}."))
+    """Counts, of which the models say no more than that they are whole numbers."""
+    counts = {
+        "resources": ("instanceCount",),
+        "distribution": ("processCountPerInstance", "workerCount"),
+    }
+    for part, fields in counts.items():
+        for field in fields:
+            count = (run.get(part) or {}).get(field)
+            if count is not None and count < 1:
+                problems.append((f"{where}.{part}.{field}", f"{count} is not a whole number from 1 on."))
 
 
 def _check_there(call: Call, run: dict[str, Any]) -> None:
@@ -222,10 +166,6 @@ def _check_there(call: Call, run: dict[str, Any]) -> None:
         key = asset_key(uri)
         if not key or not call.cloud.state.get(kind, key[1]):
             raise AzureError(400, "UserError", f"Request is invalid: {field} {uri} was not found in this workspace.")
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
 
 
 def _resource(call: Call, name: str, document: dict[str, Any]) -> dict[str, Any]:

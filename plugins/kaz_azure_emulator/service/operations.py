@@ -51,6 +51,9 @@ class Operation:
     Attributes:
         name: as `jobs.get`; faults and logs name it so.
         anonymous: no token is asked for.
+        request: the model of the body, in `request_schemas.json`.
+        raw: the body is left as it is.
+        pages: the answer is a list, which is given in pages.
     """
 
     name: str
@@ -59,6 +62,9 @@ class Operation:
     path: str
     handler: Handler
     anonymous: bool = False
+    request: str | None = None
+    raw: bool = False
+    pages: bool = False
 
 
 class Family:
@@ -77,16 +83,12 @@ class Family:
     def __iter__(self) -> Iterator[Operation]:
         return iter(self._operations)
 
-    def operation(
-        self, name: str, method: str, path: str = "", *, anonymous: bool = False
-    ) -> Callable[[Handler], Handler]:
-        """Says that a handler answers requests of a method to a path under the family's."""
+    def operation(self, name: str, method: str, path: str = "", **more: Any) -> Callable[[Handler], Handler]:
+        """Says that a handler answers requests of a method to a path under the family's; `more` as in `Operation`."""
 
         def add(handler: Handler) -> Handler:
             full_name = f"{self.name}.{name}"
-            self._operations.append(
-                Operation(full_name, method, self._host, self._prefix + path, handler, anonymous=anonymous)
-            )
+            self._operations.append(Operation(full_name, method, self._host, self._prefix + path, handler, **more))
             return handler
 
         return add

@@ -15,7 +15,7 @@ def get(call: Call):
     return _resource(call)
 
 
-@group.operation("list", "GET", f"/providers/{PROVIDER}/workspaces")
+@group.operation("list", "GET", f"/providers/{PROVIDER}/workspaces", pages=True)
 def list_workspaces(call: Call):
     return {"value": [_resource(call)]}
 
