@@ -9,7 +9,8 @@ A package adds a plugin through an entry point, and first-party ones do just the
 
 import inspect
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib import metadata
 from typing import Any
@@ -54,7 +55,7 @@ class Registry:
     def entries(self) -> list[Entry]:
         """All plugins of this kind, by name. Imports nothing and never fails."""
         # A set: an editable install can show the same package twice.
-        return sorted({_entry(point) for point in _entry_points(self.group)})
+        return sorted({*_entries(self.group)})
 
     def find(self, spec: str | Spec) -> Entry:
         """The plugin that a spec names, still not imported.
@@ -156,29 +157,36 @@ def damaged_packages() -> list[str]:
     try:
         metadata.entry_points(group=MODELS.group)
     except Exception:
-        return sorted({_name_of(package) for package in metadata.distributions() if _points_of(package) is None})
+        return sorted({_name_of(package) for package in metadata.distributions() if _sections_of(package) is None})
     return []
 
 
-def _entry_points(group: str) -> Iterable[metadata.EntryPoint]:
+def _entries(group: str) -> Iterable[Entry]:
     try:
-        return metadata.entry_points(group=group)
+        return [Entry(point.name, _name_of(point.dist), point.value) for point in metadata.entry_points(group=group)]
     except Exception:  # one package with damaged metadata takes all others along: they are read one by one
         packages: dict[str, metadata.Distribution] = {}
         for package in metadata.distributions():
             packages.setdefault(_name_of(package), package)  # of two versions Python uses the first
-        return [point for each in packages.values() for point in _points_of(each) or () if point.group == group]
+        return [
+            Entry(name, package_name, target)
+            for package_name, package in packages.items()
+            for name, target in (_sections_of(package) or {}).get(group, {}).items()
+        ]
 
 
-def _points_of(package: metadata.Distribution) -> Iterable[metadata.EntryPoint] | None:
+def _sections_of(package: metadata.Distribution) -> Mapping[str, Mapping[str, str]] | None:
+    """The names and targets of each group; None where the file has no UTF-8, or lines that are no entry points.
+
+    The backport importlib_metadata, where it is installed, refuses a whole package for one target that is none.
+    """
+    sections = ConfigParser(delimiters="=", interpolation=None, strict=False, default_section="")
+    sections.optionxform = str
     try:
-        return package.entry_points
-    except Exception:  # no UTF-8, or lines that are no entry points
+        sections.read_string(package.read_text("entry_points.txt") or "")
+        return {group: dict(sections[group]) for group in sections.sections()}
+    except Exception:
         return None
-
-
-def _entry(point: metadata.EntryPoint) -> Entry:
-    return Entry(point.name, _name_of(point.dist), point.value)
 
 
 def _name_of(package: metadata.Distribution | None) -> str:
