@@ -33,6 +33,8 @@ Cache = Literal["auto", "memory", "disk", "none"]
 SHARE_OF_MEMORY = 0.5  # a split may take so much of what is free
 BYTES_AT_ONCE = 1 << 21  # of pictures that are made in one call
 _MOST_STEPS_AT_ONCE = 32
+_BYTES_AHEAD = 8 * BYTES_AT_ONCE  # of batches that wait for the model
+_STEPS_AHEAD = (2, 32)
 _SHUFFLE_STREAM = 1  # the third seed, so that nothing else drawn from (seed, epoch) equals the shuffle
 
 
@@ -179,9 +181,12 @@ def batches(
 
     at_once = _steps_at_once(batch_size, source.image_shape)
     numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
-    made = numbers.map(read if at_once == 1 else read_apart, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+    made = numbers.map(read if at_once == 1 else read_apart, num_parallel_calls=os.cpu_count(), deterministic=True)
     made = made if at_once == 1 else made.flat_map(_by_step)
-    return source.streams.kept(made.prefetch(tf.data.AUTOTUNE))
+    # Without tuning, for which each stream would have a thread more, whose end takes TensorFlow up to seconds.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return source.streams.kept(made.prefetch(_steps_ahead(batch_size, source.image_shape)).with_options(options))
 
 
 def samples_of_step(samples: np.ndarray, step: int, *, batch_size: int, seed: int, endless: bool) -> np.ndarray:
@@ -226,6 +231,12 @@ class _Order:
 def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
     """How many batches are made in one go: of small pictures several, or calls would cost more than pixels."""
     return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
+
+
+def _steps_ahead(batch_size: int, image_shape: tuple[int, int, int]) -> int:
+    """How many batches are kept ready."""
+    least, most = _STEPS_AHEAD
+    return min(max(least, _BYTES_AHEAD // (batch_size * math.prod(image_shape))), most)
 
 
 def _by_step(samples: tuple[Any, ...], starts: tf.Tensor, ends: tf.Tensor) -> tf.data.Dataset:

@@ -122,7 +122,8 @@ def check_augmentation(augmentation: Callable[[Any], Any] | str | Spec) -> None:
 
     def augmented(data: Any) -> Any:
         # As in training: traced by tf.data.
-        return next(tf.data.Dataset.from_tensors(data).map(augmentation).as_numpy_iterator())
+        mapped = tf.data.Dataset.from_tensors(data).map(augmentation).get_single_element()
+        return tf.nest.map_structure(np.asarray, mapped)
 
     forms = {
         'a mapping of "images" and "labels"': lambda pixels: {"images": pixels, "labels": labels},

@@ -106,13 +106,14 @@ class Values:
         self.groups = {name: [_shaped(next(pieces), *form) for form in group] for name, group in forms.items()}
 
     @classmethod
-    def of(cls, variables: Mapping[str, Sequence[keras.Variable]], before: "Values | None" = None) -> "Values":
-        """Copies of what the variables hold now, in the memory of `before` if it fits: new memory is slow."""
-        forms = {name: forms_of(group) for name, group in variables.items()}
+    def of(cls, held: Mapping[str, Sequence[Any]], before: "Values | None" = None) -> "Values":
+        """Copies of what `hold` gave, in the memory of `before` if it fits: new memory is slow."""
+        arrays = {name: [np.asarray(memoryview(one)) for one in group] for name, group in held.items()}
+        forms = {name: [(one.shape, one.dtype.name) for one in group] for name, group in arrays.items()}
         values = before if before is not None and before.forms == forms else cls(forms)
-        for name, group in variables.items():
-            for place, variable in zip(values.groups[name], group, strict=True):
-                np.copyto(place, _held(variable))
+        for name, group in arrays.items():
+            for place, one in zip(values.groups[name], group, strict=True):
+                np.copyto(place, one)
         return values
 
 
@@ -222,12 +223,17 @@ def forms_of(variables: Sequence[keras.Variable]) -> list[Form]:
     return [(tuple(variable.shape), keras.backend.standardize_dtype(variable.dtype)) for variable in variables]
 
 
-def _held(variable: keras.Variable) -> np.ndarray:
-    """What a variable holds, to be copied before the next step."""
-    value = variable.value
-    if hasattr(value, "read_value"):  # TensorFlow's, which would be copied on the way to NumPy otherwise
-        return np.asarray(memoryview(value.read_value()))
-    return np.asarray(value)
+def hold(variables: Sequence[keras.Variable]) -> list[Any]:
+    """What variables hold now, for `Values.of`, whatever the next steps make of them.
+
+    On a CPU TensorFlow gives its own memory away, and the next step that changes a variable writes elsewhere. On a GPU
+    that would take its memory twice, and JAX gives it to the next step: there it is copied at once.
+    """
+    values = [variable.value for variable in variables]
+    if keras.backend.backend() == "tensorflow":
+        tensors = [value.read_value() for value in values]
+        return [one if one.device.endswith("CPU:0") else np.asarray(memoryview(one)) for one in tensors]
+    return [np.array(value) for value in values]
 
 
 def _size(form: Form) -> int:

@@ -1,27 +1,32 @@
-"""Checkpoints written beside training: a step waits for the copy of its numbers, and not for the disk."""
+"""Checkpoints written beside training, which waits neither for the disk nor, on a CPU, for a copy of the numbers."""
 
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from queue import SimpleQueue
 from types import TracebackType
+from typing import Any
 
 import keras
 
-from keras_azure.training.checkpoints import Checkpoints, State, Values
+from keras_azure.training.checkpoints import Checkpoints, State, Values, hold
+
+_Order = tuple[Future[None], State, dict[str, list[Any]], Callable[[], None]]
 
 
 class CheckpointWriter:
-    """Writes one checkpoint at a time, in a thread; leaving its `with` block waits for it."""
+    """Writes one checkpoint at a time, in a thread of its own; leaving its `with` block waits for it."""
 
     def __init__(self, checkpoints: Checkpoints):
         self._checkpoints = checkpoints
         self._values: Values | None = None
-        self._failure: Exception | None = None
-        self._thread: threading.Thread | None = None
+        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._written: Future[None] | None = None
 
     def save(
         self, state: State, variables: dict[str, list[keras.Variable]], then: Callable[[], None] = lambda: None
     ) -> None:
-        """Copies what the variables hold, and returns while it is being written; `then` is called when it is there.
+        """Returns while what the variables hold now is being written; `then` is called when it is there.
 
         Where the disk takes longer than the steps between two checkpoints, it waits for the one before.
 
@@ -29,10 +34,9 @@ class CheckpointWriter:
             RunFailed: the one before could not be written.
         """
         self.wait()
-        self._values = Values.of(variables, self._values)
-        # A daemon, which a second Ctrl-C need not wait for: what is half written has no final name.
-        self._thread = threading.Thread(target=self._write, args=(state, self._values, then), daemon=True)
-        self._thread.start()
+        self._written = Future()
+        held = {name: hold(group) for name, group in variables.items()}
+        self._orders.put((self._written, state, held, then))
 
     def wait(self) -> None:
         """Returns when all is written.
@@ -40,25 +44,33 @@ class CheckpointWriter:
         Raises:
             RunFailed: it could not be.
         """
-        if self._thread is not None:
-            self._thread.join()
-        if self._failure is not None:
-            failure, self._failure = self._failure, None
-            raise failure
+        if self._written is not None:
+            written, self._written = self._written, None
+            written.result()
 
     def __enter__(self) -> "CheckpointWriter":
+        # A daemon, which a second Ctrl-C need not wait for: what is half written has no final name.
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
         return self
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._thread is None or isinstance(error, KeyboardInterrupt):
+        self._orders.put(None)
+        if isinstance(error, KeyboardInterrupt):
             return
         self._thread.join()
         if error is None:
             self.wait()
 
-    def _write(self, state: State, values: Values, then: Callable[[], None]) -> None:
-        try:
-            self._checkpoints.save(state, values)
-            then()
-        except Exception as error:  # which the training thread raises
-            self._failure = error
+    def _work(self) -> None:
+        while (order := self._orders.get()) is not None:
+            written, state, held, then = order
+            try:
+                self._values = Values.of(held, self._values)
+                order = held = None  # which the variables' next values need not be kept apart from
+                self._checkpoints.save(state, self._values)
+                then()
+            except Exception as error:  # which the training thread raises
+                written.set_exception(error)
+            else:
+                written.set_result(None)

@@ -372,7 +372,7 @@ for name in NAMES:
         layer = AUGMENTATIONS.build(name)
         variables = [variable.value for variable in layer.non_trainable_variables]
         jitted = jax.jit(lambda state, data: layer.stateless_call([], state, data, training=True)[0])
-        mapped = next(iter(tf.data.Dataset.from_tensors(data).map(AUGMENTATIONS.build(name))))
+        mapped = tf.data.Dataset.from_tensors(data).map(AUGMENTATIONS.build(name)).get_single_element()
         for out in (layer(data, training=True), jitted(variables, data), mapped):
             pixels = np.asarray(out["images"])
             assert pixels.shape == images.shape and 0 <= pixels.min() <= pixels.max() <= 255

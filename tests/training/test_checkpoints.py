@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.observers import Observer
 from keras_azure.training import checkpoints as checkpoints_module
-from keras_azure.training.checkpoints import Checkpoints, State, Values
+from keras_azure.training.checkpoints import Checkpoints, State, Values, hold
 from keras_azure.training.writer import CheckpointWriter
 
 VARIABLES = {
@@ -22,7 +22,7 @@ VARIABLES = {
     "optimizer": [keras.Variable(np.array(3), dtype="int64"), keras.Variable(np.full((2, 3), 0.5))],
     "metrics": [keras.Variable(np.array(0.25))],
 }
-VALUES = Values.of(VARIABLES)
+VALUES = Values.of({name: hold(group) for name, group in VARIABLES.items()})
 
 
 class Listener(Observer):
@@ -194,16 +194,30 @@ def test_nothing_is_written_through_a_link(tmp_path):
 
 
 def test_values_are_copies_in_memory_that_is_used_again():
-    variables = {"model": [keras.Variable(np.ones((2, 3))), keras.Variable(np.array(3), dtype="int64")]}
-    first = Values.of(variables)
-    variables["model"][0].assign(np.zeros((2, 3)))
+    variables = [keras.Variable(np.ones((2, 3))), keras.Variable(np.array(3), dtype="int64")]
+    first = Values.of({"model": hold(variables)})
+    variables[0].assign(np.zeros((2, 3)))
     assert first.groups["model"][0].tolist() == np.ones((2, 3)).tolist()
-    second = Values.of(variables, first)
+    second = Values.of({"model": hold(variables)}, first)
     assert second is first
     assert second.groups["model"][0].tolist() == np.zeros((2, 3)).tolist()
-    other = Values.of({"model": variables["model"][1:]}, second)  # another form needs other memory
+    other = Values.of({"model": hold(variables[1:])}, second)  # another form needs other memory
     assert other is not second
     assert int(other.groups["model"][0]) == 3
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd", "rmsprop", "adamw", "lion"])
+def test_what_is_held_stays_as_it_is_while_training_goes_on(optimizer):
+    model = keras.Sequential([keras.layers.Dense(64), keras.layers.BatchNormalization(), keras.layers.Dense(3)])
+    model.compile(optimizer, "mse", metrics=["mae"])
+    pictures, labels = np.random.default_rng(0).random((64, 50), np.float32), np.ones((64, 3), np.float32)
+    model.fit(pictures, labels, batch_size=8, verbose=0)
+    variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+    before, held = [np.array(variable) for variable in variables], hold(variables)
+    model.fit(pictures, labels, batch_size=8, verbose=0)
+    after = Values.of({"model": held}).groups["model"]
+    assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
+    assert not np.array_equal(before[0], variables[0])
 
 
 @pytest.fixture
