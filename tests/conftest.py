@@ -1,10 +1,14 @@
 """What tests of several parts share."""
 
+import http.server
 import importlib
+import json
 import os
 import signal
 import sys
 import textwrap
+import threading
+import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
@@ -82,3 +86,60 @@ def kaz(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callab
         return stopped.value.code or 0, *capfd.readouterr()
 
     return run
+
+
+class PriceList:
+    """Azure's list of prices, on this machine.
+
+    Attributes:
+        address: for KAZ_PRICES.
+        answers: what it answers to one request after the other, the last one again and again: bytes, or JSON.
+        requests: the paths that were asked for.
+    """
+
+    def __init__(self, answers: list):
+        self.answers, self.requests = answers, []
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                outer.requests.append(urllib.parse.unquote(self.path))
+                answer = outer.answers[min(len(outer.requests), len(outer.answers)) - 1]
+                if isinstance(answer, int):
+                    self.send_error(answer)
+                    return
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(answer if isinstance(answer, bytes) else json.dumps(answer).encode())
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.address = f"http://127.0.0.1:{self.server.server_port}/prices"
+
+    @staticmethod
+    def item(name: str, price: float, **changes) -> dict:
+        return {
+            "armSkuName": name,
+            "retailPrice": price,
+            "currencyCode": "USD",
+            "unitOfMeasure": "1 Hour",
+            "type": "Consumption",
+            "productName": "Virtual Machines NCasT4_v3 Series",
+            "meterName": "NC4as T4 v3",
+            "effectiveStartDate": "2024-01-01T00:00:00Z",
+            **changes,
+        }
+
+
+@pytest.fixture
+def price_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A PriceList that KAZ_PRICES names, and an empty folder for what is kept of it."""
+    monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
+    prices = PriceList([{"Items": [PriceList.item("Standard_NC4as_T4_v3", 0.526)], "NextPageLink": None}])
+    monkeypatch.setenv("KAZ_PRICES", prices.address)
+    threading.Thread(target=prices.server.serve_forever, args=(0.05,), daemon=True).start()
+    yield prices
+    prices.server.shutdown()
+    prices.server.server_close()

@@ -38,6 +38,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["predict", "--help"],
         ["cache", "--help"],
         ["list", "augmentations"],
+        ["sizes"],
+        ["sizes", "nc6", "--json"],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )
