@@ -9,8 +9,11 @@ from pathlib import Path
 from keras_azure.errors import RunFailed
 
 
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+def write_atomically(path: Path, write: Callable[[Path], None], spare: Path | None = None) -> None:
     """Lets `write` fill a file beside `path`, flushes it to the disk, and renames it to `path`.
+
+    Args:
+        spare: a file that is not needed any more, which `write` then finds in its place and can write over.
 
     Raises:
         RunFailed: the disk is full or not writable; `path` is as it was.
@@ -19,6 +22,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     beside = path.with_name(f".{path.stem}-{os.getpid()}{path.suffix}")
     try:
         beside.unlink(missing_ok=True)  # a link of that name would lead elsewhere
+        if spare is not None and spare.exists():
+            spare.replace(beside)
         write(beside)
         with beside.open("rb+") as file:
             os.fsync(file.fileno())

@@ -14,6 +14,7 @@ checksums are right, and the file before it is removed only after the next one i
 than what a run has gone on from, and costs steps that are done again, with the same result.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -21,11 +22,13 @@ import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
+import psutil
 
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
@@ -34,6 +37,7 @@ from keras_azure.training.history import Row, best_epoch
 from keras_azure.untrusted import check_archive
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
+_ELSEWHERE = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "lustre")  # types of file systems
 _NAME = re.compile(r"epoch-(\d{4,9})(?:-step-(\d{6,12}))?\.npz")
 _GROUPS = ("model", "optimizer", "metrics")
 _TYPES = {
@@ -107,7 +111,7 @@ class Values:
 
     @classmethod
     def of(cls, held: Mapping[str, Sequence[Any]], before: "Values | None" = None) -> "Values":
-        """Copies of what `hold` gave, in the memory of `before` if it fits: new memory is slow."""
+        """Copies of what `hold_values` gave, in the memory of `before` if it fits: new memory is slow."""
         arrays = {name: [np.asarray(memoryview(one)) for one in group] for name, group in held.items()}
         forms = {name: [(one.shape, one.dtype.name) for one in group] for name, group in arrays.items()}
         values = before if before is not None and before.forms == forms else cls(forms)
@@ -156,12 +160,17 @@ class Checkpoints:
             "forms": _as_bytes(values.forms),
             "values": values.content,
         }
-        write_atomically(self.folder / state.name, lambda beside: _write_archive(beside, entries))
+        write_atomically(self.folder / state.name, lambda beside: _write_archive(beside, entries), self._spare)
         best = best_epoch(state.history)
         names = self.names()
         for name in names[:-KEPT]:
             if name != State(epochs=best or 0).name:
-                (self.folder / name).unlink()
+                self._put_aside(self.folder / name)
+
+    def tidy(self) -> None:
+        """Removes what was only kept to be written over."""
+        with contextlib.suppress(OSError):
+            self._spare.unlink(missing_ok=True)
 
     def newest(self, observer: Observer, keep_best: bool) -> Checkpoint | None:
         """The newest sound checkpoint; a message tells of each that is damaged.
@@ -212,6 +221,22 @@ class Checkpoints:
         names = [path.name for path in self.folder.glob("epoch-*.npz") if _NAME.fullmatch(path.name)]
         return sorted(names, key=_position)
 
+    @property
+    def _spare(self) -> Path:
+        return self.folder / ".spare.npz"
+
+    @cached_property
+    def _has_spare(self) -> bool:
+        return _is_on_own_disk(self.folder.resolve())
+
+    def _put_aside(self, path: Path) -> None:
+        """A file that goes is the next one's room: the system takes longer to give room back and find it again than
+        to write. Not from a mount, which would bring its content here first; nor one that has other names."""
+        if self._has_spare and path.lstat().st_nlink == 1 and not path.is_symlink():
+            path.replace(self._spare)
+        else:
+            path.unlink()
+
 
 def _position(name: str) -> tuple[int, int]:
     """The finished epochs and the step after them."""
@@ -223,17 +248,11 @@ def forms_of(variables: Sequence[keras.Variable]) -> list[Form]:
     return [(tuple(variable.shape), keras.backend.standardize_dtype(variable.dtype)) for variable in variables]
 
 
-def hold(variables: Sequence[keras.Variable]) -> list[Any]:
-    """What variables hold now, for `Values.of`, whatever the next steps make of them.
-
-    On a CPU TensorFlow gives its own memory away, and the next step that changes a variable writes elsewhere. On a GPU
-    that would take its memory twice, and JAX gives it to the next step: there it is copied at once.
-    """
-    values = [variable.value for variable in variables]
-    if keras.backend.backend() == "tensorflow":
-        tensors = [value.read_value() for value in values]
-        return [one if one.device.endswith("CPU:0") else np.asarray(memoryview(one)) for one in tensors]
-    return [np.array(value) for value in values]
+def _is_on_own_disk(folder: Path) -> bool:
+    """Whether a folder is on a disk of this machine, and not mounted from elsewhere, as blob storage is."""
+    mounts = [mount for mount in psutil.disk_partitions(all=True) if folder.is_relative_to(mount.mountpoint)]
+    mount = max(mounts, key=lambda mount: len(mount.mountpoint), default=None)
+    return mount is None or not mount.fstype.startswith(_ELSEWHERE)
 
 
 def _size(form: Form) -> int:
@@ -252,11 +271,13 @@ def _as_bytes(value: object) -> np.ndarray:
 
 def _write_archive(path: Path, entries: Mapping[str, np.ndarray]) -> None:
     """As `np.savez`, which copies each array first, while no other thread can run Python."""
-    with zipfile.ZipFile(path, "w") as archive:
-        for name, value in entries.items():
-            with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
-                np.lib.format.write_array_header_1_0(entry, np.lib.format.header_data_from_array_1_0(value))
-                entry.write(value.data)
+    with path.open("r+b" if path.exists() else "wb") as file:
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, value in entries.items():
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array_header_1_0(entry, np.lib.format.header_data_from_array_1_0(value))
+                    entry.write(value.data)
+        file.truncate()
 
 
 def _parse_state(text: bytes) -> State:

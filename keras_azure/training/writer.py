@@ -9,7 +9,8 @@ from typing import Any
 
 import keras
 
-from keras_azure.training.checkpoints import Checkpoints, State, Values, hold
+from keras_azure.training.checkpoints import Checkpoints, State, Values
+from keras_azure.variables import hold_values
 
 _Order = tuple[Future[None], State, dict[str, list[Any]], Callable[[], None]]
 
@@ -35,7 +36,7 @@ class CheckpointWriter:
         """
         self.wait()
         self._written = Future()
-        held = {name: hold(group) for name, group in variables.items()}
+        held = {name: hold_values(group) for name, group in variables.items()}
         self._orders.put((self._written, state, held, then))
 
     def wait(self) -> None:
@@ -59,6 +60,7 @@ class CheckpointWriter:
         if isinstance(error, KeyboardInterrupt):
             return
         self._thread.join()
+        self._checkpoints.tidy()
         if error is None:
             self.wait()
 

@@ -62,7 +62,7 @@ def in_the_middle_of_a_write() -> None:
     """Half of the file's bytes are there, under the name beside the final one."""
     from keras_azure import files
 
-    def write_half(path: Path, write: Callable[[Path], None]) -> None:
+    def write_half(path: Path, write: Callable[[Path], None], *spare: Path | None) -> None:
         def write_and_die(beside: Path) -> None:
             write(beside)
             if "checkpoints" in beside.parts:
@@ -71,7 +71,7 @@ def in_the_middle_of_a_write() -> None:
                 arrive()
                 write(beside)
 
-        original(path, write_and_die)
+        original(path, write_and_die, *spare)
 
     original = files.write_atomically
     for module in list(sys.modules.values()):
@@ -90,7 +90,7 @@ def after_a_rename() -> None:
 
 
 def while_old_checkpoints_go() -> None:
-    die_in(Path, "unlink", lambda self, *rest: self.name.startswith("epoch-"))
+    die_in(Path, "replace", lambda self, *rest: self.name.startswith("epoch-"))  # put aside, to be written over
 
 
 def in_tracking() -> None:

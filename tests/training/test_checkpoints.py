@@ -14,15 +14,16 @@ from hypothesis import strategies as st
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.observers import Observer
 from keras_azure.training import checkpoints as checkpoints_module
-from keras_azure.training.checkpoints import Checkpoints, State, Values, hold
+from keras_azure.training.checkpoints import Checkpoints, State, Values
 from keras_azure.training.writer import CheckpointWriter
+from keras_azure.variables import hold_values
 
 VARIABLES = {
     "model": [keras.Variable(np.arange(12.0).reshape(3, 4)), keras.Variable(np.array([7, 9, 11]), dtype="uint32")],
     "optimizer": [keras.Variable(np.array(3), dtype="int64"), keras.Variable(np.full((2, 3), 0.5))],
     "metrics": [keras.Variable(np.array(0.25))],
 }
-VALUES = Values.of({name: hold(group) for name, group in VARIABLES.items()})
+VALUES = Values.of({name: hold_values(group) for name, group in VARIABLES.items()})
 
 
 class Listener(Observer):
@@ -193,15 +194,34 @@ def test_nothing_is_written_through_a_link(tmp_path):
     assert list(elsewhere.iterdir()) == []
 
 
+def test_old_files_are_written_over_but_not_under_other_names(tmp_path):
+    checkpoints, folder = Checkpoints(tmp_path), tmp_path / "checkpoints"
+    for epochs in (1, 2):
+        checkpoints.save(state(epochs, losses=(0.1,) * epochs), VALUES)
+    (tmp_path / "backup.npz").hardlink_to(folder / "epoch-0002.npz")
+    backup = (tmp_path / "backup.npz").read_bytes()
+    inode = None
+    for step in range(1, 6):
+        checkpoints.save(state(2, step, losses=(0.1, 0.2)), VALUES)
+        assert same(checkpoints.load(f"epoch-0002-step-{step:06d}.npz").values)
+        spare = folder / ".spare.npz"
+        assert (inode is None) or (folder / f"epoch-0002-step-{step:06d}.npz").stat().st_ino == inode
+        inode = spare.stat().st_ino if spare.exists() else None
+    assert inode is not None
+    assert (tmp_path / "backup.npz").read_bytes() == backup
+    checkpoints.tidy()
+    assert sorted(path.name for path in folder.iterdir()) == checkpoints.names()
+
+
 def test_values_are_copies_in_memory_that_is_used_again():
     variables = [keras.Variable(np.ones((2, 3))), keras.Variable(np.array(3), dtype="int64")]
-    first = Values.of({"model": hold(variables)})
+    first = Values.of({"model": hold_values(variables)})
     variables[0].assign(np.zeros((2, 3)))
     assert first.groups["model"][0].tolist() == np.ones((2, 3)).tolist()
-    second = Values.of({"model": hold(variables)}, first)
+    second = Values.of({"model": hold_values(variables)}, first)
     assert second is first
     assert second.groups["model"][0].tolist() == np.zeros((2, 3)).tolist()
-    other = Values.of({"model": hold(variables[1:])}, second)  # another form needs other memory
+    other = Values.of({"model": hold_values(variables[1:])}, second)  # another form needs other memory
     assert other is not second
     assert int(other.groups["model"][0]) == 3
 
@@ -213,7 +233,7 @@ def test_what_is_held_stays_as_it_is_while_training_goes_on(optimizer):
     pictures, labels = np.random.default_rng(0).random((64, 50), np.float32), np.ones((64, 3), np.float32)
     model.fit(pictures, labels, batch_size=8, verbose=0)
     variables = [*model.variables, *model.optimizer.variables, *model.metrics_variables]
-    before, held = [np.array(variable) for variable in variables], hold(variables)
+    before, held = [np.array(variable) for variable in variables], hold_values(variables)
     model.fit(pictures, labels, batch_size=8, verbose=0)
     after = Values.of({"model": held}).groups["model"]
     assert all(np.array_equal(one, other) for one, other in zip(before, after, strict=True))
