@@ -13,6 +13,9 @@ from importlib import import_module
 _HOME = {
     "run": "keras_azure.api",
     "resume": "keras_azure.api",
+    "submit": "keras_azure.api",
+    "job": "keras_azure.api",
+    "dry_run": "keras_azure.api",
     "preview": "keras_azure.api",
     "load": "keras_azure.api",
     "RunConfig": "keras_azure.config",

@@ -1,10 +1,11 @@
-"""The Python API: what `kaz run`, `kaz resume`, `kaz preview` and `kaz predict` do, as functions."""
+"""The Python API: what `kaz run`, `kaz resume`, `kaz jobs`, `kaz preview` and `kaz predict` do, as functions."""
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from keras_azure.backends import Backend, RemoteBackend, RunningJob
 from keras_azure.config import RunConfig, RunResult, lay_over, read_config_file
 from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
@@ -41,22 +42,104 @@ def run(
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
     """
+    described, backend = _described(model, config, settings)
+    with _run_dir(described, output, resume) as (run_dir, goes_on), display_for_here(observer) as display:
+        if goes_on:
+            display.message(f"Going on with the run in {run_dir}")
+        return backend.run(described, run_dir, display, resume=goes_on)
+
+
+def submit(
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    output: str | Path | None = None,
+    resume: bool | None = None,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> RunningJob:
+    """Begins a run on a cluster, and does not wait for its end.
+
+        job = keras_azure.submit("cnn", backend="azure-nc6", epochs=3)
+        job.status()  # "Running"
+        job.result().test_accuracy  # waits, and fetches the run folder
+
+    Args:
+        model, config, output, resume, observer, settings: as in `run`.
+
+    Returns:
+        A handle with `name`, `status`, `logs`, `result`, `cancel` and `to_json`; `job` makes it again.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described, backend = _described(model, config, settings)
+    _require_remote(backend, described)
+    with _run_dir(described, output, resume) as (run_dir, goes_on), display_for_here(observer) as display:
+        return backend.submit(described, run_dir, display, resume=goes_on)
+
+
+def job(description: Mapping[str, Any]) -> RunningJob:
+    """The handle of a submitted run again, from what its `to_json` gave, in any process and on any machine.
+
+    Raises:
+        ConfigError: it describes no job.
+    """
+    return lazy("keras_azure.backends.azure.handle:Job").from_json(description)
+
+
+def dry_run(
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    output: str | Path | None = None,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Writes what `submit` would send to the cluster into the run folder, without a login and a network.
+
+    Args:
+        model, config, output, observer, settings: as in `run`.
+
+    Returns:
+        What would be uploaded, on which machines it would run, and what looks like a secret.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described, backend = _described(model, config, settings)
+    _require_remote(backend, described)
+    with _run_dir(described, output, resume=False) as (run_dir, _), display_for_here(observer) as display:
+        return backend.dry_run(described, run_dir, display)
+
+
+def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
     values = read_config_file(Path(config)) if config is not None else {}
     if model is not None:
         settings["model"] = model
     described = RunConfig.from_dict(lay_over(values, settings)).resolved()
-    backend = BACKENDS.build(described.backend)
-    run_dir, goes_on = choose_run_dir(described, Path(output) if output is not None else None, resume)
+    return described, BACKENDS.build(described.backend)
+
+
+@contextlib.contextmanager
+def _run_dir(config: RunConfig, output: str | Path | None, resume: bool | None) -> Iterator[tuple[Path, bool]]:
+    """The run folder, and whether the run in it goes on; gone again if nothing was written into it."""
+    run_dir, goes_on = choose_run_dir(config, Path(output) if output is not None else None, resume)
     try:
-        with display_for_here(observer) as display:
-            if goes_on:
-                display.message(f"Going on with the run in {run_dir}")
-            return backend.run(described, run_dir, display, resume=goes_on)
+        yield run_dir, goes_on
     finally:
         with contextlib.suppress(OSError):
             # Only what is empty goes: the folders of a run that could not even begin.
             run_dir.rmdir()
             runs_folder().rmdir()
+
+
+def _require_remote(backend: Backend, config: RunConfig) -> None:
+    if not isinstance(backend, RemoteBackend):
+        raise UsageError(
+            f"The backend {config.backend} runs on this machine, where nothing is submitted.",
+            hint="--backend azure-nc4as-t4-v3; kaz list backends shows them all",
+        )
 
 
 def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResult:

@@ -221,13 +221,14 @@ class RunResult:
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
-    Three changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
-    `skip_unreadable` (for the data set).
+    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
+    `skip_unreadable` (for the data set), `register`, `strict_size` and `workspace` (for the backend).
     """
     changes = {name: value for name, value in changes.items() if value is not None}
     options = changes.pop("set", ())
     model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
     data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
+    backend_options = {name: changes.pop(name) for name in ("register", "strict_size", "workspace") if name in changes}
     merged = {**values, **changes}
     # What is no text at all is refused with all other wrong values, by RunConfig.
     if model_options and isinstance(merged.get("model"), str):
@@ -235,6 +236,9 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     data = merged.get("data", RunConfig.data)
     if data_options and isinstance(data, str):
         merged["data"] = str(find_dataset(data).with_options(**data_options))
+    backend = merged.get("backend", RunConfig.backend)
+    if backend_options and isinstance(backend, str):
+        merged["backend"] = str(as_spec(backend).with_options(**backend_options))
     return merged
 
 

@@ -17,6 +17,10 @@
     ├── DeviceError                    1   the device that was asked for is not there
     ├── RunFailed                      1   training itself went wrong
     ├── DamagedCheckpoint              1   a checkpoint that is not as it was written
+    ├── CloudError                     1   Azure refused, failed or did not answer
+    │   ├── NotSignedIn                1   nobody is signed in who may do it
+    │   ├── NotAvailable               1   a machine size that is not offered there, or without quota
+    │   └── JobFailed                  1   a job on a cluster ended without a result
     └── RunInterrupted               130   stopped on request, can go on
 
 A message has up to three parts: what happened, what was expected, and what to do next. The command prints
@@ -120,6 +124,22 @@ class RunFailed(KerasAzureError):
 
 
 class DamagedCheckpoint(KerasAzureError):
+    pass
+
+
+class CloudError(KerasAzureError):
+    pass
+
+
+class NotSignedIn(CloudError):
+    pass
+
+
+class NotAvailable(CloudError):
+    pass
+
+
+class JobFailed(CloudError):
     pass
 
 

@@ -1,4 +1,6 @@
-"""Which data set a `--data` text means: a registered name, `tfds:NAME`, or a folder, recognised by its content.
+"""Which data set a `--data` text means: a registered name, `tfds:NAME`, `azureml:NAME:VERSION`, or a folder.
+
+A folder is recognised by its content.
 
 Only names are looked at here, so that a wrong path is reported before anything heavy loads.
 """
@@ -12,6 +14,7 @@ from keras_azure.specs import Spec
 
 IDX_NAME = "idx3-ubyte"  # in the name of every IDX file of pictures: train-images-idx3-ubyte.gz
 _TFDS = "tfds:"
+_AZUREML = "azureml:"
 
 
 def find_dataset(text: str) -> Spec:
@@ -23,6 +26,8 @@ def find_dataset(text: str) -> Spec:
     """
     if text.startswith(_TFDS):
         return Spec("tfds", {"name": text.removeprefix(_TFDS)})
+    if text.startswith(_AZUREML):
+        return Spec("azureml", {"asset": text})
     spec = _registered(text)
     if spec is None:
         return _recognise(_path(text))

@@ -1,12 +1,14 @@
 """Where runs go: `runs/` in the current folder, or the folder that KAZ_RUNS names; and which of them go on."""
 
+import csv
 import dataclasses
 import datetime
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
-from keras_azure.config import RunConfig, read_config_file
+from keras_azure.config import RunConfig, RunResult, read_config_file
 from keras_azure.errors import ConfigError, OutputExists, UsageError
 from keras_azure.redaction import find_secret
 from keras_azure.registry import as_spec
@@ -42,7 +44,7 @@ def choose_run_dir(config: RunConfig, output: Path | None, resume: bool | None) 
         output.mkdir(parents=True, exist_ok=True)
         goes_on = _is_unfinished(output)
         if goes_on and resume is not False:
-            _require_same(config, output)
+            _require_same(config, output, files_may_move=resume is True)
             return output, True
         if resume:
             raise UsageError(f"There is no unfinished run in {output}.", hint="without --resume it is a new run")
@@ -88,18 +90,52 @@ def read_description(run_dir: Path) -> RunConfig:
         raise
 
 
+def read_result(run_dir: Path, tracking: Mapping[str, str] | None = None) -> RunResult:
+    """What a finished run's files say.
+
+    Raises:
+        UsageError: they are not there, or damaged.
+    """
+    fields = {setting.name for setting in dataclasses.fields(RunResult)}
+    try:
+        facts = json.loads((run_dir / RESULTS).read_text(encoding="utf-8"))
+        with (run_dir / "history.csv").open(encoding="utf-8", newline="") as file:
+            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        history = tuple({**row, "epoch": int(row["epoch"])} for row in rows)
+        known = {name: value for name, value in facts.items() if name in fields}
+        return RunResult(**known, run_dir=run_dir, history=history, tracking=tracking)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise UsageError(f"The run in {run_dir} has no results that can be read: {error}.") from None
+
+
 def _is_unfinished(run_dir: Path) -> bool:
     return (run_dir / DESCRIPTION).is_file() and not is_finished(run_dir)
 
 
-def _require_same(config: RunConfig, run_dir: Path) -> None:
-    before, now = dataclasses.asdict(read_description(run_dir)), dataclasses.asdict(config)
+def _require_same(config: RunConfig, run_dir: Path, *, files_may_move: bool) -> None:
+    """
+    Args:
+        files_may_move: the same data may lie in another folder now, as on another node of a cluster; that it is the
+            same is what its checkpoint tells.
+    """
+    described = [read_description(run_dir), config]
+    before, now = (dataclasses.asdict(_anywhere(each) if files_may_move else each) for each in described)
     changes = [f"{name} is {before[name]!r} there and {now[name]!r} here" for name in now if before[name] != now[name]]
     if changes:
         raise ConfigError(
             f"There is an unfinished run of another configuration in {run_dir}: {'; '.join(changes)}.",
             hint=f"kaz resume {run_dir}, which goes on with it as it is; or another --output",
         )
+
+
+def _anywhere(config: RunConfig) -> RunConfig:
+    """The run without the places of its files."""
+    data, model = as_spec(config.data), as_spec(config.model)
+    if "path" in data.options:
+        data = data.with_options(path="")
+    if isinstance(weights := model.options.get("weights"), str):
+        model = model.with_options(weights=Path(weights).name)
+    return dataclasses.replace(config, data=str(data), model=str(model))
 
 
 def _newest_unfinished(config: RunConfig) -> Path:

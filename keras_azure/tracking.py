@@ -3,6 +3,8 @@
 The store is `MLFLOW_TRACKING_URI` if that is set, else an SQLite file under the runs folder. After the first failure
 nothing more is sent; what went wrong is kept for the end of the run.
 
+In a job of Azure ML the record is the job's own, which the service has begun and will end.
+
 A run that goes on has one record: it is found again by a tag, which `tracking.json` has before the record is made, and
 what the record lacks, up to the checkpoint, is added. An epoch is sent when its checkpoint is there, so that the record
 has none that the run does not have; what is sent again after all, by number and step, is left out.
@@ -62,6 +64,8 @@ class Tracker:
         self._earlier_rows = tuple(history)
         self._earlier_address = address
         self._logged: set[tuple[str, int]] = set()
+        self._parameters: set[str] = set()
+        self._job_run = os.environ.get("MLFLOW_RUN_ID") if "AZUREML_RUN_ID" in os.environ else None
         self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder().absolute() / 'mlflow.db'}"
         self._operations: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._progress = threading.Event()
@@ -95,7 +99,8 @@ class Tracker:
             return
         stopped = isinstance(error, RunInterrupted | KeyboardInterrupt)
         status = "FINISHED" if error is None else "KILLED" if stopped else "FAILED"
-        self._send(lambda: self._client.set_terminated(self._run_id, status))
+        if self._job_run is None:
+            self._send(lambda: self._client.set_terminated(self._run_id, status))
         self._operations.put(None)
         while self._worker.is_alive():
             self._progress.clear()
@@ -132,12 +137,13 @@ class Tracker:
             logging.getLogger(noisy).setLevel(logging.ERROR)
         # A client of our own: what a notebook has set with mlflow.set_experiment() and start_run() stays as it is.
         self._client = mlflow.MlflowClient(self._uri)
-        self._run_id = self._previous_run() or self._new_run()
+        self._run_id = self._attach(self._job_run) if self._job_run else self._previous_run() or self._new_run()
         self.address = {"uri": redacted(self._uri), "run_id": self._run_id}
         self._save_address(self.address)
         parameters = [
             mlflow.entities.Param(name, str(value)[:_LONGEST_VALUE])
             for name, value in dataclasses.asdict(self._config).items()
+            if name not in self._parameters  # where the data lies may differ from node to node
         ]
         self._client.log_batch(self._run_id, params=parameters)
         for row in self._earlier_rows:
@@ -145,16 +151,21 @@ class Tracker:
 
     def _previous_run(self) -> str | None:
         """The record of a run that goes on, if it is in this store."""
-        from mlflow.exceptions import MlflowException
-
         address = dict(self._earlier_address or {})
         with contextlib.suppress(OSError, ValueError, TypeError):
             address |= json.loads((self._run_dir / _ADDRESS).read_text(encoding="utf-8"))
         if address.get("uri") != redacted(self._uri):
             return None
         run_id = address.get("run_id") or self._tagged(str(address.get("tag")))
-        if run_id is None:
+        if run_id is None or self._attach(run_id) is None:
             return None
+        self._client.update_run(run_id, status="RUNNING")
+        return run_id
+
+    def _attach(self, run_id: str) -> str | None:
+        """Goes on with a record, and notes what it has already; None if it is not there, or was deleted."""
+        from mlflow.exceptions import MlflowException
+
         try:
             run = self._client.get_run(run_id)
         except MlflowException as error:
@@ -163,7 +174,7 @@ class Tracker:
             raise
         if run.info.lifecycle_stage == "deleted":
             return None
-        self._client.update_run(run_id, status="RUNNING")
+        self._parameters = set(run.data.params)
         for name in run.data.metrics:
             self._logged |= {(name, metric.step) for metric in self._client.get_metric_history(run_id, name)}
         return run_id

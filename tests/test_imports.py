@@ -19,10 +19,10 @@ PLUGINS = REPOSITORY / "plugins"
 # A layer: its modules, where a package stands for all that is in it and is not named elsewhere, ...
 LAYERS = {
     "light": "__init__ errors files specs options stages intervals registry locate lazy quiet printable redaction "
-    "config observers runs backends",
+    "config observers runs backends backends.azure.sizes",
     "command": "cli __main__ api display",
     "heavy": "datasets augmentations pipeline inspection planning throughput environment store streams contact_sheet "
-    "transfer predictor saving untrusted",
+    "transfer predictor saving untrusted variables",
     "tracking": "tracking",
     "training": "training testing",
     "local backend": "backends.local",
@@ -39,7 +39,7 @@ BELOW = {
     "azure backend": {"light"},
 }
 # ... and the libraries: these alone, where the layer has a line; elsewhere any that no other layer has claimed.
-ONLY = {"light": set(), "command": {"typer", "rich"}, "azure backend": {"azure"}}
+ONLY = {"light": set(), "command": {"typer", "rich"}, "azure backend": {"azure", "packaging", "platformdirs", "yaml"}}
 CLAIMED = {
     "tensorflow": "heavy",
     "mlflow": "tracking",

@@ -1,7 +1,8 @@
-"""A backend runs a RunConfig somewhere and gives back its result."""
+"""A backend runs a RunConfig somewhere and gives back its result, or what will once have it."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.observers import Observer
@@ -22,4 +23,33 @@ class Backend(Protocol):
             RunInterrupted: stopped on request; the run folder holds what is needed to go on.
             KerasAzureError: the run failed.
         """
+        ...
+
+
+class RunningJob(Protocol):
+    """A run that goes on elsewhere, whoever looks at it."""
+
+    name: str
+
+    def status(self) -> str: ...
+
+    def logs(self) -> Iterator[str]: ...
+
+    def cancel(self) -> None: ...
+
+    def result(self, observer: Observer | None = None) -> RunResult: ...
+
+    def to_json(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class RemoteBackend(Backend, Protocol):
+    """A backend whose runs go on by themselves."""
+
+    def submit(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunningJob:
+        """Begins a run, or with `resume` finds the one that was begun for `run_dir`, and does not wait for its end."""
+        ...
+
+    def dry_run(self, config: RunConfig, folder: Path, observer: Observer) -> dict[str, Any]:
+        """Writes into `folder` what `submit` would send, and gives the facts of it, JSON-safe."""
         ...

@@ -12,6 +12,13 @@ IMAGE_SIZE = Annotated[
 SKIP_UNREADABLE = Annotated[
     bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
 ]
+WORKSPACE = Annotated[
+    str | None,
+    typer.Option(
+        metavar="WORKSPACE",
+        help="The Azure ML workspace: a config.json, or SUBSCRIPTION/GROUP/NAME. By default the nearest config.json.",
+    ),
+]
 
 
 def option_of(name: str) -> typer.models.OptionInfo:

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
+from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, WORKSPACE, option_of
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.config import RunConfig, RunResult
-from keras_azure.errors import RunInterrupted
+from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
 
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
@@ -49,23 +49,46 @@ def run(
     config: Annotated[
         Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
     ] = None,
+    workspace: WORKSPACE = None,
+    register_: Annotated[
+        str | None,
+        typer.Option(
+            "--register", metavar="NAME", help="On Azure: register the model under this name when it is done."
+        ),
+    ] = None,
+    strict_size: Annotated[
+        bool | None,
+        typer.Option("--strict-size", help="On Azure: refuse a retired size, instead of taking its successor."),
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="On Azure: submit, print the job's name, and do not wait for its end.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="On Azure: write what would be submitted, without a login and a network.")
+    ] = False,
     json: _Json = False,
     **settings: Any,
 ) -> None:
     """Train a model, test it, and keep everything in a run folder."""
-    result = _watched(
-        lambda: _api("run")(
-            model,
-            config=config,
-            output=output,
-            resume=resume,
-            set=set_ or None,
-            image_size=image_size,
-            skip_unreadable=skip_unreadable,
-            **{name: value for name, value in settings.items() if value not in (None, [])},
-        )
+    if detach and dry_run:
+        raise UsageError("--detach and --dry-run exclude each other: a dry run submits nothing.")
+    arguments = dict(
+        config=config,
+        output=output,
+        set=set_ or None,
+        image_size=image_size,
+        skip_unreadable=skip_unreadable,
+        workspace=workspace,
+        register=register_,
+        strict_size=strict_size,
+        **{name: value for name, value in settings.items() if value not in (None, [])},
     )
-    _report(result, json)
+    if dry_run:
+        _report_dry_run(_watched(lambda: _api("dry_run")(model, **arguments)), json)
+    elif detach:
+        _report_job(_watched(lambda: _api("submit")(model, resume=resume, **arguments)), json)
+    else:
+        _report(_watched(lambda: _api("run")(model, resume=resume, **arguments)), json)
 
 
 def go_on(
@@ -110,11 +133,11 @@ def _option_type(hint: Any) -> Any:
     return str if typing.get_origin(hint) is typing.Literal else hint
 
 
-def _api(name: str) -> Callable[..., RunResult]:
+def _api(name: str) -> Callable[..., Any]:
     return lazy(f"keras_azure.api:{name}")  # with the display and rich, which other commands need not wait for
 
 
-def _watched(execute: Callable[[], RunResult]) -> RunResult:
+def _watched(execute: Callable[[], Any]) -> Any:
     # An interrupt too, from the beginning: what was made for a run that has not begun is tidied up.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -139,6 +162,36 @@ def _report(result: RunResult, json: bool) -> None:
     }
     for name, value in rows.items():
         print_text(f"{name:<14} {value}")
+
+
+def _report_job(job: Any, json: bool) -> None:
+    if json:
+        print_json(job.to_json())
+        return
+    print_text(job.name)
+    print_text(f"It goes on by itself: kaz jobs wait {job.name}; kaz jobs logs -f {job.name}", err=True)
+
+
+def _report_dry_run(facts: Mapping[str, Any], json: bool) -> None:
+    if json:
+        print_json(facts)
+        return
+    price = "not known"
+    if facts["usd_per_hour"] is not None:
+        price = f"{facts['usd_per_hour']:.2f} USD an hour ({facts['price_date']})"
+    machines = f"{facts['nodes']} x {facts['size']}, {facts['cluster'] or 'serverless'}"
+    rows = {
+        "Job file": facts["job_file"],
+        "Machines": machines,
+        "Price": price,
+        "To upload": f"{facts['files']} files, {facts['bytes'] / 1e6:,.1f} MB",
+    }
+    for name, value in rows.items():
+        print_text(f"{name:<14} {value}")
+    for name, size in facts["largest"]:
+        print_text(f"{'':<14} {size / 1e6:>10,.2f} MB  {name}")
+    for name in facts["suspicious"]:
+        print_text(f"Warning: {name} looks as if it held a secret, and would be uploaded", err=True)
 
 
 def _how_to_see(tracking: Mapping[str, str] | None) -> str:

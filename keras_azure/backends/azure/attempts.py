@@ -1,0 +1,26 @@
+"""How often a job was begun: `python -m keras_azure.backends.azure.attempts RUN_FOLDER MAX_RESTARTS`, on a node.
+
+Azure begins a job again when its node is taken away, as often as that happens.
+"""
+
+import sys
+from pathlib import Path
+
+_FILE = ".attempts"
+
+
+def main() -> int:
+    folder, most = Path(sys.argv[1]), int(sys.argv[2])
+    file = folder / _FILE
+    begun = int(file.read_text() or 0) if file.exists() else 0
+    if begun > most:
+        print(f"Error: the job has lost its node {begun} times, and is given up after {most}.", file=sys.stderr)  # noqa: T201
+        print("Try: kaz run --resume with a larger max_restarts, or without spot=True", file=sys.stderr)  # noqa: T201
+        return 1
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(str(begun + 1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

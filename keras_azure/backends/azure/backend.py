@@ -1,0 +1,252 @@
+"""The backends `azure-nc6`, ...: one for each size of machine, with the same options."""
+
+import contextlib
+import datetime
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from keras_azure.backends.azure.cluster import Compute, check_available, ensure_cluster
+from keras_azure.backends.azure.handle import Job, new_name
+from keras_azure.backends.azure.job import Mode, Settings, asset_name, build_job, read_job_file, write_job_file
+from keras_azure.backends.azure.results import output_prefix
+from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
+from keras_azure.backends.azure.sizes import SIZES, Size, substitute
+from keras_azure.backends.azure.staging import Staged, stage
+from keras_azure.backends.azure.storage import Storage
+from keras_azure.backends.azure.travelling import FileSet, looks_secret
+from keras_azure.backends.azure.workspace import find_workspace
+from keras_azure.config import RunConfig, RunResult
+from keras_azure.errors import CloudError, NotAvailable, UsageError
+from keras_azure.files import write_text
+from keras_azure.observers import Observer
+from keras_azure.registry import as_spec
+from keras_azure.runs import DESCRIPTION
+
+_DEFAULT_DATASTORE = "workspaceblobstore"  # which every workspace has; asked for where there is a login
+
+
+@dataclass(frozen=True)
+class AzureBackend:
+    """Jobs on a cluster of an Azure ML workspace.
+
+    Args:
+        compute: the machines.
+        settings: of the job.
+        note: what the user should know of the size.
+    """
+
+    compute: Compute
+    settings: Settings
+    register: str | None
+    workspace: str | None
+    note: str = ""
+
+    def run(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunResult:
+        """Submits a job, follows it, and fetches what it leaves; with `resume` goes on with the job of the folder."""
+        return self.submit(config, run_dir, observer, resume=resume).result(observer)
+
+    def submit(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> Job:
+        """Submits a job, or finds the one that the run folder has.
+
+        Raises:
+            NotSignedIn, NotAvailable, CloudError: Azure refuses; nothing runs that costs money.
+        """
+        service = Service(find_workspace(self.workspace))
+        job = Job.load(run_dir, service) if resume else None
+        if job is not None and _exists(job, service):
+            return job
+        self._check_nodes()
+        if self.note:
+            observer.message(self.note)
+        job = Job(
+            job.name if job else new_name(as_spec(config.model).name),
+            service.workspace,
+            run_dir,
+            self.register,
+            self.compute.size.name,
+            self.compute.nodes,
+            service,
+        )
+        observer.message(f"Workspace {service.workspace.workspace_name} in {service.description.location}")
+        check_available(service, self.compute)
+        with tempfile.TemporaryDirectory() as temporary:
+            staged = stage(config, Path(temporary), observer)
+            if not self.compute.serverless:
+                ensure_cluster(service, self.compute, observer)
+            storage = Storage(service)
+            for files in (staged.data, staged.weights):
+                if files is not None:
+                    _upload(service, storage, files, observer)
+            # Before the job is: whatever happens then, it is found again by its name.
+            write_text(run_dir / DESCRIPTION, config.to_json())
+            job.save()
+            address = storage.address(output_prefix(job.name))
+            job_file = Path(temporary, "job.yml")
+            write_job_file(self._job(staged, config, job.name, run_dir.name, address), job_file)
+            self._create(service, read_job_file(job_file), observer)
+        return job
+
+    def dry_run(self, config: RunConfig, folder: Path, observer: Observer) -> dict[str, Any]:
+        """Writes what would be submitted: job.yml and the job's code. Needs no login and no network.
+
+        Returns:
+            The job's facts, JSON-safe: what would be uploaded, what looks secret, the machines.
+        """
+        self._check_nodes()
+        if self.note:
+            observer.message(self.note)
+        staged = stage(config, folder, observer)
+        address = f"azureml://datastores/{_DEFAULT_DATASTORE}/paths/{output_prefix('dry-run')}/"
+        job = self._job(staged, config, "dry-run", folder.name, address)
+        write_job_file(job, folder / "job.yml")
+        uploads = [(f"code/{name}", size) for name, size in staged.code_files]
+        for kind, files in (("data", staged.data), ("weights", staged.weights)):
+            if files is not None:
+                uploads += [(f"{kind}/{file.name}", file.size) for file in files.files]
+        price = self.compute.size.prices[-1:]
+        return {
+            "job_file": str(folder / "job.yml"),
+            "size": self.compute.size.name,
+            "nodes": self.compute.nodes,
+            "cluster": None if self.compute.serverless else self.compute.name,
+            "files": len(uploads),
+            "bytes": sum(size for _, size in uploads),
+            "largest": sorted(uploads, key=lambda entry: -entry[1])[:5],
+            "suspicious": [name for name, _ in uploads if looks_secret(name)],
+            "requirements": list(staged.requirements),
+            "usd_per_hour": price[0].usd_per_hour * self.compute.nodes if price else None,
+            "price_date": price[0].date if price else None,
+        }
+
+    def _job(self, staged: Staged, config: RunConfig, name: str, display_name: str, address: str) -> Any:
+        return build_job(
+            staged,
+            self.compute,
+            self.settings,
+            name=name,
+            display_name=display_name,
+            epochs=config.total_epochs,
+            output=address,
+        )
+
+    def _create(self, service: Service, job: Any, observer: Observer) -> None:
+        observer.message(f"Submitting {job.name}")
+        try:
+            with quiet(), azure_errors("The job cannot be submitted"):
+                made = service.client.jobs.create_or_update(job)
+        except CloudError:
+            # The connection may have ended after Azure took it, and a second try would have been refused.
+            made = _found(service, job.name)
+            if made is None:
+                raise
+        observer.message(f"See it at {made.studio_url}")
+
+    def _check_nodes(self) -> None:
+        if self.compute.nodes > 1:
+            raise UsageError(
+                f"A run on {self.compute.nodes} nodes is not possible yet: each would train the same model by itself.",
+                hint="nodes=1, with a size that has a larger GPU: kaz sizes",
+            )
+
+
+def _upload(service: Service, storage: Storage, files: FileSet, observer: Observer) -> None:
+    """Uploads files and registers them, unless that was done before."""
+    name = asset_name(files.digest)
+    with quiet(), azure_errors("The workspace's data cannot be looked up"):
+        from azure.ai.ml.entities import Data
+        from azure.core.exceptions import ResourceNotFoundError
+
+        with contextlib.suppress(ResourceNotFoundError):
+            service.client.data.get(name, version="1")
+            observer.message(f"The data is in the workspace already, as azureml:{name}:1")
+            return
+    prefix = f"keras_azure/data/{files.digest}"
+    sent = storage.upload(files, prefix, observer)
+    with quiet(), azure_errors("The data cannot be registered"):
+        service.client.data.create_or_update(
+            Data(
+                name=name,
+                version="1",
+                type="uri_folder",
+                path=storage.address(prefix),
+                description=f"{len(files.files)} files, {files.size} bytes, uploaded by keras_azure",
+            )
+        )
+    observer.message(f"Uploaded {len(files.files)} files, {sent / 1e6:,.1f} MB, as azureml:{name}:1")
+
+
+def _exists(job: Job, service: Service) -> bool:
+    return _found(service, job.name) is not None
+
+
+def _found(service: Service, name: str) -> Any | None:
+    try:
+        with quiet(), azure_errors(f"The job {name} cannot be looked up"):
+            return service.client.jobs.get(name)
+    except CloudError as error:
+        if status_of(error) == 404:
+            return None
+        raise
+
+
+def _backend_of(asked: Size) -> Callable[..., AzureBackend]:
+    def backend(
+        *,
+        nodes: int = 1,
+        max_nodes: int = 3,
+        min_nodes: int = 0,
+        spot: bool = False,
+        idle_minutes: int = 2,
+        cluster: str | None = None,
+        serverless: bool = False,
+        data_mode: Mode = "auto",
+        max_hours: float | None = None,
+        max_restarts: int = 10,
+        register: str | None = None,
+        strict_size: bool = False,
+        workspace: str | None = None,
+    ) -> AzureBackend:
+        size, note = _current(asked, strict=strict_size)
+        compute = Compute(size, nodes, max_nodes, min_nodes, spot, idle_minutes, cluster, serverless)
+        return AzureBackend(compute, Settings(data_mode, max_hours, max_restarts), register, workspace, note)
+
+    backend.__name__ = backend.__qualname__ = asked.backend_name.replace("-", "_")
+    backend.__doc__ = f"""{asked.name} on an autoscaling cluster of an Azure ML workspace: {asked.gpu}.
+
+    Args:
+        nodes: of the job.
+        max_nodes, min_nodes: between which a new cluster scales; at 0 nodes it costs nothing.
+        spot: spare machines, cheaper, which may be taken away: the job goes on after its last checkpoint.
+        idle_minutes: after which a node of a new cluster goes.
+        cluster: its name; by default kaz- and the size. It is created if it is not there, and never changed.
+        serverless: no cluster: Azure ML finds machines for the job.
+        data_mode: whether nodes read data over a mount, or download it first; auto goes by its size and the epochs.
+        max_hours: after which Azure ends the job.
+        max_restarts: how many lost nodes the job survives.
+        register: the name in the workspace under which the model is registered.
+        strict_size: refuse a size that Azure has retired, instead of taking its successor.
+        workspace: a config.json, or SUBSCRIPTION/GROUP/WORKSPACE.
+    """
+    return backend
+
+
+def _current(asked: Size, *, strict: bool) -> tuple[Size, str]:
+    """The size that Azure still has in place of the one asked for, and what to say of it."""
+    today = datetime.date.today()
+    if not asked.is_retired(today):
+        return asked, ""
+    if strict:
+        raise NotAvailable(
+            f"Azure retired {asked.name} on {asked.retirement}.",
+            hint=f"--backend {substitute(asked, today).size.backend_name}; or without --strict-size",
+        )
+    found = substitute(asked, today)
+    losses = f", with {', '.join(found.losses)}" if found.losses else ""
+    return found.size, f"Azure retired {asked.name} on {asked.retirement}; the run goes to {found.size.name}{losses}"
+
+
+# What the entry points name, such as azure_nc6
+globals().update({size.backend_name.replace("-", "_"): _backend_of(size) for size in SIZES})

@@ -1,0 +1,187 @@
+"""A job that was submitted: looked at, followed, cancelled and fetched, from any process and any machine."""
+
+import datetime
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from keras_azure.backends.azure.following import FINAL, Follower, failure_of, get_job, log_lines, state_of
+from keras_azure.backends.azure.results import Registered, fetch_run, register
+from keras_azure.backends.azure.service import Service, azure_errors, quiet
+from keras_azure.backends.azure.sizes import find_size
+from keras_azure.backends.azure.workspace import Workspace
+from keras_azure.config import RunResult
+from keras_azure.errors import ConfigError, JobFailed, RunInterrupted
+from keras_azure.files import write_json
+from keras_azure.observers import Observer
+from keras_azure.runs import read_result
+
+FILE = "job.json"  # in the run folder, from before the submission on
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job in a workspace; `to_json` and `from_json` carry it elsewhere.
+
+    Attributes:
+        name: in the workspace.
+        run_dir: where its run folder is put.
+        register_as: the name under which its model is registered when it is done.
+        size, nodes: its machines.
+    """
+
+    name: str
+    workspace: Workspace
+    run_dir: Path
+    register_as: str | None = None
+    size: str = ""
+    nodes: int = 1
+    service: Service | None = field(default=None, repr=False, compare=False)
+
+    def status(self) -> str:
+        """Azure ML's word: Queued, Preparing, Running, Finalizing, Completed, Failed, Canceled, ..."""
+        return state_of(self._service, self.name)
+
+    def logs(self) -> Iterator[str]:
+        """The lines of its logs so far."""
+        return log_lines(self._service, self.name)
+
+    def cancel(self) -> None:
+        """Asks Azure ML to end it, and waits until it has."""
+        with quiet(), azure_errors(f"The job {self.name} cannot be cancelled"):
+            self._service.client.jobs.begin_cancel(self.name).result()
+
+    def wait(self, observer: Observer | None = None) -> str:
+        """Follows it to its end; gives its final state.
+
+        Raises:
+            RunInterrupted: Ctrl-C; the job goes on.
+            CloudError: Azure does not answer.
+        """
+        try:
+            return Follower(self._service, self.name, (observer or Observer()).message).follow()
+        except KeyboardInterrupt:
+            raise RunInterrupted(
+                f"No longer following the job {self.name}, which goes on.",
+                hint=f"kaz jobs wait {self.name}; or, to end it: kaz jobs cancel {self.name}",
+            ) from None
+
+    def result(self, observer: Observer | None = None) -> RunResult:
+        """Waits for its end, and fetches its run folder: `run_dir` is then like that of a run on this machine.
+
+        Raises:
+            JobFailed: it ended without a result.
+            RunInterrupted: Ctrl-C; the job goes on.
+            CloudError: Azure does not answer.
+        """
+        observer = observer or Observer()
+        state = self.wait(observer)
+        if state != "Completed":
+            raise self._failure(state)
+        self.run_dir.mkdir(parents=True, exist_ok=True)
+        fetch_run(self._service, self.name, self.run_dir, observer)
+        tracking = {"uri": self._service.description.mlflow_tracking_uri, "run_id": self.name}
+        result = read_result(self.run_dir, tracking)
+        if self.register_as:
+            scores = {f"test_{name}": value for name, value in result.test_metrics.items()}
+            observer.message(f"Registered {self._register(scores)}")
+        for line in self._bill():
+            observer.message(line)
+        observer.run_finished(result)
+        return result
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "workspace": str(self.workspace),
+            "run_dir": str(self.run_dir),
+            "register_as": self.register_as,
+            "size": self.size,
+            "nodes": self.nodes,
+        }
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any], service: Service | None = None) -> "Job":
+        """
+        Raises:
+            ConfigError: it is not what `to_json` gave.
+        """
+        try:
+            subscription, group, workspace = values["workspace"].split("/")
+            return cls(
+                name=str(values["name"]),
+                workspace=Workspace(subscription, group, workspace),
+                run_dir=Path(values["run_dir"]),
+                register_as=values.get("register_as"),
+                size=str(values.get("size") or ""),
+                nodes=int(values.get("nodes") or 1),
+                service=service,
+            )
+        except (KeyError, ValueError, TypeError, AttributeError) as error:
+            raise ConfigError(f"This describes no job: {error}.", expected="what a job's to_json() gives") from None
+
+    def save(self) -> None:
+        write_json(self.run_dir / FILE, self.to_json())
+
+    @classmethod
+    def load(cls, run_dir: Path, service: Service | None = None) -> "Job | None":
+        """The job of a run folder, if it has one."""
+        path = run_dir / FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, RecursionError) as error:
+            raise ConfigError(f"{path} is damaged: {error}.") from None
+        if not isinstance(values, dict):
+            raise ConfigError(f"{path} is damaged: it is no JSON object.")
+        return cls.from_json({**values, "run_dir": str(run_dir)}, service)
+
+    @cached_property
+    def _service(self) -> Service:
+        return self.service or Service(self.workspace)
+
+    def _register(self, scores: dict[str, float]) -> Registered:
+        return register(self._service, self.name, self.register_as, scores)
+
+    def _failure(self, state: str) -> JobFailed:
+        if state == "Canceled":
+            reason, lines = failure_of(self._service, self.name)
+            why = "" if reason.startswith("Azure ML gives no reason") else f": {reason}"
+            return JobFailed(
+                f"The job {self.name} was cancelled{why}.", hint="kaz run --resume goes on after its last checkpoint"
+            )
+        reason, lines = failure_of(self._service, self.name)
+        log = "\n".join(f"  {line}" for line in lines)
+        return JobFailed(
+            f"The job {self.name} failed: {reason}." + (f"\nThe last lines of its log:\n{log}" if log else ""),
+            hint=f"kaz jobs logs {self.name} shows all of it; kaz jobs show {self.name}",
+        )
+
+    def _bill(self) -> list[str]:
+        """What its nodes took and, where a price is known, cost."""
+        details = self._service.run_details(self.name)
+        try:
+            begun, ended = (datetime.datetime.fromisoformat(details[name]) for name in ("startTimeUtc", "endTimeUtc"))
+        except (KeyError, TypeError, ValueError):
+            return []
+        hours = (ended - begun).total_seconds() / 3600 * self.nodes
+        price = find_size(self.size).prices[-1:] if self.size else ()
+        cost = f", about {hours * price[0].usd_per_hour:.2f} USD at the price of {price[0].date}" if price else ""
+        return [f"{hours:.2f} hours of {self.size}{cost}; starting and idling come on top"]
+
+
+def has_ended(service: Service, name: str) -> bool:
+    return get_job(service, name).status in FINAL
+
+
+def new_name(model: str) -> str:
+    """A job's name, which no other has."""
+    import secrets
+
+    letters = "".join(character if character.isalnum() else "-" for character in model)
+    return f"kaz-{letters}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"

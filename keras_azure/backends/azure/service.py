@@ -1,0 +1,188 @@
+"""A workspace's service: the SDK's client, quiet and signed in, and what the SDK does not offer or does wrong.
+
+Logs are followed and outputs are fetched without `MLClient.jobs.stream` and `.download`: releases 1.35 of azure-ai-ml
+sign the addresses of logs with the wrong secret, and pass over named outputs.
+"""
+
+import contextlib
+import logging
+import os
+import re
+import sys
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from keras_azure.backends.azure.workspace import Workspace
+from keras_azure.errors import CloudError, KerasAzureError, NotSignedIn, UsageError
+
+SCOPE = "https://management.azure.com/.default"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_SETTINGS = {
+    "AZURE_CORE_COLLECT_TELEMETRY": "0",
+    "AZUREML_RUN_POLLING_INTERVAL_MIN": "2",
+}
+
+
+class Service:
+    """The service of one workspace. Nothing is asked of it before it is used.
+
+    Args:
+        workspace: which.
+        credential: an azure-identity credential; by default whoever is signed in here.
+    """
+
+    def __init__(self, workspace: Workspace, credential: Any = None):
+        self.workspace = workspace
+        self._credential = credential
+
+    @cached_property
+    def credential(self) -> Any:
+        _require_packages()
+        if self._credential is not None:
+            return self._credential
+        from azure.identity import DefaultAzureCredential
+
+        # A browser only opens for somebody who can see it.
+        return DefaultAzureCredential(exclude_interactive_browser_credential=not sys.stderr.isatty())
+
+    @cached_property
+    def client(self) -> Any:
+        """The SDK's `MLClient`."""
+        with quiet():
+            from azure.ai.ml import MLClient
+
+            silence_sdk()
+            return MLClient(
+                self.credential,
+                self.workspace.subscription_id,
+                self.workspace.resource_group,
+                self.workspace.workspace_name,
+                enable_telemetry=False,
+                show_progress=False,
+            )
+
+    @cached_property
+    def description(self) -> Any:
+        """The SDK's `Workspace`: its region, tracking address and discovery address."""
+        with quiet(), azure_errors(f"The workspace {self.workspace} cannot be reached"):
+            return self.client.workspaces.get(self.workspace.workspace_name)
+
+    @cached_property
+    def history(self) -> str:
+        """The address of run history, which knows of a run's logs."""
+        with azure_errors("The workspace's services cannot be found"):
+            return self.get(self.description.discovery_url)["history"]
+
+    def run_details(self, run: str) -> dict[str, Any]:
+        """What run history has of a run: `status`, `error`, and `logFiles` with addresses that can be read."""
+        with azure_errors(f"Run history does not tell of {run}"):
+            return self.get(f"{self.history}/history/v1.0{self.workspace.path}/runs/{run}/details")
+
+    def get(self, address: str) -> dict[str, Any]:
+        """A JSON answer, asked for as the user; the client tries again what is worth it."""
+        from azure.core.rest import HttpRequest
+
+        response = self._pipeline.send_request(HttpRequest("GET", address))
+        response.raise_for_status()
+        return response.json()
+
+    @cached_property
+    def _pipeline(self) -> Any:
+        from azure.core import PipelineClient
+        from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
+
+        policies = [RetryPolicy(), BearerTokenCredentialPolicy(self.credential, SCOPE)]
+        return PipelineClient("https://management.azure.com", policies=policies)
+
+
+@contextlib.contextmanager
+def azure_errors(problem: str) -> Iterator[None]:
+    """Turns what the SDK raises into one message that begins with `problem`.
+
+    Raises:
+        NotSignedIn: nobody is, or no longer.
+        CloudError: Azure refused, or did not answer.
+    """
+    _require_packages()
+    from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
+
+    try:
+        yield
+    except KerasAzureError:
+        raise
+    except ClientAuthenticationError as error:
+        raise NotSignedIn(
+            f"{problem}: nobody is signed in to Azure who may do that ({_first_line(error)}).",
+            hint="az login; or set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET",
+        ) from error
+    except HttpResponseError as error:
+        raise _refusal(problem, error) from error
+    except AzureError as error:
+        if type(error).__module__.startswith("azure.ai."):  # the SDK itself has refused what it was given
+            raise CloudError(f"{problem}: {_first_line(error)}.") from error
+        raise CloudError(
+            f"{problem}: Azure does not answer ({_first_line(error)}).",
+            hint="check the connection and proxy, then the same command again; kaz doctor",
+        ) from error
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status that an error of the SDK stands for, however deep it is."""
+    while error is not None:
+        if isinstance(getattr(error, "status_code", None), int):
+            return error.status_code
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def silence_sdk() -> None:
+    """Its import sets up a log of its own, with notes about experimental classes."""
+    for name in ("azure", "azure.ai.ml", "azure.identity", "msrest"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps what the SDK prints while it works: warnings, escape codes of its progress bars."""
+    for name, value in _SETTINGS.items():
+        os.environ.setdefault(name, value)
+    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # noqa: PTH123
+        warnings.simplefilter("ignore")
+        with contextlib.redirect_stdout(nowhere):
+            yield
+
+
+def _refusal(problem: str, error: Any) -> CloudError:
+    status = error.status_code
+    reason = _first_line(error)
+    if status in (401, 403):
+        return NotSignedIn(
+            f"{problem}: who is signed in may not ({status}: {reason}).",
+            hint="az login with an account that has the role AzureML Data Scientist or Contributor there; kaz doctor",
+        )
+    hint = {429: "wait a minute, then the same command again"}.get(status, "kaz doctor")
+    if status is not None and status >= 500:
+        hint = "the same command again; https://azure.status.microsoft says whether Azure has a problem"
+    return CloudError(f"{problem} ({status}: {reason}).", hint=hint)
+
+
+def _first_line(error: BaseException) -> str:
+    code = getattr(getattr(error, "error", None), "code", None)
+    message = getattr(getattr(error, "error", None), "message", None) or getattr(error, "message", None) or str(error)
+    plain = _COLOURS.sub("", str(message))
+    lines = [line.strip() for line in plain.splitlines() if any(map(str.isalnum, line))]
+    text = lines[0].rstrip(".") if lines else type(error).__name__
+    return text if not code or code in text else f"{code}: {text}"
+
+
+def _require_packages() -> None:
+    from importlib.util import find_spec
+
+    try:
+        if find_spec("azure.ai.ml") and find_spec("azure.identity"):
+            return
+    except ModuleNotFoundError:
+        pass
+    raise UsageError("Azure's packages are not installed.", hint="pip install 'keras-azure[azure]'")

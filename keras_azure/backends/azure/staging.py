@@ -1,0 +1,111 @@
+"""A run, packed for a node: run.json, wheels of what no index has, and nothing else of this machine's disk.
+
+Nothing here talks to Azure, and the same run gives the same files.
+"""
+
+import dataclasses
+import shutil
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from keras_azure.backends.azure.travelling import FileSet, files_of_dataset, files_of_weights
+from keras_azure.backends.azure.wheels import make_wheel, packages_of
+from keras_azure.config import RunConfig
+from keras_azure.files import write_text
+from keras_azure.observers import Observer
+from keras_azure.registry import as_spec
+from keras_azure.runs import DESCRIPTION
+from keras_azure.specs import Spec
+
+DATA, WEIGHTS, OUTPUT = "data", "weights", "run"  # the job's inputs and its output
+_ASSET = "azureml"  # the data set that is in the workspace already
+
+
+@dataclass(frozen=True)
+class Staged:
+    """What goes to Azure.
+
+    Attributes:
+        code: the folder of the job's code.
+        requirements: what pip is to install in the job's environment, with versions.
+        data, weights: files that are uploaded once; None where there are none.
+        asset: data that is in the workspace already, as Azure ML calls it: "azureml:mnist:1".
+        arguments: of `kaz run`, beside run.json.
+    """
+
+    code: Path
+    requirements: tuple[str, ...]
+    data: FileSet | None
+    weights: FileSet | None
+    asset: str | None
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def code_files(self) -> list[tuple[str, int]]:
+        """Names and sizes in bytes."""
+        found = sorted(path for path in self.code.rglob("*") if path.is_file())
+        return [(path.relative_to(self.code).as_posix(), path.stat().st_size) for path in found]
+
+
+def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
+    """Writes the job's code into `folder`/code.
+
+    Args:
+        config: with its names resolved.
+        folder: where nothing is that is still needed.
+    """
+    code = folder / "code"
+    shutil.rmtree(code, ignore_errors=True)
+    (code / "wheels").mkdir(parents=True)
+    dataset, model = as_spec(config.data), as_spec(config.model)
+    data = files_of_dataset(dataset, observer)
+    weights = _weights(model, observer)
+    asset, arguments = None, ()
+    changes = {"backend": "local"}
+    if dataset.name == _ASSET:
+        asset = str(dataset.options["asset"])
+        arguments = tuple(_data_arguments(dataset))
+        changes["data"] = DATA
+    elif data is not None:
+        changes["data"] = str(dataset.with_options(path=DATA))
+    if weights is not None:
+        changes["model"] = str(model.with_options(weights=weights.files[0].name))
+    node_config = dataclasses.replace(config, **changes)
+    write_text(code / DESCRIPTION, node_config.to_json())
+    packages = packages_of(_plugins(config))
+    for package in packages.shipped:
+        observer.message(f"Packing {package.metadata['Name']} {package.version}, which no index has")
+        make_wheel(package, code / "wheels")
+    return Staged(code, packages.pinned, data, weights, asset, arguments)
+
+
+def conda_file(requirements: Iterable[str]) -> dict:
+    """The environment of a job, in conda's words: this Python, and packages from the index."""
+    python = f"python={sys.version_info.major}.{sys.version_info.minor}"
+    return {
+        "name": "keras-azure",
+        "channels": ["conda-forge"],
+        "dependencies": [python, "pip", {"pip": list(requirements)}],
+    }
+
+
+def _plugins(config: RunConfig) -> list[tuple[str, Spec]]:
+    specs = [("model", as_spec(config.model)), ("data set", as_spec(config.data))]
+    return specs + [("augmentation", as_spec(text)) for text in config.augment]
+
+
+def _weights(model: Spec, observer: Observer) -> FileSet | None:
+    weights = model.options.get("weights")
+    if not isinstance(weights, str) or not Path(weights).is_file():
+        return None
+    return files_of_weights(Path(weights), observer)
+
+
+def _data_arguments(dataset: Spec) -> Iterable[str]:
+    """The options of data whose kind only the node finds out."""
+    if size := dataset.options.get("image_size"):
+        yield f"--image-size {size[0]} {size[1]}"
+    if dataset.options.get("skip_unreadable"):
+        yield "--skip-unreadable"

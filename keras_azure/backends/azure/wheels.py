@@ -1,0 +1,180 @@
+"""The packages of a job: wheels of those that no index has, and the versions of all others that are installed here.
+
+Packages that come from a folder or a repository are known by the record that pip leaves of it (PEP 610). What is
+installed as a copy is packed as it is installed: that is what runs here. What is installed in place (`pip install -e`)
+is built from its folder.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from keras_azure.errors import UsageError
+from keras_azure.registry import AUGMENTATIONS, DATASETS, MODELS
+from keras_azure.specs import Spec
+
+_EPOCH = "315532800"  # 1980-01-01, the first day that a zip archive can have: the same files make the same wheel
+_LEFT_OUT = ("direct_url.json", "RECORD", "INSTALLER", "REQUESTED")  # what pip writes when it installs
+_NOT_COPIED = ("__pycache__", "build", "dist", "node_modules", "runs", "*.egg-info", ".*")
+_NODE = {  # for the markers of requirements: what a node is
+    "os_name": "posix",
+    "sys_platform": "linux",
+    "platform_system": "Linux",
+    "platform_machine": "x86_64",
+    "extra": "",
+}
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What a job's environment needs.
+
+    Attributes:
+        shipped: what travels as a wheel.
+        pinned: requirements for pip, with the versions that are installed here.
+    """
+
+    shipped: tuple[metadata.Distribution, ...]
+    pinned: tuple[str, ...]
+
+
+def packages_of(specs: Iterable[tuple[str, Spec]]) -> Packages:
+    """The packages of a run's plugins, of keras_azure, of tracking in the workspace, and of what they need.
+
+    Args:
+        specs: the kind ("model", "augmentation", "data set") and the spec of each plugin.
+    """
+    registries = {registry.kind: registry for registry in (MODELS, AUGMENTATIONS, DATASETS)}
+    names = ["keras-azure", "azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
+    shipped: dict[str, metadata.Distribution] = {}
+    pinned: dict[str, str] = {}
+    waiting = [(name, "") for name in names]
+    while waiting:
+        name, requirement = waiting.pop()
+        key = _normalised(name)
+        if key in shipped or key in pinned:
+            continue
+        try:
+            found = metadata.distribution(name)
+        except metadata.PackageNotFoundError:
+            pinned[key] = requirement or name
+            continue
+        if _source(found) is None:
+            pinned[key] = f"{found.metadata['Name']}=={found.version.partition('+')[0]}"
+        else:
+            shipped[key] = found
+            waiting += _requirements(found)
+    return Packages(tuple(shipped[key] for key in sorted(shipped)), tuple(pinned[key] for key in sorted(pinned)))
+
+
+def make_wheel(package: metadata.Distribution, folder: Path) -> Path:
+    """Writes the wheel of an installed package into a folder; the same content gives the same bytes.
+
+    Raises:
+        UsageError: it cannot be built.
+    """
+    place = _source(package)
+    if place is not None and place.is_dir() and _is_in_place(package):
+        return _build(package, place, folder)
+    return _repack(package, folder)
+
+
+def _requirements(package: metadata.Distribution) -> Iterator[tuple[str, str]]:
+    from packaging.requirements import Requirement
+
+    for text in package.requires or ():
+        requirement = Requirement(text)
+        if requirement.marker is None or requirement.marker.evaluate(_NODE):
+            requirement.marker = None
+            yield requirement.name, str(requirement)
+
+
+def _direct_url(package: metadata.Distribution) -> dict:
+    return json.loads(package.read_text("direct_url.json") or "{}")
+
+
+def _source(package: metadata.Distribution) -> Path | None:
+    """Where a package comes from that no index has."""
+    address = urlparse(_direct_url(package).get("url", ""))
+    return Path(unquote(address.path)) if address.scheme else None
+
+
+def _is_in_place(package: metadata.Distribution) -> bool:
+    return bool(_direct_url(package).get("dir_info", {}).get("editable"))
+
+
+def _build(package: metadata.Distribution, source: Path, folder: Path) -> Path:
+    """From a copy, so that nothing is left in the user's folder."""
+    with tempfile.TemporaryDirectory() as temporary:
+        copy, made = Path(temporary, "source"), Path(temporary, "wheel")
+        shutil.copytree(source, copy, ignore=_leaves_out, symlinks=True)
+        command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made), str(copy)]
+        environment = os.environ | {"SOURCE_DATE_EPOCH": _EPOCH, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+        # Without an environment of its own first: that needs no network, where what builds it is installed here.
+        for options in (["--no-build-isolation"], []):
+            done = subprocess.run([*command, *options], capture_output=True, text=True, env=environment)
+            if done.returncode == 0:
+                (wheel,) = made.glob("*.whl")
+                return Path(shutil.copy(wheel, folder / wheel.name))
+    last = [line for line in (done.stderr + done.stdout).strip().splitlines() if line.strip()][-1:]
+    raise UsageError(
+        f"The package {package.metadata['Name']} in {source} cannot be built: {' '.join(last)}",
+        hint=f"pip wheel --no-deps {source}",
+    )
+
+
+def _leaves_out(parent: str, names: list[str]) -> set[str]:
+    environments = {name for name in names if Path(parent, name, "pyvenv.cfg").exists()}
+    return environments | shutil.ignore_patterns(*_NOT_COPIED)(parent, names)
+
+
+def _repack(package: metadata.Distribution, folder: Path) -> Path:
+    """The wheel that would install what is installed."""
+    site = Path(package.locate_file(""))
+    files = {}
+    for entry in package.files or ():
+        path = Path(entry)
+        if path.is_absolute() or ".." in path.parts or "__pycache__" in path.parts or path.name in _LEFT_OUT:
+            continue  # scripts, which pip makes anew; what Python compiled; what pip noted
+        if (site / path).is_file():
+            files[path.as_posix()] = (site / path).read_bytes()
+    information = next(
+        (name.rpartition("/")[0] for name in sorted(files) if name.endswith(".dist-info/METADATA")), None
+    )
+    if information is None:
+        raise UsageError(
+            f"The package {package.metadata['Name']} is installed without a list of its files.",
+            hint=f"pip install --force-reinstall --no-deps {_source(package)}",
+        )
+    tags = [
+        line.partition(":")[2].strip() for line in (package.read_text("WHEEL") or "").splitlines() if "Tag:" in line
+    ]
+    target = folder / f"{information.removesuffix('.dist-info')}-{tags[0] if tags else 'py3-none-any'}.whl"
+    record = f"{information}/RECORD"
+    lines = [f"{name},{_hash(content)},{len(content)}" for name, content in sorted(files.items())]
+    files[record] = "\n".join([*lines, f"{record},,", ""]).encode()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(entry, files[name])
+    return target
+
+
+def _hash(content: bytes) -> str:
+    return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+
+
+def _normalised(name: str) -> str:
+    return name.lower().replace("_", "-").replace(".", "-")

@@ -1,0 +1,120 @@
+"""Which workspace: Azure ML's own config.json, environment variables over it, and what is named over both."""
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from keras_azure.errors import ConfigError
+from keras_azure.files import write_json
+
+VARIABLES = {  # which Azure's own command reads
+    "subscription_id": "AZURE_SUBSCRIPTION_ID",
+    "resource_group": "AZURE_DEFAULTS_GROUP",
+    "workspace_name": "AZURE_DEFAULTS_WORKSPACE",
+}
+PLACES = ("config.json", ".azureml/config.json")  # where `MLClient.from_config` looks, in each folder upwards
+_ARM_ID = re.compile(
+    r"/?subscriptions/(?P<subscription_id>[^/]+)/resourceGroups/(?P<resource_group>[^/]+)"
+    r"(/providers/Microsoft.MachineLearningServices/workspaces/(?P<workspace_name>[^/]+))?/?",
+    re.IGNORECASE,
+)
+_SHORT = re.compile(r"(?P<subscription_id>[^/]+)/(?P<resource_group>[^/]+)/(?P<workspace_name>[^/]+)")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    subscription_id: str
+    resource_group: str
+    workspace_name: str
+
+    @property
+    def path(self) -> str:
+        """Its id in Azure Resource Manager."""
+        return (
+            f"/subscriptions/{self.subscription_id}/resourceGroups/{self.resource_group}"
+            f"/providers/Microsoft.MachineLearningServices/workspaces/{self.workspace_name}"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.subscription_id}/{self.resource_group}/{self.workspace_name}"
+
+    def save(self, path: Path) -> None:
+        """Writes the file that `find_workspace` and Azure ML's own tools read."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_json(path, asdict(self))
+
+
+def find_workspace(named: str | None = None, start: Path | None = None) -> Workspace:
+    """The workspace to work in.
+
+    Args:
+        named: a config.json, SUBSCRIPTION/GROUP/WORKSPACE, or a workspace's id in Azure Resource Manager; by default
+            KAZ_WORKSPACE, and without that the environment's values over those of the nearest config.json.
+        start: the folder from which to look upwards; by default the current one.
+
+    Raises:
+        ConfigError: nothing names a workspace, or what does is damaged.
+    """
+    named = named or os.environ.get("KAZ_WORKSPACE")
+    if named:
+        return _workspace(_named(named), named)
+    found = _config_file((start or Path.cwd()).absolute())
+    values = _read(found) if found else {}
+    values |= {field: os.environ[name] for field, name in VARIABLES.items() if os.environ.get(name)}
+    return _workspace(values, str(found) if found else "the environment")
+
+
+def _named(text: str) -> dict[str, str]:
+    match = _ARM_ID.fullmatch(text) or (None if Path(text).exists() else _SHORT.fullmatch(text))
+    if match:
+        return {name: value for name, value in match.groupdict().items() if value}
+    return _read(Path(text))
+
+
+def _config_file(start: Path) -> Path | None:
+    for folder in (start, *start.parents):
+        for place in PLACES:
+            if (folder / place).is_file() and _describes_workspace(folder / place):
+                return folder / place
+    return None
+
+
+def _describes_workspace(path: Path) -> bool:
+    """Other tools have a config.json too."""
+    try:
+        return bool({"subscription_id", "workspace_name", "Scope"} & _read(path, raw=True).keys())
+    except ConfigError:
+        return False
+
+
+def _read(path: Path, *, raw: bool = False) -> dict[str, str]:
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or f"it is not JSON ({error})"
+        raise ConfigError(
+            f"The workspace file {path} cannot be read: {reason}.",
+            expected="Azure ML's config.json, or SUBSCRIPTION/GROUP/WORKSPACE",
+            hint="kaz init",
+        ) from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"The workspace file {path} is no JSON object.", hint="kaz init")
+    if not raw and isinstance(values.get("Scope"), str) and (match := _ARM_ID.fullmatch(values["Scope"])):
+        values = {**match.groupdict(), **values}
+    return values
+
+
+def _workspace(values: Mapping[str, object], source: str) -> Workspace:
+    missing = [name for name in VARIABLES if not isinstance(values.get(name), str) or not values[name]]
+    if len(missing) == len(VARIABLES):
+        raise ConfigError(
+            f"No Azure ML workspace is named: there is no config.json in {Path.cwd()} or above it.",
+            expected="a config.json, as the workspace's page in Azure's portal gives it, or --workspace",
+            hint="kaz init",
+        )
+    if missing:
+        raise ConfigError(f"The workspace of {source} has no {' and no '.join(missing)}.", hint="kaz init")
+    return Workspace(**{name: str(values[name]) for name in VARIABLES})

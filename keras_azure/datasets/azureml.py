@@ -1,0 +1,17 @@
+"""The data set `azureml`: data that is in an Azure ML workspace already, for runs there."""
+
+from keras_azure.errors import DataUnavailable
+
+
+def azureml(*, asset: str, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False) -> None:
+    """Data in an Azure ML workspace: a folder of IDX files or of pictures, which a job there reads.
+
+    Args:
+        asset: as Azure ML calls it: azureml:mnist:1, azureml:mnist@latest, azureml://datastores/.../paths/...
+        image_size: height and width that the pictures are stretched to.
+        skip_unreadable: leaves out what is no picture or is damaged.
+    """
+    raise DataUnavailable(
+        f"The data {asset} is in an Azure ML workspace, and this run is on this machine.",
+        hint="--backend azure-nc4as-t4-v3; or download it, and pass its folder",
+    )
