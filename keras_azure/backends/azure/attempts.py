@@ -12,7 +12,8 @@ _FILE = ".attempts"
 def main() -> int:
     folder, most = Path(sys.argv[1]), int(sys.argv[2])
     file = folder / _FILE
-    begun = int(file.read_text() or 0) if file.exists() else 0
+    text = file.read_text(errors="replace") if file.exists() else ""
+    begun = int(text) if text.isdecimal() else 0  # a node may have been lost while it wrote
     if begun > most:
         print(f"Error: the job has lost its node {begun} times, and is given up after {most}.", file=sys.stderr)  # noqa: T201
         print("Try: kaz run --resume with a larger max_restarts, or without spot=True", file=sys.stderr)  # noqa: T201

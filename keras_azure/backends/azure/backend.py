@@ -1,6 +1,5 @@
 """The backends `azure-nc6`, ...: one for each size of machine, with the same options."""
 
-import contextlib
 import datetime
 import tempfile
 from collections.abc import Callable
@@ -155,17 +154,14 @@ class AzureBackend:
 def _upload(service: Service, storage: Storage, files: FileSet, observer: Observer) -> None:
     """Uploads files and registers them, unless that was done before."""
     name = asset_name(files.digest)
-    with quiet(), azure_errors("The workspace's data cannot be looked up"):
-        from azure.ai.ml.entities import Data
-        from azure.core.exceptions import ResourceNotFoundError
-
-        with contextlib.suppress(ResourceNotFoundError):
-            service.client.data.get(name, version="1")
-            observer.message(f"The data is in the workspace already, as azureml:{name}:1")
-            return
+    if _is_registered(service, name):
+        observer.message(f"The data is in the workspace already, as azureml:{name}:1")
+        return
     prefix = f"keras_azure/data/{files.digest}"
     sent = storage.upload(files, prefix, observer)
     with quiet(), azure_errors("The data cannot be registered"):
+        from azure.ai.ml.entities import Data
+
         service.client.data.create_or_update(
             Data(
                 name=name,
@@ -176,6 +172,17 @@ def _upload(service: Service, storage: Storage, files: FileSet, observer: Observ
             )
         )
     observer.message(f"Uploaded {len(files.files)} files, {sent / 1e6:,.1f} MB, as azureml:{name}:1")
+
+
+def _is_registered(service: Service, asset: str) -> bool:
+    with quiet(), azure_errors("The workspace's data cannot be looked up"):
+        from azure.core.exceptions import ResourceNotFoundError
+
+        try:
+            service.client.data.get(asset, version="1")
+        except ResourceNotFoundError:
+            return False
+        return True
 
 
 def _exists(job: Job, service: Service) -> bool:

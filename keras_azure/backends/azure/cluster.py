@@ -87,6 +87,8 @@ def check_available(service: Service, compute: Compute) -> None:
         return
     used, limit = quota
     needed = size.vcpus * max(compute.nodes, compute.min_nodes)
+    if used and needed <= limit and not compute.serverless and find_cluster(service, compute.name) is not None:
+        return  # its own nodes may be those in use, and the job may have them next
     if limit - used < needed:
         kind = "Spot machines" if compute.spot else f"the family {size.family}"
         raise NotAvailable(

@@ -18,7 +18,7 @@ from keras_azure.config import RunResult
 from keras_azure.errors import ConfigError, JobFailed, RunInterrupted
 from keras_azure.files import write_json
 from keras_azure.observers import Observer
-from keras_azure.runs import read_result
+from keras_azure.runs import DESCRIPTION, read_result
 
 FILE = "job.json"  # in the run folder, from before the submission on
 
@@ -153,7 +153,7 @@ class Job:
             reason, lines = failure_of(self._service, self.name)
             why = "" if reason.startswith("Azure ML gives no reason") else f": {reason}"
             return JobFailed(
-                f"The job {self.name} was cancelled{why}.", hint="kaz run --resume goes on after its last checkpoint"
+                f"The job {self.name} was cancelled{why}.", hint=f"kaz run --config {self.run_dir / DESCRIPTION}, which begins it anew",
             )
         reason, lines = failure_of(self._service, self.name)
         log = "\n".join(f"  {line}" for line in lines)

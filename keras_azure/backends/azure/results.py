@@ -51,7 +51,8 @@ def fetch(
 
 def fetch_run(service: Service, job: str, run_dir: Path, observer: Observer) -> None:
     """Makes `run_dir` the run folder that a run on this machine would have: its run.json stays the user's."""
-    fetch(service, job, run_dir, observer, keep=DESCRIPTION)
+    keep = DESCRIPTION if (run_dir / DESCRIPTION).exists() else ""
+    fetch(service, job, run_dir, observer, keep=keep)
 
 
 @dataclass(frozen=True)

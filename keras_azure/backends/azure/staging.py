@@ -98,9 +98,11 @@ def _plugins(config: RunConfig) -> list[tuple[str, Spec]]:
 
 def _weights(model: Spec, observer: Observer) -> FileSet | None:
     weights = model.options.get("weights")
-    if not isinstance(weights, str) or not Path(weights).is_file():
+    if not isinstance(weights, str):
         return None
-    return files_of_weights(Path(weights), observer)
+    places = (Path(weights) / "model.keras", Path(weights))  # of a run its model, as the model itself takes it
+    file = next((path for path in places if path.is_file()), None)
+    return files_of_weights(file, observer) if file else None
 
 
 def _data_arguments(dataset: Spec) -> Iterable[str]:

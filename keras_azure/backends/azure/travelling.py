@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from keras_azure.errors import DataError
-from keras_azure.locate import IDX_NAME
 from keras_azure.observers import Observer
 from keras_azure.specs import Spec
 
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")  # how files of pictures begin
-_IDX_NAMES = (IDX_NAME, "idx1-ubyte")
+_IDX = re.compile(r"(train|t10k)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?")
+_WEIGHTS_ENDINGS = (".keras", ".weights.h5", ".h5")
 _LITTER = ("thumbs.db", "desktop.ini")
 _SECRET = re.compile(
     r"(.*/)?(\.env.*|\.netrc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519)|(.*[._-])?(secrets?|credentials?|passwords?)"
@@ -100,7 +100,7 @@ def files_of_dataset(spec: Spec, observer: Observer) -> FileSet | None:
         return None
     root = Path(path)
     if spec.name == "idx":
-        files = [file for file in _children(root) if any(name in file.name for name in _IDX_NAMES)]
+        files = [file for file in _children(root) if _IDX.fullmatch(file.name)]
     elif spec.name == "folder":
         files = list(_pictures(root, bool(spec.options.get("skip_unreadable")), observer))
     else:
@@ -112,7 +112,8 @@ def files_of_dataset(spec: Spec, observer: Observer) -> FileSet | None:
 
 
 def files_of_weights(path: Path, observer: Observer) -> FileSet:
-    return _file_set([_file(path, f"weights{''.join(path.suffixes[-2:])}")], observer, is_packed=False)
+    ending = next((ending for ending in _WEIGHTS_ENDINGS if path.name.endswith(ending)), "")
+    return _file_set([_file(path, f"weights{ending}")], observer, is_packed=False)
 
 
 def write_pack(files: Sequence[File], target: BinaryIO) -> None:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -26,7 +26,8 @@ from keras_azure.specs import Spec
 
 _EPOCH = "315532800"  # 1980-01-01, the first day that a zip archive can have: the same files make the same wheel
 _LEFT_OUT = ("direct_url.json", "RECORD", "INSTALLER", "REQUESTED")  # what pip writes when it installs
-_NOT_COPIED = ("__pycache__", "build", "dist", "node_modules", "runs", "*.egg-info", ".*")
+_NOT_COPIED = ("__pycache__", "node_modules", "*.egg-info", ".*")
+_NOT_COPIED_AT_THE_TOP = ("build", "dist", "runs")  # deeper they may be packages
 _NODE = {  # for the markers of requirements: what a node is
     "os_name": "posix",
     "sys_platform": "linux",
@@ -59,22 +60,25 @@ def packages_of(specs: Iterable[tuple[str, Spec]]) -> Packages:
     names = ["keras-azure", "azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
     shipped: dict[str, metadata.Distribution] = {}
     pinned: dict[str, str] = {}
-    waiting = [(name, "") for name in names]
+    extras: dict[str, set[str]] = {}
+    waiting: list[tuple[str, str, frozenset[str]]] = [(name, "", frozenset()) for name in names]
     while waiting:
-        name, requirement = waiting.pop()
+        name, requirement, wanted = waiting.pop()
         key = _normalised(name)
-        if key in shipped or key in pinned:
+        if key in extras and wanted <= extras[key]:
             continue
+        extras[key] = extras.get(key, set()) | wanted
         try:
             found = metadata.distribution(name)
         except metadata.PackageNotFoundError:
             pinned[key] = requirement or name
             continue
         if _source(found) is None:
-            pinned[key] = f"{found.metadata['Name']}=={found.version.partition('+')[0]}"
+            with_extras = f"[{','.join(sorted(extras[key]))}]" if extras[key] else ""
+            pinned[key] = f"{found.metadata['Name']}{with_extras}=={found.version.partition('+')[0]}"
         else:
             shipped[key] = found
-            waiting += _requirements(found)
+            waiting += _requirements(found, extras[key])
     return Packages(tuple(shipped[key] for key in sorted(shipped)), tuple(pinned[key] for key in sorted(pinned)))
 
 
@@ -90,14 +94,16 @@ def make_wheel(package: metadata.Distribution, folder: Path) -> Path:
     return _repack(package, folder)
 
 
-def _requirements(package: metadata.Distribution) -> Iterator[tuple[str, str]]:
+def _requirements(package: metadata.Distribution, extras: Iterable[str]) -> Iterator[tuple[str, str, frozenset[str]]]:
+    """Their names, their texts, and their own extras; of those under a condition the ones that hold on a node."""
     from packaging.requirements import Requirement
 
     for text in package.requires or ():
         requirement = Requirement(text)
-        if requirement.marker is None or requirement.marker.evaluate(_NODE):
+        marker = requirement.marker
+        if marker is None or any(marker.evaluate(_NODE | {"extra": extra}) for extra in ("", *extras)):
             requirement.marker = None
-            yield requirement.name, str(requirement)
+            yield requirement.name, str(requirement), frozenset(requirement.extras)
 
 
 def _direct_url(package: metadata.Distribution) -> dict:
@@ -118,7 +124,7 @@ def _build(package: metadata.Distribution, source: Path, folder: Path) -> Path:
     """From a copy, so that nothing is left in the user's folder."""
     with tempfile.TemporaryDirectory() as temporary:
         copy, made = Path(temporary, "source"), Path(temporary, "wheel")
-        shutil.copytree(source, copy, ignore=_leaves_out, symlinks=True)
+        shutil.copytree(source, copy, ignore=_left_out_of(source), symlinks=True)
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", str(made), str(copy)]
         environment = os.environ | {"SOURCE_DATE_EPOCH": _EPOCH, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
         # Without an environment of its own first: that needs no network, where what builds it is installed here.
@@ -134,9 +140,13 @@ def _build(package: metadata.Distribution, source: Path, folder: Path) -> Path:
     )
 
 
-def _leaves_out(parent: str, names: list[str]) -> set[str]:
-    environments = {name for name in names if Path(parent, name, "pyvenv.cfg").exists()}
-    return environments | shutil.ignore_patterns(*_NOT_COPIED)(parent, names)
+def _left_out_of(source: Path) -> Callable[[str, list[str]], set[str]]:
+    def left_out(parent: str, names: list[str]) -> set[str]:
+        environments = {name for name in names if Path(parent, name, "pyvenv.cfg").exists()}
+        at_the_top = {name for name in names if name in _NOT_COPIED_AT_THE_TOP and Path(parent) == source}
+        return environments | at_the_top | shutil.ignore_patterns(*_NOT_COPIED)(parent, names)
+
+    return left_out
 
 
 def _repack(package: metadata.Distribution, folder: Path) -> Path:
@@ -157,10 +167,7 @@ def _repack(package: metadata.Distribution, folder: Path) -> Path:
             f"The package {package.metadata['Name']} is installed without a list of its files.",
             hint=f"pip install --force-reinstall --no-deps {_source(package)}",
         )
-    tags = [
-        line.partition(":")[2].strip() for line in (package.read_text("WHEEL") or "").splitlines() if "Tag:" in line
-    ]
-    target = folder / f"{information.removesuffix('.dist-info')}-{tags[0] if tags else 'py3-none-any'}.whl"
+    target = folder / f"{information.removesuffix('.dist-info')}-{_tag(package)}.whl"
     record = f"{information}/RECORD"
     lines = [f"{name},{_hash(content)},{len(content)}" for name, content in sorted(files.items())]
     files[record] = "\n".join([*lines, f"{record},,", ""]).encode()
@@ -170,6 +177,14 @@ def _repack(package: metadata.Distribution, folder: Path) -> Path:
             entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
             archive.writestr(entry, files[name])
     return target
+
+
+def _tag(package: metadata.Distribution) -> str:
+    """What a wheel's name says of where it can be installed: all of its tags in one, such as py2.py3-none-any."""
+    lines = (package.read_text("WHEEL") or "").splitlines()
+    tags = [line.removeprefix("Tag:").strip().split("-") for line in lines if line.startswith("Tag:")]
+    tags = [tag for tag in tags if len(tag) == 3] or [["py3", "none", "any"]]
+    return "-".join(".".join(dict.fromkeys(part)) for part in zip(*tags, strict=True))
 
 
 def _hash(content: bytes) -> str:
