@@ -7,7 +7,7 @@ import pytest
 
 from keras_azure.config import RunConfig
 from keras_azure.errors import ConfigError, OutputExists, UsageError
-from keras_azure.runs import choose_run_dir, is_finished, read_description
+from keras_azure.runs import choose_run_dir, is_finished, read_description, read_result
 
 CONFIG = RunConfig("cnn", epochs=3)
 
@@ -102,3 +102,46 @@ def test_a_damaged_description_is_one_message(tmp_path):
     (tmp_path / "run.json").write_bytes(b"\xff")
     with pytest.raises(ConfigError, match="it is not UTF-8"):
         read_description(tmp_path)
+
+
+RESULTS = {
+    "test_loss": 0.5,
+    "test_accuracy": None,
+    "test_metrics": {"loss": 0.5},
+    "images_per_second": 10.0,
+    "parameters": 3,
+    "seconds": 1.5,
+    "epochs": 2,
+    "class_names": ["a", "b"],
+}
+
+
+def test_a_result_is_read_from_its_files(tmp_path):
+    (tmp_path / "metrics.json").write_text(json.dumps(RESULTS))
+    (tmp_path / "history.csv").write_text("epoch,loss\n1,0.25\n2,nan\n")
+    result = read_result(tmp_path, {"uri": "x", "run_id": "y"})
+    assert (result.run_dir, result.test_accuracy, result.epochs) == (tmp_path, None, 2)
+    assert result.history[0] == {"epoch": 1, "loss": 0.25}
+    assert isinstance(result.history[1]["epoch"], int)
+    assert result.tracking == {"uri": "x", "run_id": "y"}
+
+
+@pytest.mark.parametrize(
+    ("metrics", "history"),
+    [
+        (None, "epoch,loss\n"),
+        ("{", "epoch,loss\n"),
+        ("[]", "epoch,loss\n"),
+        ("{}", "epoch,loss\n"),
+        (json.dumps(RESULTS), None),
+        (json.dumps(RESULTS), "epoch,loss\n1,many\n"),
+        (json.dumps(RESULTS), "loss\n1\n"),
+        (json.dumps(RESULTS), "epoch,loss\n1\n"),
+    ],
+)
+def test_a_damaged_result_is_one_message(tmp_path, metrics, history):
+    for name, content in (("metrics.json", metrics), ("history.csv", history)):
+        if content is not None:
+            (tmp_path / name).write_text(content)
+    with pytest.raises(UsageError, match="no results that can be read"):
+        read_result(tmp_path)

@@ -40,6 +40,10 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["list", "augmentations"],
         ["sizes"],
         ["sizes", "nc6", "--json"],
+        ["jobs", "--help"],
+        ["jobs", "list", "--help"],
+        ["doctor", "--help"],
+        ["init", "--help"],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )

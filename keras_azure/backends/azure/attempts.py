@@ -16,7 +16,7 @@ def main() -> int:
     begun = int(text) if text.isdecimal() else 0  # a node may have been lost while it wrote
     if begun > most:
         print(f"Error: the job has lost its node {begun} times, and is given up after {most}.", file=sys.stderr)  # noqa: T201
-        print("Try: kaz run --resume with a larger max_restarts, or without spot=True", file=sys.stderr)  # noqa: T201
+        print("Try: a new run with a larger max_restarts, or without spot=True", file=sys.stderr)  # noqa: T201
         return 1
     folder.mkdir(parents=True, exist_ok=True)
     file.write_text(str(begun + 1))

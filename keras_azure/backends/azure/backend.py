@@ -18,7 +18,7 @@ from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.travelling import FileSet, looks_secret
 from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.config import RunConfig, RunResult
-from keras_azure.errors import CloudError, NotAvailable, UsageError
+from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
 from keras_azure.files import write_text
 from keras_azure.observers import Observer
 from keras_azure.registry import as_spec
@@ -85,7 +85,13 @@ class AzureBackend:
             address = storage.address(output_prefix(job.name))
             job_file = Path(temporary, "job.yml")
             write_job_file(self._job(staged, config, job.name, run_dir.name, address), job_file)
-            self._create(service, read_job_file(job_file), observer)
+            try:
+                self._create(service, read_job_file(job_file), observer)
+            except KeyboardInterrupt:
+                raise RunInterrupted(
+                    f"Stopped while the job {job.name} was submitted; Azure may have it.",
+                    hint=f"kaz resume {run_dir}, which goes on with it; or, to end it: kaz jobs cancel {job.name}",
+                ) from None
         return job
 
     def dry_run(self, config: RunConfig, folder: Path, observer: Observer) -> dict[str, Any]:

@@ -72,6 +72,15 @@ def check_available(service: Service, compute: Compute) -> None:
     Raises:
         NotAvailable: it has not.
     """
+    check_offered(service, compute)
+    check_quota(service, compute)
+
+
+def check_offered(service: Service, compute: Compute) -> None:
+    """
+    Raises:
+        NotAvailable: the region does not have the size.
+    """
     size, region = compute.size, service.description.location
     with quiet(), azure_errors("The sizes of the region cannot be listed"):
         offered = {found.name.lower(): found for found in service.client.compute.list_sizes()}
@@ -82,13 +91,22 @@ def check_available(service: Service, compute: Compute) -> None:
             expected=f"one of {', '.join(offered[name].name for name in near)}" if near else "",
             hint="kaz sizes --available; or a workspace in another region",
         )
+
+
+def check_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
+    """The cores in use and allowed; None where Azure does not name them.
+
+    Raises:
+        NotAvailable: they are too few for the job.
+    """
+    size, region = compute.size, service.description.location
     quota = find_quota(service, compute)
     if quota is None:
-        return
+        return None
     used, limit = quota
     needed = size.vcpus * max(compute.nodes, compute.min_nodes)
     if used and needed <= limit and not compute.serverless and find_cluster(service, compute.name) is not None:
-        return  # its own nodes may be those in use, and the job may have them next
+        return quota  # its own nodes may be those in use, and the job may have them next
     if limit - used < needed:
         kind = "Spot machines" if compute.spot else f"the family {size.family}"
         raise NotAvailable(
@@ -96,6 +114,7 @@ def check_available(service: Service, compute: Compute) -> None:
             f"{compute.nodes} x {size.name} needs {needed}.",
             hint=f"ask for more: https://ml.azure.com/quota?wsid={service.workspace.path}; or another --backend",
         )
+    return quota
 
 
 def find_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
@@ -121,6 +140,18 @@ def ensure_cluster(service: Service, compute: Compute, observer: Observer) -> st
     found = find_cluster(service, compute.name)
     if found is None:
         return _create(service, compute, observer)
+    for text in check_cluster(found, compute):
+        observer.message(f"The cluster {compute.name} is used as it is: {text}")
+    return compute.name
+
+
+def check_cluster(found: Any, compute: Compute) -> list[str]:
+    """What a cluster that is there has otherwise than asked for, where the job can do with it.
+
+    Raises:
+        UsageError: it has other machines.
+        CloudError: it could not be made.
+    """
     differences = list(_differences(found, compute))
     serious = [text for text, matters in differences if matters]
     if serious:
@@ -135,9 +166,7 @@ def ensure_cluster(service: Service, compute: Compute, observer: Observer) -> st
             f"The cluster {compute.name} could not be made before{f': {errors}' if errors else ''}.",
             hint=f"az ml compute delete --name {compute.name}; kaz doctor",
         )
-    for text, _ in differences:
-        observer.message(f"The cluster {compute.name} is used as it is: {text}")
-    return compute.name
+    return [text for text, _ in differences]
 
 
 def find_cluster(service: Service, name: str) -> Any | None:

@@ -13,6 +13,7 @@ _SECONDS = (2.0, 10.0)  # between two looks: at first, and when nothing changes
 _PATIENCE_SECONDS = 15 * 60  # without an answer; a closed laptop's network may take a while
 _LOGS = "user_logs/"
 _LAST_LINES = 20
+_TAIL_BYTES = 256
 
 
 @dataclass
@@ -22,10 +23,21 @@ class Log:
     name: str
     read: int = 0
     rest: bytes = b""
+    tail: bytes = b""  # the last bytes that were read, by which it is known again
+
+    def new_lines(self, address: str) -> list[str]:
+        """The whole lines that it has more than before. A job that has lost its node writes it anew."""
+        content = read_from(address, self.read - len(self.tail))
+        if content.startswith(self.tail):
+            return self.lines(content[len(self.tail) :])
+        lines = self.last_line()
+        self.read, self.tail = 0, b""
+        return lines + self.lines(read_from(address, 0))
 
     def lines(self, content: bytes) -> list[str]:
         """The whole lines among new bytes; what begins a line is kept for the next."""
         self.read += len(content)
+        self.tail = (self.tail + content)[-_TAIL_BYTES:]
         *whole, self.rest = (self.rest + content).split(b"\n")
         return [line.decode(errors="replace").rstrip("\r") for line in whole]
 
@@ -39,12 +51,14 @@ class Follower:
     """Follows one job.
 
     Args:
-        tell: called with each line that is new: of the logs, and a sentence for each state.
+        tell: called with each line of the logs that is new.
+        tell_state: called with a sentence for each state; by default as `tell`.
     """
 
     service: Service
     name: str
     tell: Callable[[str], None]
+    tell_state: Callable[[str], None] | None = None
     logs: dict[str, Log] = field(default_factory=dict)
     _state: str = ""
     _silent_since: float | None = None
@@ -80,7 +94,7 @@ class Follower:
         is_new = False
         for name in names:
             log = self.logs.setdefault(name, Log(name))
-            lines = log.lines(read_from(files[name], log.read))
+            lines = log.new_lines(files[name])
             lines += log.last_line() if final else []
             prefix = f"[{_node(name)}] " if len(names) > 1 else ""
             for line in lines:
@@ -92,8 +106,11 @@ class Follower:
         if state == self._state:
             return False
         self._state = state
-        self.tell(f"{self.name}: {_SENTENCES.get(state, state)}")
+        self._say(f"{self.name}: {_SENTENCES.get(state, state)}")
         return True
+
+    def _say(self, text: str) -> None:
+        (self.tell_state or self.tell)(text)
 
     def _bear(self, error: CloudError) -> None:
         """A missing answer is no reason to leave a job; a refusal is."""
@@ -102,7 +119,7 @@ class Follower:
             raise error
         if self._silent_since is None:
             self._silent_since = time.monotonic()
-            self.tell(f"{error.problem} The job goes on; trying again.")
+            self._say(f"{error.problem} The job goes on; trying again.")
         elif time.monotonic() - self._silent_since > _PATIENCE_SECONDS:
             raise error
 
@@ -127,7 +144,12 @@ def state_of(service: Service, name: str) -> str:
     Raises:
         CloudError: there is no such job, or no answer.
     """
-    return get_job(service, name).status
+    return word(get_job(service, name).status)
+
+
+def word(state: Any) -> str:
+    """Azure's word for a state, of which the SDK gives a text or an enumeration's member."""
+    return str(getattr(state, "value", state))
 
 
 def get_job(service: Service, name: str) -> Any:

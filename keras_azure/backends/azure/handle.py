@@ -3,7 +3,7 @@
 import datetime
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -62,8 +62,12 @@ class Job:
             RunInterrupted: Ctrl-C; the job goes on.
             CloudError: Azure does not answer.
         """
+        return self.follow((observer or Observer()).message)
+
+    def follow(self, tell: Callable[[str], None], tell_state: Callable[[str], None] | None = None) -> str:
+        """As `wait`; `tell` gets the lines of its logs, and `tell_state`, by default the same, what becomes of it."""
         try:
-            return Follower(self._service, self.name, (observer or Observer()).message).follow()
+            return Follower(self._service, self.name, tell, tell_state).follow()
         except KeyboardInterrupt:
             raise RunInterrupted(
                 f"No longer following the job {self.name}, which goes on.",
@@ -81,7 +85,16 @@ class Job:
         observer = observer or Observer()
         state = self.wait(observer)
         if state != "Completed":
-            raise self._failure(state)
+            raise self.failure(state)
+        try:
+            return self._fetched(observer)
+        except KeyboardInterrupt:
+            raise RunInterrupted(
+                f"Stopped; the job {self.name} is done, and what it left is kept in the workspace.",
+                hint=f"kaz resume {self.run_dir}",
+            ) from None
+
+    def _fetched(self, observer: Observer) -> RunResult:
         self.run_dir.mkdir(parents=True, exist_ok=True)
         fetch_run(self._service, self.name, self.run_dir, observer)
         tracking = {"uri": self._service.description.mlflow_tracking_uri, "run_id": self.name}
@@ -89,7 +102,7 @@ class Job:
         if self.register_as:
             scores = {f"test_{name}": value for name, value in result.test_metrics.items()}
             observer.message(f"Registered {self._register(scores)}")
-        for line in self._bill():
+        for line in self.bill():
             observer.message(line)
         observer.run_finished(result)
         return result
@@ -148,13 +161,14 @@ class Job:
     def _register(self, scores: dict[str, float]) -> Registered:
         return register(self._service, self.name, self.register_as, scores)
 
-    def _failure(self, state: str) -> JobFailed:
+    def failure(self, state: str) -> JobFailed:
+        """The error that says why it has no result."""
         if state == "Canceled":
             reason, lines = failure_of(self._service, self.name)
             why = "" if reason.startswith("Azure ML gives no reason") else f": {reason}"
-            return JobFailed(
-                f"The job {self.name} was cancelled{why}.", hint=f"kaz run --config {self.run_dir / DESCRIPTION}, which begins it anew",
-            )
+            description = self.run_dir / DESCRIPTION  # which is not on every machine
+            again = f"kaz run --config {description}, which begins it anew" if description.exists() else ""
+            return JobFailed(f"The job {self.name} was cancelled{why}.", hint=again or f"kaz jobs show {self.name}")
         reason, lines = failure_of(self._service, self.name)
         log = "\n".join(f"  {line}" for line in lines)
         return JobFailed(
@@ -162,7 +176,7 @@ class Job:
             hint=f"kaz jobs logs {self.name} shows all of it; kaz jobs show {self.name}",
         )
 
-    def _bill(self) -> list[str]:
+    def bill(self) -> list[str]:
         """What its nodes took and, where a price is known, cost."""
         details = self._service.run_details(self.name)
         try:

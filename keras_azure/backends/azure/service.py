@@ -5,6 +5,8 @@ sign the addresses of logs with the wrong secret, and pass over named outputs.
 """
 
 import contextlib
+import datetime
+import email.utils
 import logging
 import os
 import re
@@ -17,7 +19,8 @@ from typing import Any
 from keras_azure.backends.azure.workspace import Workspace
 from keras_azure.errors import CloudError, KerasAzureError, NotSignedIn, UsageError
 
-SCOPE = "https://management.azure.com/.default"
+_RESOURCE_MANAGER = "https://management.azure.com"
+SCOPE = f"{_RESOURCE_MANAGER}/.default"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SETTINGS = {
     "AZURE_CORE_COLLECT_TELEMETRY": "0",
@@ -80,6 +83,20 @@ class Service:
         with azure_errors(f"Run history does not tell of {run}"):
             return self.get(f"{self.history}/history/v1.0{self.workspace.path}/runs/{run}/details")
 
+    def clock(self) -> datetime.datetime:
+        """The time that Azure has; nobody needs to be signed in to ask."""
+        from azure.core import PipelineClient
+        from azure.core.rest import HttpRequest
+
+        with azure_errors("Azure's clock cannot be asked"):
+            client = PipelineClient(_RESOURCE_MANAGER, policies=[])
+            # Whatever it answers to that, it says when.
+            answer = client.send_request(HttpRequest("GET", f"{_RESOURCE_MANAGER}/metadata/endpoints"))
+        try:
+            return email.utils.parsedate_to_datetime(answer.headers["Date"])
+        except (KeyError, ValueError, TypeError):
+            raise CloudError("Azure does not say what time it is.") from None
+
     def get(self, address: str) -> dict[str, Any]:
         """A JSON answer, asked for as the user; the client tries again what is worth it."""
         from azure.core.rest import HttpRequest
@@ -94,7 +111,7 @@ class Service:
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 
         policies = [RetryPolicy(), BearerTokenCredentialPolicy(self.credential, SCOPE)]
-        return PipelineClient("https://management.azure.com", policies=policies)
+        return PipelineClient(_RESOURCE_MANAGER, policies=policies)
 
 
 @contextlib.contextmanager

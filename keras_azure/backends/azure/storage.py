@@ -4,7 +4,7 @@ import contextlib
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,12 +29,16 @@ class Piece:
 
 
 class Storage:
-    """A container of the default datastore."""
+    """A container of the default datastore.
 
-    def __init__(self, service: Service):
+    Args:
+        options: of the SDK's client, such as `retry_total`.
+    """
+
+    def __init__(self, service: Service, **options: Any):
         with quiet(), azure_errors("The workspace's storage cannot be looked up"):
             datastore = service.client.datastores.get_default(include_secrets=True)
-            self._container = _container(service, datastore)
+            self._container = _container(service, datastore, options)
         self.datastore = datastore.name
 
     def address(self, prefix: str) -> str:
@@ -148,7 +152,7 @@ def _in_parallel(do: Callable[[Any], None], entries: Iterable[Any]) -> None:
         pool.shutdown(cancel_futures=True)
 
 
-def _container(service: Service, datastore: Any) -> Any:
+def _container(service: Service, datastore: Any, options: Mapping[str, Any]) -> Any:
     from azure.storage.blob import ContainerClient
 
     secret = _secret(datastore.credentials)
@@ -158,6 +162,7 @@ def _container(service: Service, datastore: Any) -> Any:
         f"https://{datastore.account_name}.blob.{suffix}",
         datastore.container_name,
         credential=secret or service.credential,
+        **options,
     )
 
 

@@ -48,7 +48,12 @@ class Workspace:
 
 
 def find_workspace(named: str | None = None, start: Path | None = None) -> Workspace:
-    """The workspace to work in.
+    """The workspace to work in; see `locate_workspace`."""
+    return locate_workspace(named, start)[0]
+
+
+def locate_workspace(named: str | None = None, start: Path | None = None) -> tuple[Workspace, str]:
+    """The workspace to work in, and what names it.
 
     Args:
         named: a config.json, SUBSCRIPTION/GROUP/WORKSPACE, or a workspace's id in Azure Resource Manager; by default
@@ -60,11 +65,13 @@ def find_workspace(named: str | None = None, start: Path | None = None) -> Works
     """
     named = named or os.environ.get("KAZ_WORKSPACE")
     if named:
-        return _workspace(_named(named), named)
+        return _workspace(_named(named), named), named
     found = _config_file((start or Path.cwd()).absolute())
     values = _read(found) if found else {}
-    values |= {field: os.environ[name] for field, name in VARIABLES.items() if os.environ.get(name)}
-    return _workspace(values, str(found) if found else "the environment")
+    set_here = {field: os.environ[name] for field, name in VARIABLES.items() if os.environ.get(name)}
+    variables = [name for field, name in VARIABLES.items() if field in set_here]
+    source = " and ".join(([str(found)] if found and len(variables) < len(VARIABLES) else []) + variables)
+    return _workspace(values | set_here, str(found) if found else "the environment"), source
 
 
 def _named(text: str) -> dict[str, str]:
