@@ -1,3 +1,8 @@
+"""What the emulator's tests share.
+
+Tests that ask by hand make an opener each time: `urllib.request.urlopen` keeps its first one, with the proxies of then.
+"""
+
 import logging
 import os
 from pathlib import Path

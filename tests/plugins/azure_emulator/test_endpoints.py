@@ -262,7 +262,7 @@ def test_an_endpoint_is_deleted(client, endpoint, azure_emulator):
     client.online_endpoints.begin_delete("numbers").result()  # there is nothing to delete, which is no error
     assert servers_of(azure_emulator) == []
     with pytest.raises(OSError):
-        urllib.request.urlopen(endpoint.scoring_uri)
+        urllib.request.build_opener().open(endpoint.scoring_uri)
     assert "numbers.westus2.inference.ml.azure.com" in azure_emulator.refused_hosts
 
 

@@ -306,7 +306,7 @@ def put(azure_emulator):
         headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
         request = urllib.request.Request(address, json.dumps(body).encode(), headers, method=method)
         try:
-            with urllib.request.urlopen(request) as answer:
+            with urllib.request.build_opener().open(request) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as error:
             return error.code, json.loads(error.read())

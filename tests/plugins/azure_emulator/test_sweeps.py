@@ -13,7 +13,7 @@ body = {"run_id": os.environ["MLFLOW_RUN_ID"], "key": "loss", "value": float(sys
 body["timestamp"] = int(time.time() * 1000)
 headers = {"Authorization": "Bearer " + os.environ["MLFLOW_TRACKING_TOKEN"], "Content-Type": "application/json"}
 request = urllib.request.Request(address + "/api/2.0/mlflow/runs/log-metric", json.dumps(body).encode(), headers)
-print(urllib.request.urlopen(request).status)
+print(urllib.request.build_opener().open(request).status)
 """
 
 
