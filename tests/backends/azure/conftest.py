@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from keras_azure.observers import Observer
+
 EMULATED = ("test_faults.py", "test_runs.py")  # which take an emulator, and seconds to minutes
 VARIABLES = (
     *("KAZ_WORKSPACE", "AZURE_SUBSCRIPTION_ID", "AZURE_DEFAULTS_GROUP", "AZURE_DEFAULTS_WORKSPACE"),
@@ -49,6 +51,22 @@ def make_idx() -> Callable[[Path, int], Path]:
 @pytest.fixture(scope="session")
 def make_pictures() -> Callable[[Path, int], Path]:
     return _pictures
+
+
+@pytest.fixture(scope="session")
+def make_listener() -> Callable[[], Observer]:
+    return _Listener
+
+
+class _Listener(Observer):
+    def __init__(self):
+        self.messages: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.messages.append(text)
+
+    def heard(self, text: str) -> bool:
+        return any(text in message for message in self.messages)
 
 
 def _idx(folder: Path, count: int = 60) -> Path:

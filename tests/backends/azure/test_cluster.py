@@ -13,14 +13,6 @@ from keras_azure.observers import Observer
 T4 = find_size("nc4as-t4-v3")
 
 
-class Listener(Observer):
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-
 @pytest.mark.parametrize("spot", [False, True])
 def test_names_fit_azure_and_no_two_sizes_share_one(spot):
     names = [Compute(size, spot=spot).name for size in SIZES]
@@ -88,8 +80,8 @@ def cluster(**changes):
     return SimpleNamespace(**{**facts, **changes})
 
 
-def test_a_cluster_that_is_as_wanted_is_used_without_a_word():
-    listener = Listener()
+def test_a_cluster_that_is_as_wanted_is_used_without_a_word(make_listener):
+    listener = make_listener()
     assert ensure_cluster(service_with(cluster()), Compute(T4), listener) == "kaz-nc4as-t4-v3"
     assert listener.messages == []
 
@@ -102,8 +94,8 @@ def test_a_cluster_that_is_as_wanted_is_used_without_a_word():
         ({"idle_time_before_scale_down": 1800}, "30 idle minutes, and 2 are asked for"),
     ],
 )
-def test_a_cluster_that_scales_otherwise_is_used_as_it_is(changes, difference):
-    listener = Listener()
+def test_a_cluster_that_scales_otherwise_is_used_as_it_is(changes, difference, make_listener):
+    listener = make_listener()
     ensure_cluster(service_with(cluster(**changes)), Compute(T4), listener)
     assert "is used as it is" in listener.messages[0]
     assert difference in listener.messages[0]

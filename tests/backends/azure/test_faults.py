@@ -36,17 +36,6 @@ WORKS = (
 )
 
 
-class Listener(Observer):
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def heard(self, text):
-        return any(text in message for message in self.messages)
-
-
 @pytest.fixture
 def does(monkeypatch):
     """What jobs do, in place of `kaz run`, in an empty environment."""
@@ -93,8 +82,8 @@ def prefix_of(name):
     return f"keras_azure/runs/{name}"
 
 
-def test_a_job_that_works(service, tmp_path):
-    listener = Listener()
+def test_a_job_that_works(service, tmp_path, make_listener):
+    listener = make_listener()
     result = run(observer=listener, output=tmp_path / "run", register="faults")
     assert result.test_accuracy == 0.75
     assert listener.heard("begun")
@@ -200,11 +189,11 @@ def test_an_existing_cluster_of_another_size_is_refused_and_left_alone(azure_emu
     assert service.client.compute.get("theirs").max_instances == 1
 
 
-def test_a_cluster_with_other_scaling_is_used_as_it_is(azure_emulator, service):
+def test_a_cluster_with_other_scaling_is_used_as_it_is(azure_emulator, service, make_listener):
     from azure.ai.ml.entities import AmlCompute
 
     service.client.compute.begin_create_or_update(AmlCompute(name="wide", size=SIZE, max_instances=7)).result()
-    listener = Listener()
+    listener = make_listener()
     submit(backend=f"{BACKEND}(cluster='wide')", observer=listener).cancel()
     assert listener.heard("The cluster wide is used as it is: it has at most 7 nodes")
     assert service.client.compute.get("wide").max_instances == 7
@@ -359,10 +348,12 @@ def test_a_download_that_was_interrupted_goes_on(service, tmp_path, monkeypatch)
     assert not got_before & set(got)
 
 
-def test_a_log_that_begins_anew_on_another_node_is_read_from_its_beginning(azure_emulator, does, service):
+def test_a_log_that_begins_anew_on_another_node_is_read_from_its_beginning(
+    azure_emulator, does, service, make_listener
+):
     does(f"if test -e $RUN/first; then echo second try; {WORKS}; else touch $RUN/first; echo first try; sleep 60; fi")
     made = submit(backend=f"{BACKEND}(spot=True)")
-    listener = Listener()
+    listener = make_listener()
 
     def evict():
         for _ in range(200):
@@ -439,12 +430,12 @@ def test_a_run_that_could_not_be_submitted_is_submitted_under_its_name_later(azu
 
 
 @pytest.mark.parametrize("data", ["azureml:theirs:1", "azureml://datastores/workspaceblobstore/paths/theirs/"])
-def test_data_that_is_in_the_workspace_is_used_as_it_is(service, idx_folder, data):
+def test_data_that_is_in_the_workspace_is_used_as_it_is(service, idx_folder, data, make_listener):
     from azure.ai.ml.entities import Data
 
     if data == "azureml:theirs:1":
         service.client.data.create_or_update(Data(name="theirs", version="1", type="uri_folder", path=str(idx_folder)))
-    listener = Listener()
+    listener = make_listener()
     made = submit(data=data, observer=listener)
     assert "theirs" in service.client.jobs.get(made.name).inputs[DATA].path
     assert not listener.heard("Uploaded")

@@ -17,17 +17,6 @@ SETTINGS = {"epochs": 1, "set": ["filters=(4, 8)", "dense=(8,)"], "cache": "memo
 SECONDS = 240
 
 
-class Listener(Observer):
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-    def heard(self, text):
-        return any(text in message for message in self.messages)
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory, make_idx):
     return make_idx(tmp_path_factory.mktemp("data") / "digits", 96)
@@ -73,8 +62,10 @@ def blobs(azure_emulator):
     }
 
 
-def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothing(azure_emulator, data, tmp_path):
-    listener = Listener()
+def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothing(
+    azure_emulator, data, tmp_path, make_listener
+):
+    listener = make_listener()
     there = keras_azure.run(
         "cnn",
         data=str(data),
@@ -102,7 +93,7 @@ def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothin
     assert run.info.status == "FINISHED"
 
     before = blobs(azure_emulator)
-    listener = Listener()
+    listener = make_listener()
     job = keras_azure.submit("cnn", data=str(data), backend="azure-nc6", observer=listener, **SETTINGS)
     after = blobs(azure_emulator)
     job.cancel()
@@ -113,8 +104,9 @@ def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothin
     assert azure_emulator.refused_hosts == []
 
 
-def test_an_evicted_run_ends_as_one_that_was_not(azure_emulator, data, tmp_path):
-    settings = {**SETTINGS, "epochs": 60, "checkpoint_every": "10steps"}
+def test_an_evicted_run_ends_as_one_that_was_not(azure_emulator, data, tmp_path, make_listener):
+    # So many that it is not over when the first checkpoint is seen in storage, which takes seconds.
+    settings = {**SETTINGS, "epochs": 250, "checkpoint_every": "10steps"}
     job = keras_azure.submit("cnn", data=str(data), backend="azure-nc6(spot=True)", observer=Observer(), **settings)
 
     def evict():
@@ -129,7 +121,7 @@ def test_an_evicted_run_ends_as_one_that_was_not(azure_emulator, data, tmp_path)
     evicted = []
     thread = threading.Thread(target=evict)
     thread.start()
-    listener = Listener()
+    listener = make_listener()
     there = job.result(listener)
     thread.join()
     assert evicted == ["Running"]

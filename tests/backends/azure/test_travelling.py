@@ -15,14 +15,6 @@ from keras_azure.observers import Observer
 from keras_azure.specs import Spec
 
 
-class Listener(Observer):
-    def __init__(self):
-        self.messages = []
-
-    def message(self, text):
-        self.messages.append(text)
-
-
 def sent(kind, root, observer=None, **options):
     return files_of_dataset(Spec(kind, {"path": str(root), **options}), observer or Observer())
 
@@ -75,11 +67,11 @@ def test_of_a_folder_of_pictures_only_the_pictures_of_classes_travel(pictures):
 
 
 @pytest.mark.parametrize("name", ["id_rsa", "notes.txt", "huge.bin", "empty.png", "model.h5"])
-def test_what_is_no_picture_is_refused_or_left_out(pictures, name):
+def test_what_is_no_picture_is_refused_or_left_out(pictures, name, make_listener):
     (pictures / "cats" / name).write_bytes(b"" if name == "empty.png" else b"-----BEGIN")
     with pytest.raises(DataError, match=f"{name} is no picture, and nothing else is uploaded"):
         sent("folder", pictures)
-    listener = Listener()
+    listener = make_listener()
     assert len(sent("folder", pictures, listener, skip_unreadable=True).files) == 6
     assert name in listener.messages[0]
 
