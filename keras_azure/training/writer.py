@@ -35,8 +35,8 @@ class CheckpointWriter:
             RunFailed: the one before could not be written.
         """
         self.wait()
-        self._written = Future()
         held = {name: hold_values(group) for name, group in variables.items()}
+        self._written = Future()  # from here on somebody will complete it
         self._orders.put((self._written, state, held, then))
 
     def wait(self) -> None:

@@ -11,7 +11,7 @@ from keras_azure.backends.azure.cluster import Compute, check_available, ensure_
 from keras_azure.backends.azure.handle import Job, new_name
 from keras_azure.backends.azure.job import Mode, Settings, asset_name, build_job, read_job_file, write_job_file
 from keras_azure.backends.azure.results import output_prefix
-from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
+from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet
 from keras_azure.backends.azure.sizes import SIZES, Size, substitute
 from keras_azure.backends.azure.staging import Staged, stage
 from keras_azure.backends.azure.storage import Storage
@@ -55,7 +55,7 @@ class AzureBackend:
         """
         service = Service(find_workspace(self.workspace))
         job = Job.load(run_dir, service) if resume else None
-        if job is not None and _exists(job, service):
+        if job is not None and _find_job(service, job.name) is not None:
             return job
         self._check_nodes()
         if self.note:
@@ -140,11 +140,11 @@ class AzureBackend:
     def _create(self, service: Service, job: Any, observer: Observer) -> None:
         observer.message(f"Submitting {job.name}")
         try:
-            with quiet(), azure_errors("The job cannot be submitted"):
+            with quiet(), mute(), azure_errors("The job cannot be submitted"):
                 made = service.client.jobs.create_or_update(job)
         except CloudError:
             # The connection may have ended after Azure took it, and a second try would have been refused.
-            made = _found(service, job.name)
+            made = _find_job(service, job.name)
             if made is None:
                 raise
         observer.message(f"See it at {made.studio_url}")
@@ -160,7 +160,10 @@ class AzureBackend:
 def _upload(service: Service, storage: Storage, files: FileSet, observer: Observer) -> None:
     """Uploads files and registers them, unless that was done before."""
     name = asset_name(files.digest)
-    if _is_registered(service, name):
+    if (
+        look_up("The workspace's data cannot be looked up", lambda: service.client.data.get(name, version="1"))
+        is not None
+    ):
         observer.message(f"The data is in the workspace already, as azureml:{name}:1")
         return
     prefix = f"keras_azure/data/{files.digest}"
@@ -180,29 +183,8 @@ def _upload(service: Service, storage: Storage, files: FileSet, observer: Observ
     observer.message(f"Uploaded {len(files.files)} files, {sent / 1e6:,.1f} MB, as azureml:{name}:1")
 
 
-def _is_registered(service: Service, asset: str) -> bool:
-    with quiet(), azure_errors("The workspace's data cannot be looked up"):
-        from azure.core.exceptions import ResourceNotFoundError
-
-        try:
-            service.client.data.get(asset, version="1")
-        except ResourceNotFoundError:
-            return False
-        return True
-
-
-def _exists(job: Job, service: Service) -> bool:
-    return _found(service, job.name) is not None
-
-
-def _found(service: Service, name: str) -> Any | None:
-    try:
-        with quiet(), azure_errors(f"The job {name} cannot be looked up"):
-            return service.client.jobs.get(name)
-    except CloudError as error:
-        if status_of(error) == 404:
-            return None
-        raise
+def _find_job(service: Service, name: str) -> Any | None:
+    return look_up(f"The job {name} cannot be looked up", lambda: service.client.jobs.get(name))
 
 
 def _backend_of(asked: Size) -> Callable[..., AzureBackend]:

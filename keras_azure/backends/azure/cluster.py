@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
+from keras_azure.backends.azure.service import Service, azure_errors, look_up, quiet
 from keras_azure.backends.azure.sizes import Size
 from keras_azure.errors import CloudError, NotAvailable, UsageError
 from keras_azure.observers import Observer
@@ -170,13 +170,7 @@ def check_cluster(found: Any, compute: Compute) -> list[str]:
 
 
 def find_cluster(service: Service, name: str) -> Any | None:
-    try:
-        with quiet(), azure_errors(f"The cluster {name} cannot be looked up"):
-            return service.client.compute.get(name)
-    except CloudError as error:
-        if status_of(error) == 404:
-            return None
-        raise
+    return look_up(f"The cluster {name} cannot be looked up", lambda: service.client.compute.get(name))
 
 
 def _create(service: Service, compute: Compute, observer: Observer) -> str:

@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from keras_azure.backends.azure.following import FINAL, Follower, failure_of, get_job, log_lines, state_of
-from keras_azure.backends.azure.results import Registered, fetch_run, register
+from keras_azure.backends.azure.following import Follower, failure_of, log_lines, state_of
+from keras_azure.backends.azure.results import fetch_run, register
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.workspace import Workspace
@@ -101,7 +101,7 @@ class Job:
         result = read_result(self.run_dir, tracking)
         if self.register_as:
             scores = {f"test_{name}": value for name, value in result.test_metrics.items()}
-            observer.message(f"Registered {self._register(scores)}")
+            observer.message(f"Registered {register(self._service, self.name, self.register_as, scores)}")
         for line in self.bill():
             observer.message(line)
         observer.run_finished(result)
@@ -158,18 +158,14 @@ class Job:
     def _service(self) -> Service:
         return self.service or Service(self.workspace)
 
-    def _register(self, scores: dict[str, float]) -> Registered:
-        return register(self._service, self.name, self.register_as, scores)
-
     def failure(self, state: str) -> JobFailed:
         """The error that says why it has no result."""
+        reason, lines = failure_of(self._service, self.name)
         if state == "Canceled":
-            reason, lines = failure_of(self._service, self.name)
             why = "" if reason.startswith("Azure ML gives no reason") else f": {reason}"
             description = self.run_dir / DESCRIPTION  # which is not on every machine
             again = f"kaz run --config {description}, which begins it anew" if description.exists() else ""
             return JobFailed(f"The job {self.name} was cancelled{why}.", hint=again or f"kaz jobs show {self.name}")
-        reason, lines = failure_of(self._service, self.name)
         log = "\n".join(f"  {line}" for line in lines)
         return JobFailed(
             f"The job {self.name} failed: {reason}." + (f"\nThe last lines of its log:\n{log}" if log else ""),
@@ -187,10 +183,6 @@ class Job:
         price = find_size(self.size).prices[-1:] if self.size else ()
         cost = f", about {hours * price[0].usd_per_hour:.2f} USD at the price of {price[0].date}" if price else ""
         return [f"{hours:.2f} hours of {self.size}{cost}; starting and idling come on top"]
-
-
-def has_ended(service: Service, name: str) -> bool:
-    return get_job(service, name).status in FINAL
 
 
 def new_name(model: str) -> str:

@@ -11,8 +11,9 @@ import logging
 import os
 import re
 import sys
+import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,6 @@ SCOPE = f"{_RESOURCE_MANAGER}/.default"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _SETTINGS = {
     "AZURE_CORE_COLLECT_TELEMETRY": "0",
-    "AZUREML_RUN_POLLING_INTERVAL_MIN": "2",
 }
 
 
@@ -145,6 +145,21 @@ def azure_errors(problem: str) -> Iterator[None]:
         ) from error
 
 
+def look_up(problem: str, ask: Callable[[], Any]) -> Any | None:
+    """What the SDK has of something; None where Azure has no such thing.
+
+    Raises:
+        NotSignedIn, CloudError: as `azure_errors`.
+    """
+    try:
+        with quiet(), azure_errors(problem):
+            return ask()
+    except CloudError as error:
+        if status_of(error) == 404:
+            return None
+        raise
+
+
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error of the SDK stands for, however deep it is."""
     while error is not None:
@@ -162,13 +177,61 @@ def silence_sdk() -> None:
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Keeps what the SDK prints while it works: warnings, escape codes of its progress bars."""
+    """Keeps the SDK's warnings."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
-    with warnings.catch_warnings(), open(os.devnull, "w") as nowhere, contextlib.redirect_stderr(nowhere):  # noqa: PTH123
-        warnings.simplefilter("ignore")
-        with contextlib.redirect_stdout(nowhere):
-            yield
+    with _no_warnings:
+        yield
+
+
+@contextlib.contextmanager
+def mute() -> Iterator[None]:
+    """Keeps what the SDK writes to the terminal whatever it is told: the escape codes of its uploads.
+
+    Not for where it may import MLflow: that sets up logging anew, whereupon absl, which TensorFlow logs with, closes
+    the stream that it knows as stderr, unless that is still the one.
+    """
+    with _no_output:
+        yield
+
+
+class _ProcessWide:
+    """A change to what is the whole process's: the first of several threads makes it, the last one takes it back.
+
+    Each by itself would give back what another had put there.
+    """
+
+    def __init__(self, change: Callable[[], contextlib.AbstractContextManager]):
+        self._change = change
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._made = contextlib.ExitStack()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._made.enter_context(self._change())
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._made.close()
+
+
+@contextlib.contextmanager
+def _nowhere() -> Iterator[None]:
+    with (
+        open(os.devnull, "w") as nowhere,  # noqa: PTH123
+        contextlib.redirect_stderr(nowhere),
+        contextlib.redirect_stdout(nowhere),
+    ):
+        yield
+
+
+_no_warnings = _ProcessWide(lambda: warnings.catch_warnings(action="ignore"))
+_no_output = _ProcessWide(_nowhere)
 
 
 def _refusal(problem: str, error: Any) -> CloudError:

@@ -66,11 +66,6 @@ class FileSet:
         return sorted(self.files, key=lambda file: -file.size)[:5]
 
     @property
-    def suspicious(self) -> list[str]:
-        """The names of files that look as if they held secrets."""
-        return [file.name for file in self.files if looks_secret(file.name)]
-
-    @property
     def packs(self) -> list[list[File]]:
         """The files of each archive, in their order."""
         packs: list[list[File]] = [[]]
