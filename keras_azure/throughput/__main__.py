@@ -119,7 +119,7 @@ def _measured_apart(case: dict[str, Any], engine: str | None) -> dict[str, Any]:
     command += ["--image-size", *map(str, case["image_shape"])]
     command += [part for name, value in options.items() for part in (f"--{name.replace('_', '-')}", str(value))]
     command += ["--engine", engine] if engine else []
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:  # nothing but the system, or the engine's own code, ends it so
         lines = [line for line in done.stderr.splitlines() if line.strip()]
         return {**case, "error": lines[-1] if lines else f"exit code {done.returncode}"}

@@ -1,7 +1,7 @@
 """The plugins of a source checkout that is not installed, so that the script runs on any machine as it is.
 
-A package's metadata is what tells its plugins. A checkout has none; it is made from setup.cfg, as pip would, in a folder
-of its own for this process.
+A package's metadata is what tells its plugins. A checkout has none; it is made from setup.cfg, as pip would, in a
+folder of its own for this process.
 """
 
 import atexit
