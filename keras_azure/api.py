@@ -1,9 +1,9 @@
-"""The Python API: what `kaz run`, `kaz resume`, `kaz jobs`, `kaz preview` and `kaz predict` do, as functions."""
+"""The Python API: what `kaz run`, `resume`, `jobs`, `bench`, `preview` and `predict` do, as functions."""
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from keras_azure.backends import Backend, RemoteBackend, RunningJob
 from keras_azure.config import RunConfig, RunResult, lay_over, read_config_file
@@ -13,7 +13,7 @@ from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
 from keras_azure.quiet import native_messages_held_back, silence_libraries
-from keras_azure.registry import AUGMENTATIONS, BACKENDS
+from keras_azure.registry import AUGMENTATIONS, BACKENDS, as_spec
 from keras_azure.runs import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
 
 
@@ -114,11 +114,15 @@ def dry_run(
 
 
 def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
+    described = _config(model, config, settings)
+    return described, BACKENDS.build(described.backend)
+
+
+def _config(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> RunConfig:
     values = read_config_file(Path(config)) if config is not None else {}
     if model is not None:
         settings["model"] = model
-    described = RunConfig.from_dict(lay_over(values, settings)).resolved()
-    return described, BACKENDS.build(described.backend)
+    return RunConfig.from_dict(lay_over(values, settings)).resolved()
 
 
 @contextlib.contextmanager
@@ -199,6 +203,41 @@ def preview(
         with native_messages_held_back():
             contact_sheet = lazy("keras_azure.contact_sheet:contact_sheet")
         return contact_sheet(data, augment, samples, draws, seed, display)
+
+
+def bench(
+    model: str | None = None,
+    *,
+    part: Literal["input", "step", "run"] = "run",
+    config: str | Path | None = None,
+    rounds: int = 3,
+    seconds: float = 1.0,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measures this machine with a model and data; trains nothing to its end, and keeps nothing.
+
+    Args:
+        part: "input", "step" on made-up pictures, or "run": both alone, and together.
+        model, config, observer, settings: as in `run`. Of an Azure backend only the price is taken.
+        rounds: laps of each part, in turns; numbers are medians over them.
+        seconds: a lap takes about so long.
+
+    Returns:
+        The report that `keras_azure.throughput.bench.bench` describes.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described = _config(model, config, settings)
+    silence_libraries()
+    with display_for_here(observer) as display:
+        display.message("Loading Keras")
+        with native_messages_held_back():
+            measure = lazy("keras_azure.throughput.bench:bench")
+            lazy("keras_azure.training.devices:has_gpu")()
+        device = {"local-cpu": "cpu", "local-gpu": "gpu"}.get(as_spec(described.backend).name, "auto")
+        return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
 
 
 def load(run: str | Path) -> Any:

@@ -182,7 +182,7 @@ def batches(
         starts, ends = (order.first_sample(each) - order.first_sample(steps[0]) for each in (steps, steps + 1))
         return read(steps), starts, ends
 
-    at_once = _steps_at_once(batch_size, source.image_shape)
+    at_once = steps_at_once(batch_size, source.image_shape)
     numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
     made = numbers.map(read if at_once == 1 else read_apart, num_parallel_calls=os.cpu_count(), deterministic=True)
     made = made if at_once == 1 else made.flat_map(_by_step)
@@ -239,8 +239,9 @@ class _Order:
         )
 
 
-def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
-    """How many batches are made in one go: of small pictures several, or calls would cost more than pixels."""
+def steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
+    """How many batches are made in one go, by each thread: of small pictures several, or calls would cost more than
+    pixels."""
     return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
 
 

@@ -1,19 +1,23 @@
 """`kaz run` and `kaz resume`. The options of `kaz run` are the fields of RunConfig: there is no second list of them."""
 
-import dataclasses
-import inspect
 import signal
-import types
-import typing
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, WORKSPACE, option_of
+from keras_azure.cli.options import (
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    SKIP_UNREADABLE,
+    WORKSPACE,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import print_json, print_text
-from keras_azure.config import RunConfig, RunResult
+from keras_azure.config import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
 
@@ -21,7 +25,7 @@ _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSO
 
 
 def register(app: typer.Typer) -> None:
-    app.command("run")(_with_config_options(run))
+    app.command("run")(with_config_options(run))
     app.command("resume")(go_on)
 
 
@@ -30,10 +34,7 @@ def run(
         str | None, typer.Argument(help="The model: cnn, or with options 'cnn(filters=(16, 32), dropout=0.2)'.")
     ] = None,
     *,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
-    ] = None,
+    set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
     output: Annotated[
@@ -46,9 +47,7 @@ def run(
             help="Go on with an unfinished run: in --output, or the newest one of these settings.", show_default=False
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
-    ] = None,
+    config: CONFIG = None,
     workspace: WORKSPACE = None,
     register_: Annotated[
         str | None,
@@ -81,7 +80,7 @@ def run(
         workspace=workspace,
         register=register_,
         strict_size=strict_size,
-        **{name: value for name, value in settings.items() if value not in (None, [])},
+        **given(settings),
     )
     if dry_run:
         _report_dry_run(_watched(lambda: _api("dry_run")(model, **arguments)), json)
@@ -98,39 +97,6 @@ def go_on(
 ) -> None:
     """Go on with a run that was stopped, after its newest sound checkpoint."""
     _report(_watched(lambda: _api("resume")(folder)), json)
-
-
-def _with_config_options(command: Callable) -> Callable:
-    """Gives `command` an option for each field of RunConfig in place of its `**settings`.
-
-    All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
-    """
-    parameters = dict(inspect.signature(command).parameters)
-    parameters.pop("settings")
-    hints = typing.get_type_hints(RunConfig)
-    options = [
-        inspect.Parameter(
-            setting.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[_option_type(hints[setting.name]) | None, option_of(setting.name)],
-        )
-        for setting in dataclasses.fields(RunConfig)
-        if setting.name not in parameters
-    ]
-    command.__signature__ = inspect.Signature([*parameters.values(), *options])
-    command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
-    return command
-
-
-def _option_type(hint: Any) -> Any:
-    """What Typer should read for a field of this type; RunConfig checks the rest."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return _option_type(arguments[0])
-    if typing.get_origin(hint) is tuple:
-        return list[str]
-    return str if typing.get_origin(hint) is typing.Literal else hint
 
 
 def _api(name: str) -> Callable[..., Any]:

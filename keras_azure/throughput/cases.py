@@ -9,6 +9,7 @@ from typing import Any, Literal
 import keras
 
 from keras_azure.config import RunConfig
+from keras_azure.engines import steps_of
 from keras_azure.planning.operations import step_operations
 from keras_azure.registry import MODELS
 from keras_azure.throughput.device import device_name, peak_memory
@@ -58,7 +59,7 @@ def measure_case(case: Case, told: Callable[[int, int], None] = lambda done, tot
         if case.xla != "auto":
             model.jit_compile = case.xla == "on"
         batches = synthetic_batches(case.image_shape, case.classes, case.batch_size, device)
-        step = (OurStep if case.step == "ours" else KerasStep)(model, batches)
+        step = OurStep(steps_of(model), batches[0]) if case.step == "ours" else KerasStep(model, batches)
         with watched(device) as utilisation:
             candidate = Candidate(step.run, case.batch_size, case.steps)
             timing = measure({"step": candidate}, rounds=case.rounds, seconds=case.seconds, told=told)["step"]

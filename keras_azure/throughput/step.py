@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_azure.engines.steps import build_for_steps, steps_of
+from keras_azure.engines.steps import Steps, build_for_steps
 from keras_azure.throughput.device import put, wait
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) uint8, one-hot labels (batch, classes) float32
@@ -30,15 +30,14 @@ def synthetic_batches(
 
 
 class OurStep:
-    """The step that a run trains with.
+    """The step that a run trains with, on one batch again and again, so that the engine is asked once for many.
 
     Args:
-        model: compiled.
-        batches: the first is taken again and again, so that the engine is asked once for many steps.
+        steps: those of a compiled model.
     """
 
-    def __init__(self, model: keras.Model, batches: Sequence[Batch]):
-        self._steps, self._batch = steps_of(model), batches[0]
+    def __init__(self, steps: Steps, batch: Batch):
+        self._steps, self._batch = steps, batch
 
     def run(self, steps: int) -> list[float] | None:
         """Makes so many steps, and comes back when the device has done them; gives the seconds of each if it knows."""

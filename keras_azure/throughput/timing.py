@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-_SETTLE = 0.5  # laps; so long something runs before it is measured, until buffers and thread counts have settled
+_SETTLE = 0.5  # of a lap; so long something runs before it is measured, until buffers and thread counts have settled
+_SHARE_OF_CALL = 0.1  # of a lap; a call is so long at least, as there is a wait for the device at its end
 _SINGLE_STEPS = 200  # of a round that are timed one by one, at most; they may take as long as the lap itself
 _REST_SECONDS = 5.0  # waited for this process to come to rest, at most
 
@@ -52,40 +53,36 @@ class Candidate:
         run: makes so many steps and comes back when the device has done them; gives the seconds of each, where they can
             be told from within.
         images_per_step: pictures of a step.
-        steps: of each lap; by default as many as take `seconds`, found out in the warm-up.
+        steps: of each lap; by default as many as take `seconds`.
+        lot: of a stream, how many steps come at once, so that laps have whole lots.
         one_by_one: whether steps are to be timed one by one, by calls of their own where `run` gives no times.
     """
 
     run: Callable[[int], Sequence[float] | None]
     images_per_step: int
     steps: int | None = None
+    lot: int = 1
     one_by_one: bool = True
-    _is_warm: bool = False
+    _call: int = 0  # steps of one call
 
     def warm_up(self, timing: Timing, seconds: float) -> None:
-        """The first step, then some until the pace is known."""
+        """The first step, then some, until calls are so long that what is around them does not count."""
         timing.first_seconds = _timed(self.run, 1)
-        self._is_warm = True
-        done, begun = 0, time.perf_counter()
-        while done < 2 or time.perf_counter() < begun + _SETTLE * seconds:
-            step = _timed(self.run, 1)
-            done += 1
-            if step > seconds:
-                break
-        if self.steps is None:
-            self.steps = self._steps_in(seconds, (time.perf_counter() - begun) / done)
-
-    def _steps_in(self, seconds: float, step: float) -> int:
-        """How many steps take so long; steps that are not waited for one by one may be faster than `step`."""
-        steps = max(1, round(seconds / step))
-        while (taken := _timed(self.run, steps)) < 0.7 * seconds:
-            steps = max(steps + 1, min(4 * steps, round(steps * seconds / taken)))
-        return steps
+        self._call = self.steps or self.lot
+        begun = time.perf_counter()
+        while True:
+            taken = _timed(self.run, self._call)
+            if time.perf_counter() > begun + seconds or self.steps is not None:
+                return
+            if taken < _SHARE_OF_CALL * seconds:
+                self._call *= 2
 
     def lap(self, timing: Timing, seconds: float) -> None:
+        """Some steps that are not counted, which empty what a stream has ready; then those that are."""
+        self._run_for(_SETTLE * seconds)
         begun = time.perf_counter()
-        each = self.run(self.steps)
-        timing.rates.append(self.steps * self.images_per_step / (time.perf_counter() - begun))
+        steps, each = self._run_for(seconds)
+        timing.rates.append(steps * self.images_per_step / (time.perf_counter() - begun))
         if each is not None:
             timing.step_seconds += each
         elif self.one_by_one:
@@ -94,6 +91,16 @@ class Candidate:
                 if number and time.perf_counter() > begun + seconds:
                     break
                 timing.step_seconds.append(_timed(self.run, 1))
+
+    def _run_for(self, seconds: float) -> tuple[int, list[float] | None]:
+        """How many steps were made in so long, one call at least, and the seconds of each, if they are told."""
+        steps, each, begun = 0, [], time.perf_counter()
+        while True:
+            told = self.run(self._call)
+            steps += self._call
+            each = None if each is None or told is None else [*each, *told]
+            if self.steps is not None or time.perf_counter() >= begun + seconds:
+                return steps, each
 
 
 def measure(

@@ -25,8 +25,7 @@ class Steps:
 def test_a_lap_has_as_many_steps_as_it_is_told_and_the_first_step_is_apart():
     steps = Steps(0.002)
     timing = measure({"it": Candidate(steps.run, 10, steps=7, one_by_one=False)}, rounds=3, seconds=0.01)["it"]
-    assert steps.calls[-3:] == [7, 7, 7]
-    assert steps.calls[0] == 1
+    assert steps.calls == [1, *[7] * (1 + 2 * 3)]  # warm-up, and before each lap as many that are not counted
     assert timing.first_seconds >= 0.002
     assert len(timing.rates) == 3
     assert timing.images_per_second == statistics.median(timing.rates)
@@ -34,12 +33,30 @@ def test_a_lap_has_as_many_steps_as_it_is_told_and_the_first_step_is_apart():
     assert timing.step_seconds == []
 
 
-def test_the_length_of_a_lap_is_found_out():
+def test_calls_grow_until_they_take_a_share_of_a_lap():
     steps = Steps(0.001)
     measure({"it": Candidate(steps.run, 1, one_by_one=False)}, rounds=2, seconds=0.1)
-    *_, before, last = steps.calls
-    assert before == last
-    assert 10 <= last <= 100  # of a hundred at most; a busy machine sleeps longer
+    assert steps.calls[:3] == [1, 1, 2]
+    assert 2 <= steps.calls[-1] <= 16  # ten steps take a tenth of a lap; a busy machine sleeps longer
+    assert len(set(steps.calls[-4:])) == 1
+
+    lots = Steps(0.0001)
+    measure({"it": Candidate(lots.run, 1, lot=6, one_by_one=False)}, rounds=1, seconds=0.05)
+    assert all(count % 6 == 0 for count in lots.calls[1:])
+
+
+def test_what_a_stream_has_ready_is_not_counted():
+    class Buffered(Steps):
+        ready = 50  # steps that cost nothing, after each rest
+
+        def run(self, count: int) -> None:
+            free = min(count, self.ready)
+            self.ready -= free
+            time.sleep((count - free) * self.seconds)
+
+    steps = Buffered(0.004)
+    timing = measure({"it": Candidate(steps.run, 1, one_by_one=False)}, rounds=1, seconds=0.1)["it"]
+    assert timing.images_per_second <= 1 / 0.004
 
 
 def test_steps_are_timed_one_by_one_unless_they_tell_their_own_times():
@@ -58,7 +75,7 @@ def test_rounds_are_interleaved():
     candidates = {name: Candidate(Steps(0, log, name).run, 1, steps=1, one_by_one=False) for name in "abc"}
     told = []
     measure(candidates, rounds=4, seconds=0.001, told=lambda done, total: told.append((done, total)))
-    laps = log[-12:]
+    laps = log[-24::2]  # before each a call that is not counted
     assert all(set(laps[start : start + 3]) == set("abc") for start in range(0, 12, 3))
     assert laps != list("abc") * 4  # not always one behind the same other
     assert told[-1] == (15, 15)
