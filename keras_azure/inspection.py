@@ -9,7 +9,6 @@ from keras_azure.errors import BrokenPlugin
 from keras_azure.registry import MODELS, as_spec
 from keras_azure.specs import Spec
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.classic import name_of
 from keras_azure.transfer.weights import without_weights
 
 
@@ -50,6 +49,8 @@ def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_clas
 
 def _describe_classifier(model: FeatureClassifier) -> dict[str, Any]:
     """What comes behind the features, as one more layer. How many numbers it learns is not known before."""
+    from keras_azure.transfer.fitting import name_of  # with scikit-learn, which other models need not wait for
+
     return {
         "name": "classifier",
         "type": " or ".join(name_of(each) for each in (model.estimator, *model.choices)),

@@ -1,8 +1,9 @@
 """From a data set to batches for the model: one function, `batches`, that reads in the order in which the data flows.
 
-The shuffle is a permutation of indices (a small block cipher on the position, `RandomIndexShuffle` in TensorFlow), so
-that it is global, needs no buffer, and gives any position of any epoch at once. A sample's place and its augmentation
-depend on `(seed, epoch, sample index)` alone: threads, prefetching and the point of a resume change nothing.
+The shuffle is a permutation of indices (a small block cipher on the position, `RandomIndexShuffle` in TensorFlow, under
+a random key for each epoch), so that it is global, needs no buffer, and gives any position of any epoch at once. A
+sample's place and its augmentation depend on `(seed, epoch, sample index)` alone: threads, prefetching and the point of
+a resume change nothing.
 """
 
 import math
@@ -19,6 +20,7 @@ import psutil
 import tensorflow as tf
 
 from keras_azure.augmentations import Augment
+from keras_azure.augmentations.draws import words
 from keras_azure.augmentations.kernels import aligned_empty
 from keras_azure.datasets import Dataset
 from keras_azure.datasets.memory import require_memory
@@ -35,7 +37,8 @@ BYTES_AT_ONCE = 1 << 21  # of pictures that are made in one call
 _MOST_STEPS_AT_ONCE = 32
 _BYTES_AHEAD = 8 * BYTES_AT_ONCE  # of batches that wait for the model
 _STEPS_AHEAD = (2, 32)
-_SHUFFLE_STREAM = 1  # the third seed, so that nothing else drawn from (seed, epoch) equals the shuffle
+_SHUFFLE_STREAM = 0xFFFF  # which no augmentation has
+_SHUFFLE_ROUNDS = 8  # TensorFlow's 4 let the order of some keys be told from chance
 
 
 @dataclass
@@ -154,8 +157,8 @@ def batches(
         class_weights: float32 (num_classes,); adds a weight (batch,) for each sample, after its label.
         targets: "pictures" gives, in place of the labels, the pictures themselves, float32 in 0..1.
     """
-    order = _Order(samples, batch_size, seed, endless)
-    steps = order.steps_per_epoch if steps is None else steps
+    steps = steps_in_epoch(len(samples), batch_size) if steps is None else steps
+    order = _Order(samples, batch_size, seed, endless, first_step, steps)
 
     def read(steps: tf.Tensor) -> tuple[Any, ...]:
         """The pictures and labels, and perhaps weights, of some steps, one behind the other."""
@@ -191,26 +194,32 @@ def batches(
 
 def samples_of_step(samples: np.ndarray, step: int, *, batch_size: int, seed: int, endless: bool) -> np.ndarray:
     """The indices, (batch,), of what `batches` gives in a step, counted over all epochs."""
-    order = _Order(samples, batch_size, seed, endless)
+    order = _Order(samples, batch_size, seed, endless, step, 1)
     return order.samples(tf.constant(step, tf.int64), tf.constant(step + 1, tf.int64))[1].numpy()
 
 
 class _Order:
-    """Which samples each step has; the arguments are as in `batches`."""
+    """Which samples each of `steps` steps has; the arguments are as in `batches`."""
 
-    def __init__(self, samples: np.ndarray, batch_size: int, seed: int | None, endless: bool):
+    def __init__(
+        self, samples: np.ndarray, batch_size: int, seed: int | None, endless: bool, first_step: int, steps: int
+    ):
         self._samples = tf.constant(samples, tf.int64)
         self._count = len(samples)
         self._batch_size = batch_size
-        self._seed = seed
         self._endless = endless
-        self.steps_per_epoch = steps_in_epoch(self._count, batch_size)
+        self._steps_per_epoch = steps_in_epoch(self._count, batch_size)
+        self._first_epoch = self.first_sample(first_step) // self._count
+        self._keys = None
+        if seed is not None:
+            epochs = np.arange(self._first_epoch, self.first_sample(first_step + steps) // self._count + 1)
+            self._keys = tf.constant(words(seed, epochs, np.zeros_like(epochs), _SHUFFLE_STREAM, 3))  # (epochs, 3)
 
-    def first_sample(self, step: tf.Tensor) -> tf.Tensor:
+    def first_sample(self, step: tf.Tensor | int) -> tf.Tensor | int:
         """Where a step begins in the samples, counted over all epochs."""
         if self._endless:
             return step * self._batch_size
-        return step // self.steps_per_epoch * self._count + step % self.steps_per_epoch * self._batch_size
+        return step // self._steps_per_epoch * self._count + step % self._steps_per_epoch * self._batch_size
 
     def samples(self, first_step: tf.Tensor, last_step: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The epoch and the index, int64 (samples,), of each sample from a step up to before another."""
@@ -219,13 +228,15 @@ class _Order:
         return epoch, tf.gather(self._samples, self._shuffled(epoch, position))
 
     def _shuffled(self, epoch: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        if self._seed is None:
+        if self._keys is None:
             return position
-        seeds = tf.stack([tf.fill(tf.shape(epoch), tf.constant(self._seed, tf.int64)), epoch], axis=1)
-        seeds = tf.pad(seeds, [[0, 0], [0, 1]], constant_values=_SHUFFLE_STREAM)
         # The raw operation: tf.random.experimental.index_shuffle pads a list of seeds along the wrong axis (2.21).
-        last = tf.constant(self._count - 1, tf.int64)
-        return tf.raw_ops.RandomIndexShuffle(index=position, seed=seeds, max_index=last, rounds=4)
+        return tf.raw_ops.RandomIndexShuffle(
+            index=position,
+            seed=tf.gather(self._keys, epoch - self._first_epoch),
+            max_index=tf.constant(self._count - 1, tf.int64),
+            rounds=_SHUFFLE_ROUNDS,
+        )
 
 
 def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:

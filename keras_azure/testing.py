@@ -30,7 +30,7 @@ from keras_azure.redaction import redacted
 from keras_azure.registry import AUGMENTATIONS, BACKENDS, DATASETS, MODELS, REGISTRIES, as_spec
 from keras_azure.specs import Literal, Spec
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.classic import fit
+from keras_azure.transfer.fitting import fit
 
 OTHER_SHAPE, OTHER_CLASSES = (32, 32, 3), 5  # every model is also built for these
 _SUM_TOLERANCE = 1e-4  # float32 probabilities of many classes do not add up to 1 exactly

@@ -22,7 +22,7 @@ LAYERS = {
     "config observers runs backends backends.azure.sizes",
     "command": "cli __main__ api display",
     "heavy": "datasets augmentations pipeline inspection planning throughput environment store streams contact_sheet "
-    "transfer predictor saving untrusted variables",
+    "transfer predictor saving untrusted variables engines",
     "tracking": "tracking",
     "training": "training testing",
     "local backend": "backends.local",

@@ -12,7 +12,7 @@ import keras_azure.pipeline as pipeline
 from keras_azure.datasets import ArrayDataset
 from keras_azure.errors import UnreadableFile
 from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source, steps_in_epoch
+from keras_azure.pipeline import batches, open_source, samples_of_step, steps_in_epoch
 
 
 def numbered(count: int) -> ArrayDataset:
@@ -68,6 +68,24 @@ def test_the_order_does_not_depend_on_the_batch_size(source):
 def test_seeds_give_different_orders(source):
     orders = {tuple(values(batches(source, np.arange(23), batch_size=23, seed=seed))[0]) for seed in range(50)}
     assert len(orders) == 50
+
+
+def test_an_order_cannot_be_told_from_chance():
+    """Over many seeds and epochs, how an order goes with the places, with its neighbours and with the next epoch's is
+    what it is in random orders: each correlation, times the root of the count, has the variance 1."""
+    count, orders = 1437, []
+    for seed in range(40):
+        options = {"batch_size": count, "seed": seed, "endless": False}
+        orders += [samples_of_step(np.arange(count), epoch, **options) for epoch in range(5)]
+    pairs = {
+        "places": [(order, np.arange(count)) for order in orders],
+        "neighbours": [(order[1:], order[:-1]) for order in orders],
+        "next epoch": list(itertools.pairwise(orders)),
+    }
+    for name, each in pairs.items():
+        squares = [count * np.corrcoef(one, other)[0, 1] ** 2 for one, other in each]
+        assert 0.6 < np.mean(squares) < 1.5, name  # of 200: with the standard deviation 0.1
+        assert max(squares) < 20, name
 
 
 @pytest.mark.parametrize("endless", [False, True])

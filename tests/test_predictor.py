@@ -17,7 +17,7 @@ from keras_azure.errors import RunFailed, UnreadableFile, UsageError
 from keras_azure.predictor import Predictor, load
 from keras_azure.saving import save_model
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.classic import fit
+from keras_azure.transfer.fitting import fit
 
 CLASSES = ["dark", "middle", "bright"]
 

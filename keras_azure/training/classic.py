@@ -12,8 +12,9 @@ from keras_azure.training.compiling import build_loss
 from keras_azure.training.data import Part, RunData
 from keras_azure.training.history import Row
 from keras_azure.training.interrupts import StopRequests
-from keras_azure.transfer.classic import FeatureClassifier, fit, name_of
+from keras_azure.transfer.classic import FeatureClassifier
 from keras_azure.transfer.features import Stream, compute_features
+from keras_azure.transfer.fitting import fit, name_of
 
 
 def fit_classifier(

@@ -14,6 +14,8 @@ from keras_azure.training.evaluation import Evaluation, PictureEvaluation
 from keras_azure.training.history import History
 
 WORST = 25  # pictures on the page of mistakes, 5 x 5
+_PLACE = np.array([2.5, 2.2])  # the height and width of a place on that page, in inches
+_PICTURE = 1.95  # the longer side of the picture in it; the rest is for two lines of text
 _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names
 
 
@@ -101,26 +103,45 @@ def worst_mistakes(test: Evaluation, dataset: Dataset) -> Figure:
     mistakes = int(wrong.sum())
     columns = 5
     rows = max(1, -(-len(worst) // columns))
-    figure = Figure(figsize=(2.2 * columns, 2.5 * rows + 0.6), layout="constrained")
+    height, width = _PLACE * (rows, columns)
+    figure = Figure(figsize=(width, height + 0.6))
     figure.suptitle(f"{mistakes} mistakes in {len(wrong)} test pictures, the worst first")
-    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
-    for axes in panels:
-        axes.set_axis_off()
-    for axes, index in zip(panels, worst, strict=False):
-        _draw_sample(axes, test, dataset, int(index), bool(wrong[index]))
+    # One pair of axes for all, with a unit for each picture: a pair for each would take ten times as long to draw.
+    axes = figure.add_axes((0, 0, 1, height / (height + 0.6)))
+    axes.set_axis_off()
+    for place, index in enumerate(worst):
+        _draw_sample(axes, divmod(place, columns), test, dataset, int(index), bool(wrong[index]))
+    axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="auto")
     return figure
 
 
-def _draw_sample(axes: Axes, test: Evaluation, dataset: Dataset, index: int, wrong: bool) -> None:
+def _draw_sample(
+    axes: Axes, place: tuple[int, int], test: Evaluation, dataset: Dataset, index: int, wrong: bool
+) -> None:
+    """Draws a test picture and what was said of it in the row and column `place`."""
     picture, label = dataset.read("test", index)
-    gray = picture.shape[-1] == 1
-    axes.imshow(picture[..., 0] if gray else picture, cmap="gray" if gray else None, vmin=0, vmax=255)
+    gray, (row, column) = picture.shape[-1] == 1, place
+    highest, _ = _PICTURE / _PLACE
+    half = _PICTURE / _PLACE / 2 * picture.shape[:2] / max(picture.shape[:2])
+    middle = np.array([row + 0.98 - highest / 2, column + 0.5])
+    (top, left), (bottom, right) = middle - half, middle + half
+    axes.imshow(
+        picture[..., 0] if gray else picture,
+        cmap="gray" if gray else None,
+        vmin=0,
+        vmax=255,
+        extent=(left, right, bottom, top),
+    )
     predicted = int(test.predicted[index])
     said = f"{_short(dataset.class_names[predicted])} ({test.probabilities[index, predicted]:.0%})"
-    axes.set_title(
+    axes.text(
+        column + 0.5,
+        row + 0.95 - highest,
         f"{_short(dataset.class_names[label])}, taken for\n{said}" if wrong else f"right: {said}",
         fontsize=8,
         color="darkred" if wrong else "darkgreen",
+        ha="center",
+        va="bottom",
     )
 
 

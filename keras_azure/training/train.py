@@ -21,7 +21,6 @@ from keras_azure.saving import load_model, save_model
 from keras_azure.stages import Stage, learning_rates
 from keras_azure.tracking import Tracker
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
-from keras_azure.training.classic import fit_classifier
 from keras_azure.training.compiling import (
     build_model,
     build_optimizer,
@@ -207,6 +206,8 @@ class _Run:
         return result, facts
 
     def _fit_classic(self, classifier: FeatureClassifier) -> tuple[float, Place | None]:
+        from keras_azure.training.classic import fit_classifier  # with scikit-learn, which networks do not wait for
+
         fitted, row = fit_classifier(classifier, self.data, self.config, self.observer, self.stop)
         fitted.save(self.run_dir / "model.zip")
         self.history.append(row)

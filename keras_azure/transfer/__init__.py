@@ -5,7 +5,8 @@ weights          what they start from: ImageNet, a file, or nothing
 heads            linear, mlp
 parts            a model's two parts, features and head; the blocks of its backbone
 features         the outputs of a frozen backbone, computed once
-classic          a classifier of scikit-learn on features, and how one is chosen
+classic          a classifier of scikit-learn on features
+fitting          how it learns, and how one is chosen
 estimators       that classifier as bytes, which are read without running code from them
 archive          model.zip: features and classifier in one file
 """

@@ -12,7 +12,6 @@ import keras
 from keras_azure.errors import RunFailed
 from keras_azure.files import write_atomically
 from keras_azure.saving import copy_entry, read_model, reason, save_model, undated
-from keras_azure.transfer import estimators
 from keras_azure.untrusted import check_archive
 
 _ABOUT, _CLASSIFIER, _FEATURES = _ENTRIES = ("about.json", "classifier.skops", "features.keras")
@@ -25,6 +24,8 @@ def write_archive(path: Path, features: keras.Model, estimator: Any, num_classes
     Raises:
         RunFailed: the disk is full or not writable, or the estimator cannot be written; `path` is as it was.
     """
+    from keras_azure.transfer import estimators  # with scikit-learn, which most runs need not wait for
+
     about = {"format": _FORMAT, "num_classes": num_classes}
     try:
         classifier = estimators.to_bytes(estimator)
@@ -49,6 +50,8 @@ def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
     Raises:
         RunFailed: the file is not there, damaged, unsafe, or no such archive.
     """
+    from keras_azure.transfer import estimators
+
     try:
         with zipfile.ZipFile(path) as archive:
             check_archive(archive, path.stat().st_size)

@@ -22,8 +22,8 @@ from keras_azure.errors import RunFailed, UnusableWeights
 from keras_azure.predictor import load
 from keras_azure.saving import load_model, read_model, save_model
 from keras_azure.transfer import FeatureClassifier, start_from
-from keras_azure.transfer.classic import fit
 from keras_azure.transfer.estimators import from_bytes, to_bytes
+from keras_azure.transfer.fitting import fit
 from keras_azure.transfer.weights import load_safely, load_weights
 from keras_azure.untrusted import check_weights
 

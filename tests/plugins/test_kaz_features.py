@@ -12,7 +12,7 @@ from keras_azure.errors import WrongOption
 from keras_azure.inspection import describe_model
 from keras_azure.registry import MODELS
 from keras_azure.testing import check_model
-from keras_azure.transfer.classic import fit
+from keras_azure.transfer.fitting import fit
 
 SMALL = {"backbone": "mobilenetv3small", "weights": "none"}
 CLASSIFIERS = {

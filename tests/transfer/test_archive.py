@@ -22,7 +22,8 @@ from sklearn.svm import LinearSVC
 from keras_azure.datasets.digits import digits
 from keras_azure.errors import RunFailed
 from keras_azure.transfer import estimators
-from keras_azure.transfer.classic import FeatureClassifier, fit
+from keras_azure.transfer.classic import FeatureClassifier
+from keras_azure.transfer.fitting import fit
 
 BOOSTING = HistGradientBoostingClassifier(max_iter=5, early_stopping=False)
 ESTIMATORS = [LinearSVC(), LogisticRegression(max_iter=1000), KNeighborsClassifier(algorithm="brute"), BOOSTING]

@@ -13,7 +13,8 @@ from sklearn.svm import SVC, LinearSVC
 from keras_azure.datasets.digits import digits
 from keras_azure.errors import DataError
 from keras_azure.transfer import estimators
-from keras_azure.transfer.classic import FeatureClassifier, fit
+from keras_azure.transfer.classic import FeatureClassifier
+from keras_azure.transfer.fitting import fit
 
 ESTIMATORS = [
     LinearSVC(),

@@ -1,0 +1,101 @@
+"""Training as a run does it, for runs and for whoever measures: some steps of a compiled model in one call."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+import keras
+import numpy as np
+
+from keras_azure.errors import UsageError
+
+Batch = tuple[Any, ...]  # what `keras.Model.train_step` takes: inputs, targets, and perhaps weights of the samples
+
+
+@dataclass(frozen=True)
+class Done:
+    """What one call has done.
+
+    Attributes:
+        seconds: what each step took, float64 (steps,). Where only the whole call can be timed, its even share.
+        waited: seconds in which the device had nothing to do because a batch was not there yet.
+        logs: what the last step gave: the means over all steps since the metrics were reset. On the device.
+        losses: the "loss" of these after each step, (steps,), on the device; of a step that gives none, empty.
+    """
+
+    seconds: np.ndarray
+    waited: float
+    logs: Mapping[str, Any]
+    losses: Any
+
+    @property
+    def steps(self) -> int:
+        return len(self.seconds)
+
+
+class Steps(Protocol):
+    """The steps of one model. The result does not depend, to the bit, on how many are made in one call.
+
+    model.compile(...)
+    steps, batches = steps_of(model), iter(dataset)
+    steps.run(batches, 1)  # compiles
+    done = steps.run(batches, 100)
+    len(done.seconds), done.seconds.mean(), float(done.logs["loss"])
+    steps.synchronize()
+    """
+
+    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> Done:
+        """Makes steps, one at least, on the next batches of a `tf.data` iterator or of any other, and waits for the
+        device.
+
+        Args:
+            most: how many.
+            longest: seconds after which no further step is begun.
+
+        Raises:
+            StopIteration: there is no batch any more.
+        """
+
+    def repeat(self, batch: Batch, most: int) -> Done:
+        """The same on one batch again and again, which is on the device already: what steps cost without their input.
+
+        Args:
+            batch: as the engine has it on its device: its tensors or arrays.
+        """
+
+    def synchronize(self) -> None:
+        """Brings the model's variables up to date, which elsewhere than in TensorFlow the steps do not touch."""
+
+
+def steps_of(model: keras.Model, kind: Literal["train", "test"] = "train") -> Steps:
+    """The steps of a compiled model: its own `train_step` or `test_step`.
+
+    The model must not be compiled again, nor its variables be assigned from outside between a call and the next
+    `synchronize`.
+
+    Raises:
+        UsageError: the Keras engine is another one.
+    """
+    engine = keras.backend.backend()
+    if engine == "tensorflow":
+        from keras_azure.engines.tensorflow import TensorFlowSteps
+
+        return TensorFlowSteps(model, kind)
+    if engine == "jax":
+        from keras_azure.engines.jax import JaxSteps
+
+        return JaxSteps(model, kind)
+    raise UsageError(
+        f"Keras runs on {engine}, on which nothing can be trained here.", expected="the engine tensorflow or jax"
+    )
+
+
+def build_for_steps(model: keras.Model) -> None:
+    """Makes the variables of the metrics and of the optimizer, which Keras does not before they are needed: a compiled
+    loop can make none. The metrics are left as if they had seen nothing."""
+    if not model.optimizer.built:
+        model.optimizer.build(model.trainable_variables)
+    if type(model).compute_metrics is keras.Model.compute_metrics:
+        nothing = np.zeros((1, *model.output_shape[1:]), np.float32)
+        model.compute_metrics(None, nothing, nothing, None)
+        model.reset_metrics()
