@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-# The batch size of a trace: a prime above all dimensions of networks, so that sizes that it divides grow with the batch.
+# Of a trace: a prime above all dimensions of networks, so that what it divides grows with the batch.
 BATCH_SIZE = 104_729
 
 _READING = {"Const", "ReadVariableOp", "VarHandleOp", "Placeholder", "NoOp"}
@@ -122,9 +122,7 @@ def _memory_of(operations: list[tf.Operation]) -> dict[Any, Any]:
                 taken = operation.inputs[place if operation.type == "IdentityN" else 0].ref()
                 if taken in memory:
                     memory[given.ref()] = memory[taken]
-            elif operation.type == "Placeholder" and given.dtype != tf.resource:
-                memory[given.ref()] = given.ref()
-            elif operation.type not in _READING:
+            elif operation.type not in _READING or (operation.type == "Placeholder" and given.dtype != tf.resource):
                 memory[given.ref()] = given.ref()
     return memory
 

@@ -71,14 +71,14 @@ def training_memory(model: keras.Model, input_shape: tuple[int, ...], input_dtyp
 
     inputs = tf.TensorSpec((BATCH_SIZE, *input_shape), input_dtype)
     targets = tf.TensorSpec((BATCH_SIZE, *model.output_shape[1:]), "float32")
-    traced = profile(step, inputs, targets)
-    return StepMemory(_bytes_of([*model.variables, *model.metrics_variables]), _bytes_of(model.optimizer.variables), traced)
+    weights = _bytes_of([*model.variables, *model.metrics_variables])
+    return StepMemory(weights, _bytes_of(model.optimizer.variables), profile(step, inputs, targets))
 
 
-def inference_memory(network: keras.Model) -> StepMemory:
-    """What it takes to compute a network's outputs of pixels, such as features."""
-    pictures = tf.TensorSpec((BATCH_SIZE, *network.input_shape[1:]), "uint8")
-    return StepMemory(_bytes_of(network.variables), 0, profile(lambda images: network(images, training=False), pictures))
+def inference_memory(network: keras.Model, input_dtype: str = "uint8") -> StepMemory:
+    """What it takes to compute a network's outputs, such as features."""
+    inputs = tf.TensorSpec((BATCH_SIZE, *network.input_shape[1:]), input_dtype)
+    return StepMemory(_bytes_of(network.variables), 0, profile(lambda each: network(each, training=False), inputs))
 
 
 def chapter_rule(parameters: int, batch_size: int, *, bytes_per_number: int = 4, training: bool = True) -> int:
