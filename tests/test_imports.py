@@ -20,12 +20,12 @@ PLUGINS = REPOSITORY / "plugins"
 LAYERS = {
     "light": "__init__ errors files specs options stages intervals registry locate lazy quiet printable redaction "
     "config observers runs backends backends.azure.sizes",
-    "command": "cli __main__ api display",
-    "heavy": "datasets augmentations pipeline inspection planning environment store streams contact_sheet transfer "
-    "predictor saving untrusted variables engines throughput.device throughput.ceiling "
-    "throughput.step",
+    "command": "cli __main__ api plans display",
+    "heavy": "datasets augmentations pipeline inspection environment store streams contact_sheet transfer predictor "
+    "saving untrusted variables engines planning.operations planning.graph planning.memory throughput.device "
+    "throughput.ceiling throughput.step",
     "tracking": "tracking",
-    "training": "training testing throughput",
+    "training": "training testing planning throughput",
     "local backend": "backends.local",
     "azure backend": "backends.azure",
 }

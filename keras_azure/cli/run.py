@@ -1,6 +1,7 @@
 """`kaz run` and `kaz resume`. The options of `kaz run` are the fields of RunConfig: there is no second list of them."""
 
 import signal
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +17,7 @@ from keras_azure.cli.options import (
     given,
     with_config_options,
 )
-from keras_azure.cli.output import print_json, print_text
+from keras_azure.cli.output import confirm, print_json, print_text
 from keras_azure.config import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
@@ -65,6 +66,13 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="On Azure: write what would be submitted, without a login and a network.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="On Azure: submit it even if it does not fit into the GPU's memory.")
+    ] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="On Azure: ask before a run that may cost more.", show_default=False),
+    ] = None,
     json: _Json = False,
     **settings: Any,
 ) -> None:
@@ -84,10 +92,11 @@ def run(
     )
     if dry_run:
         _report_dry_run(_watched(lambda: _api("dry_run")(model, **arguments)), json)
-    elif detach:
-        _report_job(_watched(lambda: _api("submit")(model, resume=resume, **arguments)), json)
     else:
-        _report(_watched(lambda: _api("run")(model, resume=resume, **arguments)), json)
+        begin = _api("submit" if detach else "run")
+        limits = {"force": force, "max_cost": max_cost, "confirm": confirm if sys.stdin.isatty() else None}
+        result = _watched(lambda: begin(model, resume=resume, **limits, **arguments))
+        (_report_job if detach else _report)(result, json)
 
 
 def go_on(
