@@ -57,6 +57,7 @@ class AzureBackend:
         job = Job.load(run_dir, service) if resume else None
         if job is not None and _find_job(service, job.name) is not None:
             return job
+        _check_engine(config)
         self._check_nodes()
         if self.note:
             observer.message(self.note)
@@ -100,6 +101,7 @@ class AzureBackend:
         Returns:
             The job's facts, JSON-safe: what would be uploaded, what looks secret, the machines.
         """
+        _check_engine(config)
         self._check_nodes()
         if self.note:
             observer.message(self.note)
@@ -181,6 +183,18 @@ def _upload(service: Service, storage: Storage, files: FileSet, observer: Observ
             )
         )
     observer.message(f"Uploaded {len(files.files)} files, {sent / 1e6:,.1f} MB, as azureml:{name}:1")
+
+
+def _check_engine(config: RunConfig) -> None:
+    """
+    Raises:
+        NotAvailable: a job's environment does not have the engine.
+    """
+    if config.engine not in ("auto", "tensorflow"):
+        raise NotAvailable(
+            f"The engine {config.engine} cannot be used on Azure yet: a job's environment does not have it.",
+            hint="--engine tensorflow, or --backend local",
+        )
 
 
 def _find_job(service: Service, name: str) -> Any | None:
