@@ -9,6 +9,7 @@ from keras_azure.backends import Backend, RemoteBackend, RunningJob
 from keras_azure.config import RunConfig, RunResult, describe_run, lay_over
 from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
+from keras_azure.keras_engine import use_engine
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
@@ -240,6 +241,7 @@ def bench(
     """
     described = describe_run(model, config, settings)
     silence_libraries()
+    use_engine(described.engine)
     with display_for_here(observer) as display:
         display.message("Loading Keras")
         with native_messages_held_back():
