@@ -1,17 +1,18 @@
 """The Python API: what `kaz run`, `kaz resume`, `kaz jobs`, `kaz preview` and `kaz predict` do, as functions."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_azure.backends import Backend, RemoteBackend, RunningJob
-from keras_azure.config import RunConfig, RunResult, lay_over, read_config_file
+from keras_azure.config import RunConfig, RunResult, describe_run, lay_over
 from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
+from keras_azure.plans import look_ahead
 from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.registry import AUGMENTATIONS, BACKENDS
 from keras_azure.runs import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
@@ -24,6 +25,9 @@ def run(
     output: str | Path | None = None,
     resume: bool | None = None,
     observer: Observer | None = None,
+    force: bool = False,
+    max_cost: float | None = None,
+    confirm: Callable[[str], bool] | None = None,
     **settings: Any,
 ) -> RunResult:
     """Trains a model and gives back its result.
@@ -36,6 +40,9 @@ def run(
         resume: True to go on with an unfinished run, in `output` or the newest one of these settings in `runs/`, and
             not to begin a new one; False for the opposite.
         observer: hears of the progress instead of the display.
+        force: on a cluster, submits also what does not fit into a GPU's memory.
+        max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
+        confirm: gives whether to submit it.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, and for options of model and data
             `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`.
 
@@ -43,10 +50,13 @@ def run(
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
-    with _run_dir(described, output, resume) as (run_dir, goes_on), display_for_here(observer) as display:
-        if goes_on:
-            display.message(f"Going on with the run in {run_dir}")
-        return backend.run(described, run_dir, display, resume=goes_on)
+    with _run_dir(described, output, resume) as (run_dir, goes_on):
+        if isinstance(backend, RemoteBackend) and not goes_on:
+            look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
+        with display_for_here(observer) as display:
+            if goes_on:
+                display.message(f"Going on with the run in {run_dir}")
+            return backend.run(described, run_dir, display, resume=goes_on)
 
 
 def submit(
@@ -56,6 +66,9 @@ def submit(
     output: str | Path | None = None,
     resume: bool | None = None,
     observer: Observer | None = None,
+    force: bool = False,
+    max_cost: float | None = None,
+    confirm: Callable[[str], bool] | None = None,
     **settings: Any,
 ) -> RunningJob:
     """Begins a run on a cluster, and does not wait for its end.
@@ -65,7 +78,7 @@ def submit(
         job.result().test_accuracy  # waits, and fetches the run folder
 
     Args:
-        model, config, output, resume, observer, settings: as in `run`.
+        model, config, output, resume, observer, force, max_cost, confirm, settings: as in `run`.
 
     Returns:
         A handle with `name`, `status`, `logs`, `result`, `cancel` and `to_json`; `job` makes it again.
@@ -75,8 +88,11 @@ def submit(
     """
     described, backend = _described(model, config, settings)
     _require_remote(backend, described)
-    with _run_dir(described, output, resume) as (run_dir, goes_on), display_for_here(observer) as display:
-        return backend.submit(described, run_dir, display, resume=goes_on)
+    with _run_dir(described, output, resume) as (run_dir, goes_on):
+        if not goes_on:
+            look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
+        with display_for_here(observer) as display:
+            return backend.submit(described, run_dir, display, resume=goes_on)
 
 
 def job(description: Mapping[str, Any]) -> RunningJob:
@@ -114,10 +130,7 @@ def dry_run(
 
 
 def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
-    values = read_config_file(Path(config)) if config is not None else {}
-    if model is not None:
-        settings["model"] = model
-    described = RunConfig.from_dict(lay_over(values, settings)).resolved()
+    described = describe_run(model, config, settings)
     return described, BACKENDS.build(described.backend)
 
 

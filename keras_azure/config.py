@@ -250,6 +250,17 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return merged
 
 
+def describe_run(model: str | None, config: str | Path | None, settings: Mapping[str, Any]) -> RunConfig:
+    """The run of a model, a file of settings and settings that lie over it, with every name found.
+
+    Raises:
+        KerasAzureError: they make no run.
+    """
+    values = read_config_file(Path(config)) if config is not None else {}
+    named = {"model": model} if model is not None else {}
+    return RunConfig.from_dict(lay_over(values, {**settings, **named})).resolved()
+
+
 def read_config_file(path: Path) -> dict[str, Any]:
     """The fields that a JSON file sets, unchecked.
 

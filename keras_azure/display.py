@@ -4,7 +4,7 @@ import contextlib
 import html
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -188,6 +188,17 @@ def duration(seconds: float) -> str:
     minutes, seconds = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+
+
+def span(seconds: Sequence[float]) -> str:
+    """A range of times in its greatest unit: "40 to 95 s", "12 to 34 min", "1.2 to 3.5 h"."""
+    low, high = seconds
+    unit, length = next((each for each in _UNITS if high >= 2 * each[1]), _UNITS[-1])
+    first, last = (f"{each / length:.2g}" if each < 100 * length else f"{each / length:,.0f}" for each in (low, high))
+    return f"{first} to {last} {unit}" if first != last else f"{last} {unit}"
+
+
+_UNITS = (("h", 3600), ("min", 60), ("s", 1))
 
 
 def _shown(text: str) -> str:

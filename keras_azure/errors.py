@@ -8,6 +8,8 @@
     │   ├── WrongOption                2   an option that the plugin does not take, or not so
     │   ├── ConfigError                2   a run description with wrong or unknown fields
     │   ├── OutputExists               2   something is there already, and nothing is overwritten
+    │   ├── DoesNotFit                 2   the run needs more memory than its machine has
+    │   ├── TooExpensive               2   the run may cost more than was allowed
     │   └── RunInUse                   2   another process is at work in the run folder
     ├── BrokenPlugin                   1   a plugin that cannot be imported or breaks its contract
     ├── DataError                      1   a data set that cannot be used as it is
@@ -88,6 +90,14 @@ class ConfigError(UsageError):
 
 
 class OutputExists(UsageError):
+    pass
+
+
+class DoesNotFit(UsageError):
+    pass
+
+
+class TooExpensive(UsageError):
     pass
 
 

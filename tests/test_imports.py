@@ -20,11 +20,11 @@ PLUGINS = REPOSITORY / "plugins"
 LAYERS = {
     "light": "__init__ errors files specs options stages intervals registry locate lazy quiet printable redaction "
     "config observers runs keras_engine backends backends.azure.sizes",
-    "command": "cli __main__ api display",
-    "heavy": "datasets augmentations pipeline inspection planning throughput environment store streams contact_sheet "
-    "transfer predictor saving untrusted variables engines",
+    "command": "cli __main__ api plans display",
+    "heavy": "datasets augmentations pipeline inspection throughput environment store streams contact_sheet transfer "
+    "predictor saving untrusted variables engines planning.operations planning.graph planning.memory",
     "tracking": "tracking",
-    "training": "training testing",
+    "training": "training testing planning",
     "local backend": "backends.local",
     "azure backend": "backends.azure",
 }

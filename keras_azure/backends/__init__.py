@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.observers import Observer
 
+DEFAULT_REGION = "eastus"  # of Azure, whose prices stand for all where none is named
+
 
 class Backend(Protocol):
     """What an entry point of the group `keras_azure.backends` builds: `f(*, options) -> Backend`."""

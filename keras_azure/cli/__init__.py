@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import cache, doctor, init, jobs, new, plugins, predict, preview, run, sizes
+from keras_azure.cli import cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
 
@@ -24,6 +24,7 @@ preview.register(app)
 predict.register(app)
 cache.register(app)
 sizes.register(app)
+plan.register(app)
 jobs.register(app)
 doctor.register(app)
 init.register(app)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.output import print_json, print_text
+from keras_azure.cli.output import confirm, print_json, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 
@@ -51,7 +51,8 @@ def clear(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
         question = f"Remove {_amount(len(entries))}, {_in_words(sum(entry.size for entry in entries))}, from {folder}?"
         if not sys.stdin.isatty():
             raise UsageError(f"Nobody can be asked: {question}", hint="kaz cache clear --yes")
-        typer.confirm(question, abort=True, err=True)
+        if not confirm(question):
+            raise typer.Abort
     count, size = _store("clear")()
     print_text(f"Removed {_amount(count)}, {_in_words(size)}, from {folder}")
 

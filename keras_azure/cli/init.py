@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.output import print_text
+from keras_azure.cli.output import ask, print_text
 from keras_azure.errors import CloudError, NotSignedIn, OutputExists, UsageError
 from keras_azure.files import json_text
 from keras_azure.lazy import lazy
@@ -64,19 +64,11 @@ def _workspace(fields: dict[str, tuple[str, str, str | None]]) -> Any:
             expected="the workspace's values, as its page in Azure's portal shows them",
             hint="kaz init --subscription ID --group NAME --name NAME",
         )
-    values = {field: (given or _ask(question)).strip() for field, (_, question, given) in fields.items()}
+    values = {field: (given or ask(f"{question}:")).strip() for field, (_, question, given) in fields.items()}
     for field, (option, _, _) in fields.items():
         if not values[field] or "/" in values[field]:
             raise UsageError(f"{values[field]!r} cannot be a {field.replace('_', ' ')}.", hint=f"another {option}")
     return lazy("keras_azure.backends.azure.workspace:Workspace")(**values)
-
-
-def _ask(question: str) -> str:
-    # typer.prompt would leave a space on stdout.
-    typer.echo(f"{question}: ", nl=False, err=True)
-    if not (answer := sys.stdin.readline()):
-        raise typer.Abort
-    return answer
 
 
 def _check(workspace: Any) -> None:

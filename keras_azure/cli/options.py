@@ -1,9 +1,15 @@
 """Options that several commands share."""
 
-from typing import Annotated
+import dataclasses
+import inspect
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
+from keras_azure.backends import DEFAULT_REGION
 from keras_azure.config import RunConfig
 
 IMAGE_SIZE = Annotated[
@@ -11,6 +17,9 @@ IMAGE_SIZE = Annotated[
 ]
 SKIP_UNREADABLE = Annotated[
     bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
+]
+REGION = Annotated[
+    str | None, typer.Option(help=f"The region of --prices. Default: {DEFAULT_REGION}.", show_default=False)
 ]
 WORKSPACE = Annotated[
     str | None,
@@ -33,3 +42,36 @@ def option_of(name: str) -> typer.models.OptionInfo:
     if isinstance(setting.default, bool):
         flag += f"/--no-{setting.name.replace('_', '-')}"
     return typer.Option(flag, help=text, show_default=False)
+
+
+def with_config_options(command: Callable) -> Callable:
+    """Gives `command` an option for each field of RunConfig in place of its `**settings`.
+
+    All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
+    """
+    parameters = dict(inspect.signature(command).parameters)
+    parameters.pop("settings")
+    hints = typing.get_type_hints(RunConfig)
+    options = [
+        inspect.Parameter(
+            setting.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[_option_type(hints[setting.name]) | None, option_of(setting.name)],
+        )
+        for setting in dataclasses.fields(RunConfig)
+        if setting.name not in parameters
+    ]
+    command.__signature__ = inspect.Signature([*parameters.values(), *options])
+    command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
+    return command
+
+
+def _option_type(hint: Any) -> Any:
+    """What Typer should read for a field of this type; RunConfig checks the rest."""
+    arguments = typing.get_args(hint)
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        return _option_type(arguments[0])
+    if typing.get_origin(hint) is tuple:
+        return list[str]
+    return str if typing.get_origin(hint) is typing.Literal else hint

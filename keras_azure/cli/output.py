@@ -25,6 +25,34 @@ def print_text(text: str = "", *, bold: bool = False, err: bool = False) -> None
     typer.echo(typer.style(text, bold=True) if bold else text, err=err)
 
 
+def print_lines_of(table: Any, width: int | None = None) -> None:
+    """A table of rich on stdout, as plain lines; the first one, of headings, stands out."""
+    from rich.console import Console  # not at the top: it takes longer to load than all the rest of `kaz --help`
+
+    console = Console(color_system=None, markup=False, emoji=False, width=width)
+    with console.capture() as laid_out:
+        console.print(table)
+    for number, line in enumerate(laid_out.get().splitlines()):
+        print_text(line.rstrip(), bold=number == 0)
+
+
+def ask(question: str) -> str:
+    """What somebody types in answer to a question, on stderr: typer's own questions leave a space on stdout.
+
+    Raises:
+        typer.Abort: nobody answers.
+    """
+    typer.echo(f"{printable_lines(redacted(question))} ", nl=False, err=True)
+    if not (answer := sys.stdin.readline()):
+        raise typer.Abort
+    return answer.strip()
+
+
+def confirm(question: str) -> bool:
+    """Whether somebody says yes to a question; anything else is no."""
+    return ask(f"{question} [y/N]").lower() in ("y", "yes")
+
+
 def complain(text: str) -> None:
     """An error message on stderr, as `print_text`; its first line stands out."""
     first, _, rest = printable_lines(redacted(text)).partition("\n")

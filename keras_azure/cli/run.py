@@ -1,19 +1,16 @@
 """`kaz run` and `kaz resume`. The options of `kaz run` are the fields of RunConfig: there is no second list of them."""
 
-import dataclasses
-import inspect
 import signal
-import types
-import typing
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, WORKSPACE, option_of
-from keras_azure.cli.output import print_json, print_text
-from keras_azure.config import RunConfig, RunResult
+from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, WORKSPACE, with_config_options
+from keras_azure.cli.output import confirm, print_json, print_text
+from keras_azure.config import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
 
@@ -22,7 +19,7 @@ _Verbose = Annotated[bool, typer.Option("--verbose", help="Print too on what it 
 
 
 def register(app: typer.Typer) -> None:
-    app.command("run")(_with_config_options(run))
+    app.command("run")(with_config_options(run))
     app.command("resume")(go_on)
 
 
@@ -67,6 +64,13 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="On Azure: write what would be submitted, without a login and a network.")
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="On Azure: submit it even if it does not fit into the GPU's memory.")
+    ] = False,
+    max_cost: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="USD", help="On Azure: ask before a run that may cost more.", show_default=False),
+    ] = None,
     json: _Json = False,
     verbose: _Verbose = False,
     **settings: Any,
@@ -87,10 +91,14 @@ def run(
     )
     if dry_run:
         _report_dry_run(_watched(lambda: _api("dry_run")(model, **arguments)), json)
-    elif detach:
-        _report_job(_watched(lambda: _api("submit")(model, resume=resume, **arguments)), json)
     else:
-        _report(_watched(lambda: _api("run")(model, resume=resume, **arguments)), json, verbose)
+        begin = _api("submit" if detach else "run")
+        limits = {"force": force, "max_cost": max_cost, "confirm": confirm if sys.stdin.isatty() else None}
+        result = _watched(lambda: begin(model, resume=resume, **limits, **arguments))
+        if detach:
+            _report_job(result, json)
+        else:
+            _report(result, json, verbose)
 
 
 def go_on(
@@ -101,39 +109,6 @@ def go_on(
 ) -> None:
     """Go on with a run that was stopped, after its newest sound checkpoint."""
     _report(_watched(lambda: _api("resume")(folder)), json, verbose)
-
-
-def _with_config_options(command: Callable) -> Callable:
-    """Gives `command` an option for each field of RunConfig in place of its `**settings`.
-
-    All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
-    """
-    parameters = dict(inspect.signature(command).parameters)
-    parameters.pop("settings")
-    hints = typing.get_type_hints(RunConfig)
-    options = [
-        inspect.Parameter(
-            setting.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[_option_type(hints[setting.name]) | None, option_of(setting.name)],
-        )
-        for setting in dataclasses.fields(RunConfig)
-        if setting.name not in parameters
-    ]
-    command.__signature__ = inspect.Signature([*parameters.values(), *options])
-    command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
-    return command
-
-
-def _option_type(hint: Any) -> Any:
-    """What Typer should read for a field of this type; RunConfig checks the rest."""
-    arguments = typing.get_args(hint)
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        return _option_type(arguments[0])
-    if typing.get_origin(hint) is tuple:
-        return list[str]
-    return str if typing.get_origin(hint) is typing.Literal else hint
 
 
 def _api(name: str) -> Callable[..., Any]:

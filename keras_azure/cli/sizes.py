@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from keras_azure.cli.output import print_json, print_text
+from keras_azure.backends import DEFAULT_REGION
+from keras_azure.cli.options import REGION
+from keras_azure.cli.output import print_json, print_lines_of, print_text
 from keras_azure.errors import DataUnavailable, UnknownName, UsageError
 from keras_azure.lazy import lazy
 
-_REGION = "eastus"
 _EXPLANATION = """
 GB: memory of each GPU. FP32, FP16: TFLOPS of a whole GPU, FP16 on tensor cores.
 kaz sizes NAME shows a size in full, with its sources.
@@ -41,9 +42,7 @@ def sizes(
     prices: Annotated[
         bool, typer.Option("--prices", help="With today's prices, from Azure's public list; needs a network.")
     ] = False,
-    region: Annotated[
-        str | None, typer.Option(help=f"The region of --prices. Default: {_REGION}.", show_default=False)
-    ] = None,
+    region: REGION = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List Azure's GPU machines: memory, speed, price, and whether they are retired."""
@@ -57,7 +56,7 @@ def sizes(
         size for size in chosen if size.gpu_memory_gb >= min_memory and not (available and size.is_retired(today))
     ]
     if prices:
-        chosen = _priced(chosen, region or _REGION)
+        chosen = _priced(chosen, region or DEFAULT_REGION)
     if sort:
         chosen.sort(key=_SORTS[sort])
     if json:
@@ -131,7 +130,6 @@ def _number(count: Fraction) -> int | float:
 
 def _print_table(sizes: Sequence[Any], today: datetime.date) -> None:
     # Not at the top: it takes longer to load than all the rest of `kaz --help`.
-    from rich.console import Console
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
@@ -150,11 +148,7 @@ def _print_table(sizes: Sequence[Any], today: datetime.date) -> None:
             _price(size),
             f"{size.retirement:%Y-%m}" if size.is_retired(today) else "",
         )
-    console = Console(color_system=None, markup=False, emoji=False)
-    with console.capture() as laid_out:
-        console.print(table)
-    for number, line in enumerate(laid_out.get().splitlines()):
-        print_text(line.rstrip(), bold=number == 0)
+    print_lines_of(table)
     print_text(_EXPLANATION)
     for remark in sorted({_remark(size) for size in sizes if size.prices}):
         print_text(remark)

@@ -7,7 +7,7 @@ from keras_azure.errors import UsageError
 from keras_azure.registry import as_spec
 from keras_azure.stages import Stage
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.parts import blocks_of, parts_of, set_trainable_blocks
+from keras_azure.transfer.parts import Parts, blocks_of, parts_of, set_trainable_blocks
 
 
 def check_stages(model: keras.Model | FeatureClassifier, config: RunConfig) -> None:
@@ -39,3 +39,25 @@ def enter_stage(model: keras.Model, stage: Stage, learning_rate: float) -> str:
     set_trainable_blocks(parts.backbone, count)
     what = f"the head and the last {count} of {total} blocks" if count else "the head"
     return f"Stage {stage.number}: training {what}, with learning rate {learning_rate:g}"
+
+
+def parts_to_train_apart(model: keras.Model, config: RunConfig, *, augmented: bool) -> Parts | None:
+    """The parts of a model whose features of a picture are the same in each epoch, so that they are computed only
+    once, and the head is trained on them; else None.
+
+    Args:
+        augmented: whether pictures are changed in each epoch.
+    """
+    if augmented or config.cache == "none":
+        return None
+    parts = parts_of(model)
+    return parts if parts is not None and not parts.features.trainable_weights else None
+
+
+def head_alone(parts: Parts) -> keras.Model:
+    """The head, to be trained on features with the whole model's optimizer.
+
+    A model around the head's layers: were the head compiled itself, its part of the whole model would be where Keras
+    saves the optimizer, and does not look for it.
+    """
+    return keras.Model(parts.head.inputs, parts.head.outputs, name="head_alone")

@@ -29,11 +29,14 @@ _BYTES_PER_PAGE = 10 << 20  # a page of 100 prices has some 100 kB
 _MOST_USD = 1e6  # an hour: what is more is no price
 
 
-def retail_prices(region: str) -> dict[str, Price]:
+Amounts = dict[str, float]  # US dollars an hour by the names of sizes
+
+
+def retail_prices(region: str, *, spot: bool = False) -> dict[str, Price]:
     """The pay-as-you-go prices in a region, with Linux, by the names of sizes: of today, or the last that were fetched.
 
     They are fetched once a day, from the address that KAZ_PRICES names if it is set, and kept in the user's cache
-    folder. A size that the region does not have has no price.
+    folder. A size that the region does not have has no price. With `spot` they are those of spare machines.
 
     Raises:
         UsageError: the region, or KAZ_PRICES, is not of the form that such a thing has.
@@ -46,21 +49,23 @@ def retail_prices(region: str) -> dict[str, Price]:
         raise UsageError(f"KAZ_PRICES is {address!r}.", expected="an address that begins with http:// or https://")
     today = datetime.date.today().isoformat()
     file = platformdirs.user_cache_path("keras_azure") / "prices" / f"{region}.json"
-    date, amounts = _read(file, address)
+    date, amounts, of_spot = _read(file, address)
     if date != today:
         try:
-            date, amounts = today, _fetch(address, region)
+            (amounts, of_spot), date = _fetch(address, region), today
         except (OSError, http.client.HTTPException, ValueError, RecursionError) as error:
             if not amounts:
                 raise DataUnavailable(
                     f"Azure's prices cannot be read from {address}: {_reason(error)}", hint="again later"
                 ) from error
         else:
-            _write(file, {"address": address, "date": date, "usd_per_hour": amounts})
-    return {name: Price(amount, date, region, address) for name, amount in amounts.items()}
+            kept = {"address": address, "date": date, "usd_per_hour": amounts, "spot_usd_per_hour": of_spot}
+            _write(file, kept)
+    chosen = of_spot if spot else amounts
+    return {name: Price(amount, date, region, address) for name, amount in chosen.items()}
 
 
-def _fetch(address: str, region: str) -> dict[str, float]:
+def _fetch(address: str, region: str) -> tuple[Amounts, Amounts]:
     conditions = (
         "serviceName eq 'Virtual Machines'",
         f"armRegionName eq '{region}'",
@@ -101,45 +106,47 @@ def _is_at(page: object, address: str) -> bool:
     return (this.scheme, this.hostname) == (that.scheme, that.hostname)
 
 
-def _amounts(items: Iterable[Any]) -> dict[str, float]:
-    """US dollars an hour by size, of the items that are for whole machines, pay as you go, with Linux.
+def _amounts(items: Iterable[Any]) -> tuple[Amounts, Amounts]:
+    """Those of the items that are for whole machines, pay as you go, with Linux; and those of spare ones.
 
     Raises:
         ValueError: an item is not as documented.
     """
-    newest: dict[str, tuple[str, float]] = {}
+    newest: tuple[dict[str, tuple[str, float]], ...] = ({}, {})
     for item in items:
         try:
             name, begin, amount = item["armSkuName"], item["effectiveStartDate"], item["retailPrice"]
             wanted = (
                 (item["type"], item["currencyCode"], item["unitOfMeasure"]) == ("Consumption", "USD", "1 Hour")
                 and not re.search("Windows|Cloud ?Services", item["productName"])
-                and not re.search("Spot|Low Priority", item["meterName"])
+                and not item["meterName"].endswith("Low Priority")
             )
-        except (KeyError, TypeError) as error:
+            kind = newest[item["meterName"].endswith("Spot")]
+        except (KeyError, TypeError, AttributeError) as error:
             raise ValueError("a price is not as documented") from error
         if not isinstance(name, str) or not isinstance(begin, str) or not _is_amount(amount):
             raise ValueError("a price is not as documented")
         if wanted:
-            newest[name] = max(newest.get(name, ("", 0.0)), (begin, float(amount)))
-    return {name: amount for name, (_, amount) in newest.items()}
+            kind[name] = max(kind.get(name, ("", 0.0)), (begin, float(amount)))
+    dedicated, spot = ({name: amount for name, (_, amount) in kind.items()} for kind in newest)
+    return dedicated, spot
 
 
 def _is_amount(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < _MOST_USD
 
 
-def _read(file: Path, address: str) -> tuple[str, dict[str, float]]:
+def _read(file: Path, address: str) -> tuple[str, Amounts, Amounts]:
     """The date and the prices that were kept; nothing if there are none of that address, or the file is damaged."""
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-        date, amounts = kept["date"], kept["usd_per_hour"]
+        date, amounts, of_spot = kept["date"], kept["usd_per_hour"], kept["spot_usd_per_hour"]
         datetime.date.fromisoformat(date)
-        if kept["address"] == address and all(map(_is_amount, amounts.values())):
-            return date, amounts
+        if kept["address"] == address and all(map(_is_amount, [*amounts.values(), *of_spot.values()])):
+            return date, amounts, of_spot
     except (OSError, ValueError, RecursionError, LookupError, TypeError, AttributeError):
         pass
-    return "", {}
+    return "", {}, {}
 
 
 def _write(file: Path, kept: dict[str, Any]) -> None:

@@ -51,6 +51,7 @@ def test_only_whole_machines_pay_as_you_go_with_linux_count(price_list):
         item(name, 3000, type="Reservation"),
     ]
     assert retail_prices("eastus")[name].usd_per_hour == 0.6
+    assert retail_prices("eastus", spot=True)[name].usd_per_hour == 0.1
 
 
 def test_they_are_fetched_once_a_day(price_list, cached):

@@ -1,0 +1,67 @@
+"""What the input pipeline costs a picture, tried on this machine."""
+
+import math
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_azure.augmentations import build_augment
+from keras_azure.config import RunConfig
+from keras_azure.datasets import Dataset
+from keras_azure.observers import Observer
+from keras_azure.pipeline import Source, batches, held_source, open_source, steps_in_epoch
+from keras_azure.planning.work import Pictures
+
+_TRIED_PICTURES = 256
+_TRIED_BYTES = 32 << 20  # of pixels: small pictures are gone over several times
+
+
+@dataclass(frozen=True)
+class InputCost:
+    """Seconds that one core of this machine works for a picture.
+
+    Attributes:
+        decoding: to read, decode and augment it; None if the pictures are not here, or in memory anyway.
+        augmenting: to augment one that is in memory, and put it into a batch.
+    """
+
+    decoding: float | None
+    augmenting: float
+
+
+def input_cost(config: RunConfig, pictures: Pictures, dataset: Dataset | None) -> InputCost:
+    """Tries it: with some pictures of the data set for decoding, with random ones for what comes behind.
+
+    Raises:
+        DataError: a picture cannot be read.
+    """
+    decoding = None
+    if dataset is not None and not hasattr(dataset, "arrays"):
+        decoding = _core_seconds(open_source(dataset, "train", Observer(), "none"), config, pictures)
+    shape = pictures.image_shape
+    count = max(2, min(pictures.train, _TRIED_PICTURES))
+    images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
+    classes = len(pictures.class_names)
+    held = held_source(images, np.arange(count) % classes, classes)
+    many = _TRIED_BYTES // (math.prod(shape) * config.batch_size)
+    return InputCost(decoding, _core_seconds(held, config, pictures, at_least=many))
+
+
+def _core_seconds(source: Source, config: RunConfig, pictures: Pictures, *, at_least: int = 1) -> float:
+    """Seconds a picture, of `at_least` so many batches."""
+    augment = build_augment(config.augment, pictures.image_shape, len(pictures.class_names))
+    samples = np.arange(min(source.size, _TRIED_PICTURES))
+
+    def go_over(steps: int) -> int:
+        options = {"batch_size": config.batch_size, "seed": config.seed, "augment": augment}
+        return sum(len(images) for images, *_ in batches(source, samples, steps=steps, **options))
+
+    try:
+        go_over(1)  # traces, and compiles what augments
+        steps = max(at_least, steps_in_epoch(len(samples), config.batch_size))
+        begun = time.process_time()
+        done = go_over(steps)
+        return (time.process_time() - begun) / done
+    finally:
+        source.streams.close()

@@ -1,0 +1,236 @@
+"""The plan of a run: memory, time and money, for one machine or for several side by side."""
+
+import datetime
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from keras_azure.backends.azure.sizes import Price
+from keras_azure.config import RunConfig
+from keras_azure.datasets import Dataset, open_dataset
+from keras_azure.observers import Observer
+from keras_azure.planning.cost import START_MINUTES, Range, run_cost
+from keras_azure.planning.input import InputCost, input_cost
+from keras_azure.planning.machines import Machine, Prices, runs_on
+from keras_azure.planning.memory import chapter_rule
+from keras_azure.planning.speed import StepTime, gpu_step, input_time, longest, step_here
+from keras_azure.planning.work import Phase, Pictures, Work, work_of
+from keras_azure.training.compiling import check_options
+
+_ADVICE = {
+    "compute": "--precision mixed_float16, which tensor cores compute several times as fast; or a faster GPU",
+    "memory": "--precision mixed_float16, which halves what moves; or a GPU with more bandwidth",
+    "launch": "a larger --batch-size: between small steps the GPU waits for the processor",
+    "input": "--augment-on device, or a size with more vCPUs",
+}
+_ADVICE_IN_HALF_PRECISION = _ADVICE | {"compute": "a faster GPU", "memory": "a GPU with more bandwidth"}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A run on one machine.
+
+    Attributes:
+        limit: bytes of memory that it may have.
+        needed: bytes that it needs.
+        largest_batch: that fits; 0 if none does.
+        step: of training; None if the machine's speed is not known, as all that follows from it.
+        images_per_second: in training.
+        seconds: from the first picture to the test.
+        usd, price: what it costs, from the node's start to its end, and what that rests on; None if no price is known.
+        advice: what to change, and to what.
+    """
+
+    machine: Machine
+    limit: int
+    needed: int
+    largest_batch: int
+    step: StepTime | None
+    images_per_second: Range | None
+    seconds: Range | None
+    usd: Range | None
+    price: Price | None
+    advice: str
+
+    @property
+    def fits(self) -> bool:
+        return self.needed <= self.limit
+
+    def to_json(self) -> dict[str, Any]:
+        size = self.machine.size
+        return {
+            "backend": self.machine.backend,
+            "size": size.name if size else None,
+            "gpu": size.gpu if size else None,
+            "gpu_count": float(size.gpu_count) if size else None,
+            "gpu_memory_gb": size.gpu_memory_gb if size else None,
+            "nodes": self.machine.nodes,
+            "spot": self.machine.spot,
+            "fits": self.fits,
+            "memory_limit": self.limit,
+            "memory_needed": self.needed,
+            "largest_batch": self.largest_batch,
+            "bound": self.step.bound if self.step else None,
+            "step_seconds": _pair(self.step and self.step.seconds),
+            "images_per_second": _pair(self.images_per_second),
+            "seconds": _pair(self.seconds),
+            "usd": _pair(self.usd),
+            "price": asdict(self.price) if self.price else None,
+            "advice": self.advice,
+            "note": self.machine.note,
+        }
+
+
+def plan_run(
+    config: RunConfig,
+    machines: Sequence[Machine],
+    observer: Observer,
+    *,
+    facts: tuple[int, tuple[int, int, int], int] | None = None,
+    prices: Prices | None = None,
+) -> dict[str, Any]:
+    """The plan of a run, JSON-safe: what it needs, and how it would go on each machine.
+
+    Bytes, seconds and US dollars; what is a range is a list of its low and its high end.
+
+    Args:
+        config: the run, with its names resolved.
+        facts: how many training pictures there are, their shape, and the number of classes, where the data is not here.
+        prices: those that are newer than the table's.
+
+    Raises:
+        KerasAzureError: the data cannot be opened, or the model not be built.
+    """
+    check_options(config)
+    dataset = open_dataset(config.data, observer) if facts is None else None
+    pictures = _pictures_of(config, dataset) if dataset else _imagined(config, *facts)
+    observer.message("Tracing the training step")
+    work = work_of(config, pictures)
+    observer.message("Trying what the input pipeline costs here")
+    cost = input_cost(config, pictures, dataset)
+    prices = prices or Prices({}, {})
+    estimates = [estimate(work, config, machine, cost, prices.of(machine)) for machine in machines]
+    return describe(work, config, cost, estimates)
+
+
+def _pictures_of(config: RunConfig, dataset: Dataset) -> Pictures:
+    """How many pictures of a data set a run trains on, validates on, and tests on."""
+    sizes = dataset.split_sizes
+    held_out = round(sizes["train"] * config.validation_split)
+    if "validation" in sizes and config.validation_split:
+        held_out = 0
+    return Pictures(
+        tuple(dataset.image_shape),
+        tuple(dataset.class_names),
+        train=sizes["train"] - held_out,
+        validation=held_out or (sizes.get("validation", 0) if config.validation_split else 0),
+        test=sizes["test"],
+    )
+
+
+def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], classes: int) -> Pictures:
+    held_out = round(number * config.validation_split)
+    return Pictures(shape, tuple(map(str, range(classes))), number - held_out, held_out, test=0)
+
+
+def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost, price: Price | None) -> Estimate:
+    """What a run needs and takes on one machine.
+
+    Args:
+        price: of one of its nodes.
+    """
+    limit, needed = machine.memory, work.largest.memory.at(work.largest.batch_size).total
+    largest = _largest_batch(work, config, limit)
+    step, seconds = _times(work, config, machine, cost) if needed <= limit else (None, None)
+    speed = usd = None
+    if step is not None:
+        batch = work.training.batch_size
+        speed = Range(batch / step.seconds.high, batch / step.seconds.low)
+    if seconds is not None and price is not None:
+        usd = run_cost(seconds, machine.nodes, price.usd_per_hour, machine.idle_minutes)
+    advice = _advice(config, machine, needed <= limit, largest, step)
+    return Estimate(machine, limit, needed, largest, step, speed, seconds, usd, price, advice)
+
+
+def describe(work: Work, config: RunConfig, cost: InputCost, estimates: Sequence[Estimate]) -> dict[str, Any]:
+    """All of a plan, JSON-safe."""
+    phase = work.training
+    memory = phase.memory.at(phase.batch_size)
+    rule = chapter_rule(
+        work.parameters,
+        phase.batch_size,
+        bytes_per_number=4 if config.precision == "float32" else 2,
+        training=phase.kind == "train",
+    )
+    return {
+        "model": config.model,
+        "data": config.data,
+        "precision": config.precision,
+        "batch_size": phase.batch_size,
+        "epochs": work.epochs,
+        "pictures": asdict(work.pictures),
+        "parameters": work.parameters,
+        "memory": asdict(memory) | {"total": memory.total, "chapters_rule": rule},
+        "operations_per_picture": {"forward": phase.operations.forward, "backward": phase.operations.backward},
+        "core_seconds_per_picture": asdict(cost),
+        "machines": [each.to_json() for each in estimates],
+        "start_minutes": list(START_MINUTES),
+        "date": datetime.date.today().isoformat(),
+        "notes": list(work.notes),
+    }
+
+
+def _largest_batch(work: Work, config: RunConfig, limit: int) -> int:
+    """The largest batch size of the run with which all its phases fit."""
+    largest = []
+    for phase in work.phases:
+        if phase.follows_batch_size:
+            largest.append(phase.memory.largest_batch(limit))
+        elif phase.memory.at(phase.batch_size).total > limit:
+            return 0
+    return min(largest, default=config.batch_size)
+
+
+def _times(work: Work, config: RunConfig, machine: Machine, cost: InputCost) -> tuple[StepTime | None, Range | None]:
+    """A step of training, and the seconds of all steps."""
+    training, seconds = None, Range(0.0, 0.0)
+    if cost.decoding is not None and config.cache != "none":
+        # Pictures that are kept are all decoded before training begins.
+        extra = max(0.0, cost.decoding - cost.augmenting)
+        seconds = input_time(extra * work.pictures.total, machine)
+    for phase in work.phases:
+        step = _step(phase, config, machine, cost)
+        if step is None:
+            return None, None
+        seconds += step.seconds * phase.steps
+        if phase is work.training:
+            training = step
+    return training, seconds
+
+
+def _step(phase: Phase, config: RunConfig, machine: Machine, cost: InputCost) -> StepTime | None:
+    """A step behind the input pipeline, which works at the same time: on a GPU's machine beside it, else in its way."""
+    each_time = cost.decoding if config.cache == "none" and cost.decoding else cost.augmenting
+    made = input_time(each_time * phase.batch_size, machine) if phase.from_pipeline else Range(0.0, 0.0)
+    if machine.size is None:
+        step = step_here(phase)
+        return StepTime(step.seconds + made, step.bound)
+    step = gpu_step(phase, machine.size, config.precision) if runs_on(machine.size) else None
+    return step and longest({step.bound: step.seconds, "input": made})
+
+
+def _advice(config: RunConfig, machine: Machine, fits: bool, largest: int, step: StepTime | None) -> str:
+    if machine.size is not None and not runs_on(machine.size):
+        return "TensorFlow's packages for NVIDIA do not run on it"
+    float32 = config.precision == "float32"
+    if not fits:
+        if largest:
+            return f"--batch-size {largest} fits"
+        return "no batch fits: a size with more memory a GPU" + ("; or --precision mixed_float16" if float32 else "")
+    if step is None:
+        return "its speed is not known"
+    return _ADVICE.get(step.bound, "") if float32 else _ADVICE_IN_HALF_PRECISION.get(step.bound, "")
+
+
+def _pair(value: Range | None) -> list[float] | None:
+    return None if value is None else [value.low, value.high]
