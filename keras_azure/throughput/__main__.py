@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 _COLUMNS = {
@@ -58,8 +59,8 @@ def main() -> None:
         }
         for xla, precision, batch_size in itertools.product(arguments.xla, arguments.precision, arguments.batch_size)
     ]
-    if arguments.alone:
-        sys.stdout.write(json.dumps(_measured(cases[0])) + "\n")
+    if arguments.alone or arguments.in_turns:
+        sys.stdout.write(json.dumps(_measured(cases[0], arguments.in_turns)) + "\n")
         return
     results = []
     for number, case in enumerate(cases, start=1):
@@ -94,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=_count, default=5, metavar="N")
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.add_argument("--alone", action="store_true", help=argparse.SUPPRESS)  # this process measures
+    # The same; before each round it writes a line, and waits for one: others have their rounds in between.
+    parser.add_argument("--in-turns", action="store_true", help=argparse.SUPPRESS)
     return parser
 
 
@@ -126,16 +129,23 @@ def _measured_apart(case: dict[str, Any], engine: str | None) -> dict[str, Any]:
     return {**case, **json.loads(done.stdout.splitlines()[-1])}
 
 
-def _measured(case: dict[str, Any]) -> dict[str, Any]:
+def _measured(case: dict[str, Any], in_turns: bool) -> dict[str, Any]:
     """The numbers of a case, or its `error`, in this process."""
     try:
-        return _measure(case)
+        return _measure(case, _wait_for_turn if in_turns else lambda: None)
     except Exception as error:
         known = type(error).__module__ == "keras_azure.errors"
         return {"error": str(error) if known else f"{type(error).__name__}: {error}"}
 
 
-def _measure(case: dict[str, Any]) -> dict[str, Any]:
+def _wait_for_turn() -> None:
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    if not sys.stdin.readline():  # whoever has asked is gone
+        sys.exit(1)
+
+
+def _measure(case: dict[str, Any], wait_for_turn: Callable[[], None]) -> dict[str, Any]:
     # Only now: the engine is chosen, and what is printed before takes no second.
     from keras_azure.quiet import silence_libraries
 
@@ -144,7 +154,7 @@ def _measure(case: dict[str, Any]) -> dict[str, Any]:
     from keras_azure.throughput.checkout import make_plugins_known
 
     make_plugins_known()
-    return measure_case(Case(**{**case, "image_shape": tuple(case["image_shape"])}))
+    return measure_case(Case(**{**case, "image_shape": tuple(case["image_shape"])}), wait_for_turn)
 
 
 def _named(case: dict[str, Any]) -> str:

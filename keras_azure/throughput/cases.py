@@ -1,7 +1,6 @@
 """One model, measured with one batch size and precision, on pictures that are on the device already."""
 
 import dataclasses
-import statistics
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -49,8 +48,12 @@ class Case:
     rounds: int = 5
 
 
-def measure_case(case: Case, told: Callable[[int, int], None] = lambda done, total: None) -> dict[str, Any]:
-    """Measures it; gives the numbers, JSON-safe: see `described`."""
+def measure_case(case: Case, wait_for_turn: Callable[[], None] = lambda: None) -> dict[str, Any]:
+    """Measures it; gives the numbers, JSON-safe: see `described`.
+
+    Args:
+        wait_for_turn: called before each round.
+    """
     config = RunConfig(case.model, batch_size=case.batch_size, precision=PRECISIONS[case.precision])
     with on_device(case.device) as device, dtype_policy(config.precision):
         keras.utils.set_random_seed(config.seed)
@@ -62,7 +65,9 @@ def measure_case(case: Case, told: Callable[[int, int], None] = lambda done, tot
         step = OurStep(steps_of(model), batches[0]) if case.step == "ours" else KerasStep(model, batches)
         with watched(device) as utilisation:
             candidate = Candidate(step.run, case.batch_size, case.steps)
-            timing = measure({"step": candidate}, rounds=case.rounds, seconds=case.seconds, told=told)["step"]
+            timing = measure(
+                {"step": candidate}, rounds=case.rounds, seconds=case.seconds, wait_for_turn=wait_for_turn
+            )["step"]
         operations = step_operations(model)
         return {
             **dataclasses.asdict(case),
@@ -103,8 +108,3 @@ def flops(images_per_second: float, operations: int, device: str, precision: str
         "peak_tflops": peak,
         "flops_utilisation": tflops / peak if peak else None,
     }
-
-
-def spread(rates: list[float]) -> float:
-    """How far the rounds are apart: the range over the median."""
-    return (max(rates) - min(rates)) / statistics.median(rates)

@@ -109,6 +109,7 @@ def measure(
     rounds: int,
     seconds: float,
     told: Callable[[int, int], None] = lambda done, total: None,
+    wait_for_turn: Callable[[], None] = lambda: None,
 ) -> dict[str, Timing]:
     """Measures candidates in interleaved rounds, so that what slows the machine for a while slows all of them.
 
@@ -117,6 +118,7 @@ def measure(
         rounds: laps of each.
         seconds: a lap takes about so long.
         told: hears how many of all laps, warm-up included, are done.
+        wait_for_turn: called before each lap: other processes may have theirs in between.
     """
     timings = {name: Timing(candidate.images_per_step) for name, candidate in candidates.items()}
     order, total, done = random.Random(0), len(candidates) * (1 + rounds), 0
@@ -126,6 +128,7 @@ def measure(
         told(done := done + 1, total)
     for _ in range(rounds):
         for name in order.sample(list(candidates), len(candidates)):
+            wait_for_turn()
             rest()
             candidates[name].lap(timings[name], seconds)
             told(done := done + 1, total)

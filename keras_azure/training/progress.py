@@ -125,6 +125,7 @@ class Progress:
             self.times.add(done)
         if not self._is_warm:
             self._is_warm = True
+            self.tracker.begin()
             self._counted_at, self._counted_steps = time.perf_counter(), self._done
         self._require_numbers(done)
         if is_last:
