@@ -41,6 +41,7 @@ from keras_azure.training.placement import Place, place_augmentations
 from keras_azure.training.standardizing import Statistics
 from keras_azure.transfer import FeatureClassifier
 from keras_azure.transfer.parts import parts_of
+from keras_azure.transfer.weights import without_weights
 
 Part = Literal["input", "step", "run"]
 _STREAM_STEPS = 1 << 20  # of a stream that is not to end while it is measured
@@ -121,7 +122,8 @@ def bench(
 
 
 def _model(config: RunConfig, dataset: Any) -> keras.Model:
-    model = build_model(config, dataset, _statistics(config, dataset.image_shape))
+    with without_weights():  # of which no time depends
+        model = build_model(config, dataset, _statistics(config, dataset.image_shape))
     if isinstance(model, FeatureClassifier):
         raise UsageError(
             f"The model {as_spec(config.model).name} is not trained in steps: there is none to measure.",

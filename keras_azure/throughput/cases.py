@@ -18,6 +18,7 @@ from keras_azure.throughput.timing import Candidate, Timing, measure
 from keras_azure.throughput.utilisation import Utilisation, watched
 from keras_azure.training.compiling import build_optimizer, compile_model, initial_learning_rate
 from keras_azure.training.devices import dtype_policy, on_device
+from keras_azure.transfer.weights import without_weights
 
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 
@@ -57,7 +58,8 @@ def measure_case(case: Case, wait_for_turn: Callable[[], None] = lambda: None) -
     config = RunConfig(case.model, batch_size=case.batch_size, precision=PRECISIONS[case.precision])
     with on_device(case.device) as device, dtype_policy(config.precision):
         keras.utils.set_random_seed(config.seed)
-        model = MODELS.build(case.model, case.image_shape, case.classes)
+        with without_weights():  # of which no time depends
+            model = MODELS.build(case.model, case.image_shape, case.classes)
         compile_model(model, config, device, build_optimizer(config, initial_learning_rate(config), 1))
         if case.xla != "auto":
             model.jit_compile = case.xla == "on"
