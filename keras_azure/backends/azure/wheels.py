@@ -69,7 +69,7 @@ def packages_of(specs: Iterable[tuple[str, Spec]]) -> Packages:
             continue
         extras[key] = extras.get(key, set()) | wanted
         try:
-            found = metadata.distribution(name)
+            found = _installed(name)
         except metadata.PackageNotFoundError:
             pinned[key] = requirement or name
             continue
@@ -104,6 +104,19 @@ def _requirements(package: metadata.Distribution, extras: Iterable[str]) -> Iter
         if marker is None or any(marker.evaluate(_NODE | {"extra": extra}) for extra in ("", *extras)):
             requirement.marker = None
             yield requirement.name, str(requirement), frozenset(requirement.extras)
+
+
+def _installed(name: str) -> metadata.Distribution:
+    """A package as pip has installed it: a build leaves a second description in the folder of the sources, which
+    says nothing of where they are, and comes first for who works in that folder.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    found = list(metadata.distributions(name=name))
+    if not found:
+        raise metadata.PackageNotFoundError(name)
+    return next((each for each in found if _source(each) is not None), found[0])
 
 
 def _direct_url(package: metadata.Distribution) -> dict:

@@ -76,6 +76,16 @@ def test_a_package_as_it_is_installed_can_be_installed_again(install, tmp_path):
     assert (target / "their_models-1.0.dist-info" / "entry_points.txt").is_file()
 
 
+def test_a_package_is_known_in_the_folder_of_its_sources_too(install, tmp_path, monkeypatch):
+    """Where a build has left a description that says nothing of where the package comes from."""
+    install("their-models", url=tmp_path.as_uri(), editable=True)
+    information = tmp_path / "sources" / "their_models.egg-info"
+    information.mkdir(parents=True)
+    (information / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: their-models\nVersion: 1.0\n")
+    monkeypatch.syspath_prepend(tmp_path / "sources")
+    assert "their-models" in shipped(packages_of([("model", Spec("their_models_net"))]))
+
+
 def test_a_wheel_holds_the_package_and_nothing_of_this_machine(install, tmp_path):
     wheel = make_wheel(install("their-models", url=f"file://{tmp_path}/secret-place"), tmp_path)
     with zipfile.ZipFile(wheel) as archive:
