@@ -9,6 +9,7 @@ from keras_azure.backends.azure.service import Service, azure_errors, quiet, sta
 from keras_azure.errors import CloudError, NotSignedIn
 
 FINAL = ("Completed", "Failed", "Canceled", "NotResponding")
+UNSUCCESSFUL = FINAL[1:]
 _SECONDS = (2.0, 10.0)  # between two looks: at first, and when nothing changes
 _PATIENCE_SECONDS = 15 * 60  # without an answer; a closed laptop's network may take a while
 _LOGS = "user_logs/"

@@ -82,6 +82,7 @@ def test_a_package_is_known_in_the_folder_of_its_sources_too(install, tmp_path, 
     information = tmp_path / "sources" / "their_models.egg-info"
     information.mkdir(parents=True)
     (information / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: their-models\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[keras_azure.models]\ntheir_models_net = their_models:net\n")
     monkeypatch.syspath_prepend(tmp_path / "sources")
     assert "their-models" in shipped(packages_of([("model", Spec("their_models_net"))]))
 
