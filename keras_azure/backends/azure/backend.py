@@ -15,7 +15,7 @@ from keras_azure.backends.azure.handle import Job
 from keras_azure.backends.azure.job import Mode, Settings, asset_name, build_job, read_job_file, write_job_file
 from keras_azure.backends.azure.names import new_name, next_name
 from keras_azure.backends.azure.results import output_prefix
-from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet
+from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet, unobserved
 from keras_azure.backends.azure.sizes import SIZES, Size, substitute
 from keras_azure.backends.azure.staging import Staged, stage
 from keras_azure.backends.azure.storage import Storage
@@ -153,7 +153,7 @@ class AzureBackend:
     def _create(self, service: Service, job: Any, observer: Observer) -> None:
         observer.message(f"Submitting {job.name}")
         try:
-            with quiet(), mute(), azure_errors("The job cannot be submitted"):
+            with quiet(), mute(), unobserved(), azure_errors("The job cannot be submitted"):
                 made = service.client.jobs.create_or_update(job)
         except CloudError:
             # The connection may have ended after Azure took it, and a second try would have been refused.

@@ -4,8 +4,11 @@ The jobs are lines of shell, which leave what a run leaves; the service is the o
 """
 
 import json
+import os
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +25,7 @@ from keras_azure.observers import Observer
 
 BACKEND = "azure-nc4as-t4-v3"
 SIZE = "Standard_NC4as_T4_v3"
+PASSWORD = "hunter2-hunter2"
 RESULTS = {
     "test_loss": 0.5,
     "test_accuracy": 0.75,
@@ -94,12 +98,17 @@ def test_a_job_that_works(service, tmp_path, make_listener):
 
 
 def test_the_job_of_a_dry_run_is_the_one_that_is_submitted(service, idx_folder, tmp_path, monkeypatch):
+    make_repository(tmp_path)
+    monkeypatch.chdir(tmp_path)
     keras_azure.dry_run("cnn", backend=BACKEND, data=str(idx_folder), output=tmp_path / "dry", observer=Observer())
     shown = job.read_job_file(tmp_path / "dry" / "job.yml")
     made = submit(data=str(idx_folder), output=tmp_path / "run")
     got = service.client.jobs.get(made.name)
     for field in ("command", "experiment_name", "tags", "environment_variables"):
         assert getattr(got, field) == getattr(shown, field), field
+    assert got.environment.rpartition(":")[2] == shown.environment.version  # the hash of image and packages
+    assert not shown.properties
+    assert not [name for name in got.properties if "git" in name]
     assert got.compute.rpartition("/")[2] == shown.compute.removeprefix("azureml:")
     assert got.resources.instance_count == shown.resources.instance_count
     assert got.inputs[DATA].mode == shown.inputs[DATA].mode
@@ -112,8 +121,20 @@ def test_the_job_of_a_dry_run_is_the_one_that_is_submitted(service, idx_folder, 
         .path.replace(made.name, "dry-run")
         .endswith(shown.outputs["run"].path.rpartition("/datastores/")[2])
     )
-    assert str(tmp_path) not in str(got)
+    text = str(got) + str(got.properties) + (tmp_path / "dry" / "job.yml").read_text()
+    for private in (str(tmp_path), PASSWORD, os.environ["AZURE_CLIENT_SECRET"], str(Path.home())):
+        assert private not in text
     made.cancel()
+
+
+def make_repository(folder):
+    """One of git, whose address has a password in it."""
+    for arguments in (
+        ("init", "--quiet"),
+        ("remote", "add", "origin", f"http://someone:{PASSWORD}@example.com/repository"),
+        ("-c", "user.name=x", "-c", "user.email=x", "commit", "--quiet", "--allow-empty", "--message", "x"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
 
 
 @pytest.mark.parametrize("command", ["run", "submit"])
