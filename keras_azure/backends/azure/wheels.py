@@ -57,11 +57,13 @@ def packages_of(specs: Iterable[tuple[str, Spec]]) -> Packages:
         specs: the kind ("model", "augmentation", "data set") and the spec of each plugin.
     """
     registries = {registry.kind: registry for registry in (MODELS, AUGMENTATIONS, DATASETS)}
-    names = ["keras-azure", "azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
+    names = ["azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
     shipped: dict[str, metadata.Distribution] = {}
     pinned: dict[str, str] = {}
     extras: dict[str, set[str]] = {}
     waiting: list[tuple[str, str, frozenset[str]]] = [(name, "", frozenset()) for name in names]
+    # With TensorFlow's CUDA libraries: those of an image may be of versions that it does not find a GPU with.
+    waiting.append(("keras-azure", "", frozenset({"gpu"})))
     while waiting:
         name, requirement, wanted = waiting.pop()
         key = _normalised(name)

@@ -206,7 +206,7 @@ def test_packages_that_need_each_other_come_to_an_end(install):
 def test_keras_azure_and_tracking_are_always_there():
     packages = packages_of([CNN])
     names = [text.partition("==")[0].lower() for text in packages.pinned] + shipped(packages)
-    assert {"keras-azure", "tensorflow", "keras", "mlflow", "azureml-mlflow"} <= set(names)
+    assert {"keras-azure", "tensorflow[and-cuda]", "keras", "mlflow", "azureml-mlflow"} <= set(names)
     assert all("==" in text for text in packages.pinned)
     assert not any("pytest" in text or "azure-ai-ml" in text for text in packages.pinned)
 
