@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import datetime
+import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -66,8 +67,9 @@ class AzureBackend:
             if found is not None:
                 return dataclasses.replace(before, name=name)
             if name != before.name:
-                observer.message(f"The job {before.name} has no result: {name} goes on after its last checkpoint")
-        self._check_nodes()
+                observer.message(before.failure(before.status()).problem)
+                observer.message(f"{name} goes on with its run after the last checkpoint")
+        self._check_possible()
         if self.note:
             observer.message(self.note)
         job = Job(
@@ -98,7 +100,8 @@ class AzureBackend:
             try:
                 self._create(service, read_job_file(job_file), observer)
             except CloudError as error:
-                error.hint = f"{error.hint}; then kaz resume {run_dir}, which submits the same job"
+                again = f"kaz resume {run_dir}, which submits the same job"
+                error.hint = "; then ".join(filter(None, (error.hint, again)))
                 raise
             except KeyboardInterrupt:
                 raise RunInterrupted(
@@ -113,7 +116,7 @@ class AzureBackend:
         Returns:
             The job's facts, JSON-safe: what would be uploaded, what looks secret, the machines.
         """
-        self._check_nodes()
+        self._check_possible()
         if self.note:
             observer.message(self.note)
         staged = stage(config, folder, observer)
@@ -164,7 +167,13 @@ class AzureBackend:
                 raise
         observer.message(f"See it at {made.studio_url}")
 
-    def _check_nodes(self) -> None:
+    def _check_possible(self) -> None:
+        engine = os.environ.get("KERAS_BACKEND") or "tensorflow"
+        if engine != "tensorflow":
+            raise UsageError(
+                f"A job runs on TensorFlow, and KERAS_BACKEND asks for {engine}: the results would be others.",
+                hint="the same command with KERAS_BACKEND=tensorflow; or --backend local",
+            )
         if self.compute.nodes > 1:
             raise UsageError(
                 f"A run on {self.compute.nodes} nodes is not possible yet: each would train the same model by itself.",
