@@ -33,8 +33,9 @@ def rates(config: RunConfig, steps: int = 100) -> list[float]:
 def test_a_second_model_in_a_process_has_the_names_of_the_first():
     """Of layers and of operations, which a model's file holds: keras.applications leaves some of them unnamed."""
     pictures = np.zeros((4, 32, 32, 3), np.uint8)
-    dataset = ArrayDataset({"train": (pictures, np.arange(4) % 2), "test": (pictures, np.arange(4) % 2)})
-    config = RunConfig(model='transfer(network="mobilenet_v2", weights="none")', standardize="samplewise")
+    split = (pictures, np.arange(4) % 2)
+    dataset = ArrayDataset(["a", "b"], {"train": split, "test": split}, "made up")
+    config = RunConfig(model="transfer(backbone='mobilenetv2', weights='none')", standardize="samplewise")
     first, second = (build_model(config, dataset).get_config() for _ in range(2))
     assert first == second
 
