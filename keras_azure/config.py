@@ -98,6 +98,9 @@ class RunConfig:
         None, "Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."
     )
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = _setting("float32", "The Keras dtype policy.")
+    engine: Literal["auto", "tensorflow", "jax"] = _setting(
+        "auto", "What Keras computes with; auto: KERAS_BACKEND if it is set, else tensorflow."
+    )
     seed: int = _setting(0, "The start of everything random.", at_least=0, below=2**31)
     tracking: bool = _setting(True, "Record the run with MLflow.")
 
@@ -194,6 +197,10 @@ class RunResult:
         epochs: finished epochs.
         history: one mapping of numbers per epoch.
         tracking: where MLflow keeps the run (`uri`, `run_id`), or None.
+        performance: what the network was trained on (`engine`, `device`, `xla`, `threads`), how many steps were made in
+            a call (`steps_per_call`), what a step took (`step_median_seconds`, `step_99th_percentile_seconds`), the
+            share of the time in which steps waited for pictures (`waiting_share`), and `epoch_images_per_second`. Empty
+            where no network was trained.
     """
 
     run_dir: Path
@@ -206,6 +213,7 @@ class RunResult:
     epochs: int
     history: tuple[Mapping[str, float], ...] = field(repr=False)
     tracking: Mapping[str, str] | None = None
+    performance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
     def model(self) -> Any:

@@ -1,6 +1,7 @@
 """How often something is done in training, as text: `500steps`, `10min`."""
 
 import re
+import sys
 from dataclasses import dataclass
 
 from keras_azure.errors import ConfigError
@@ -21,6 +22,10 @@ class Interval:
         if self.steps is not None:
             return steps >= self.steps
         return self.seconds is not None and seconds >= self.seconds
+
+    def steps_left(self, steps: int) -> int:
+        """How many steps more, behind so many, make it over; of seconds nobody knows, and it is a great many."""
+        return sys.maxsize if self.steps is None else max(1, self.steps - steps)
 
 
 def parse_interval(text: str | None) -> Interval:

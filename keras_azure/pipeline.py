@@ -20,7 +20,7 @@ import psutil
 import tensorflow as tf
 
 from keras_azure.augmentations import Augment
-from keras_azure.augmentations.draws import words
+from keras_azure.augmentations.draws import threefry
 from keras_azure.augmentations.kernels import aligned_empty
 from keras_azure.datasets import Dataset
 from keras_azure.datasets.memory import require_memory
@@ -37,6 +37,7 @@ BYTES_AT_ONCE = 1 << 21  # of pictures that are made in one call
 _MOST_STEPS_AT_ONCE = 32
 _BYTES_AHEAD = 8 * BYTES_AT_ONCE  # of batches that wait for the model
 _STEPS_AHEAD = (2, 32)
+_as_it_is = tf.autograph.experimental.do_not_convert
 _SHUFFLE_STREAM = 0xFFFF  # which no augmentation has
 _SHUFFLE_ROUNDS = 8  # TensorFlow's 4 let the order of some keys be told from chance
 
@@ -183,9 +184,12 @@ def batches(
         return read(steps), starts, ends
 
     at_once = _steps_at_once(batch_size, source.image_shape)
+    make = read if at_once == 1 else read_apart
+    if augment is None:  # another package's augmentation may need AutoGraph; we do not, and it takes half a second
+        make = _as_it_is(make)
     numbers = source.streams.stoppable(tf.data.Dataset.range(first_step, first_step + steps).batch(at_once))
-    made = numbers.map(read if at_once == 1 else read_apart, num_parallel_calls=os.cpu_count(), deterministic=True)
-    made = made if at_once == 1 else made.flat_map(_by_step)
+    made = numbers.map(make, num_parallel_calls=os.cpu_count(), deterministic=True)
+    made = made if at_once == 1 else made.flat_map(_as_it_is(_by_step))
     # Without tuning, for which each stream would have a thread more, whose end takes TensorFlow up to seconds.
     options = tf.data.Options()
     options.autotune.enabled = False
@@ -213,7 +217,7 @@ class _Order:
         self._keys = None
         if seed is not None:
             epochs = np.arange(self._first_epoch, self.first_sample(first_step + steps) // self._count + 1)
-            self._keys = tf.constant(words(seed, epochs, np.zeros_like(epochs), _SHUFFLE_STREAM, 3))  # (epochs, 3)
+            self._keys = tf.constant(_shuffle_keys(seed, epochs))
 
     def first_sample(self, step: tf.Tensor | int) -> tf.Tensor | int:
         """Where a step begins in the samples, counted over all epochs."""
@@ -239,6 +243,14 @@ class _Order:
         )
 
 
+def _shuffle_keys(seed: int, epochs: np.ndarray) -> np.ndarray:
+    """The first three random words of each epoch's shuffle, uint32 (epochs, 3): those of `draws.words`, without Numba,
+    which takes longer to load than to compute them."""
+    key = (np.uint32([seed]), epochs.astype(np.uint32))
+    blocks = [threefry(key, (np.uint32([0]), np.uint32([(_SHUFFLE_STREAM << 16) + block]))) for block in range(2)]
+    return np.stack([*blocks[0], *blocks[1]], axis=1)[:, :3]
+
+
 def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
     """How many batches are made in one go: of small pictures several, or calls would cost more than pixels."""
     return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
@@ -251,6 +263,7 @@ def _steps_ahead(batch_size: int, image_shape: tuple[int, int, int]) -> int:
 
 
 def _by_step(samples: tuple[Any, ...], starts: tf.Tensor, ends: tf.Tensor) -> tf.data.Dataset:
+    @_as_it_is
     def batch(start: tf.Tensor, end: tf.Tensor) -> tuple[Any, ...]:
         return tf.nest.map_structure(lambda values: values[start:end], samples)
 

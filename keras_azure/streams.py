@@ -26,7 +26,7 @@ class Streams:
 
     def stoppable(self, steps: tf.data.Dataset) -> tf.data.Dataset:
         """The steps, which end when the streams are closed."""
-        return steps.take_while(lambda step: tf.logical_not(self._stopped))
+        return steps.take_while(tf.autograph.experimental.do_not_convert(lambda step: tf.logical_not(self._stopped)))
 
     def kept(self, stream: tf.data.Dataset) -> tf.data.Dataset:
         """The stream, whose iterators are kept for `close`, whoever makes them."""

@@ -72,16 +72,22 @@ class Tracker:
         self._worker = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
     def __enter__(self) -> "Tracker":
-        if self._config.tracking:
-            self._worker.start()
-            self._send(self._open)
+        self._send(self._open)
         return self
 
+    def begin(self) -> None:
+        """Begins to record, and imports MLflow, which would hold up what a run does before its first step. What is
+        recorded before begins it, too."""
+        if self._config.tracking and self._worker.ident is None:
+            self._worker.start()
+
     def log_epoch(self, row: Mapping[str, float]) -> None:
+        self.begin()
         self._send(lambda: self._log_row(row))
 
     def log_result(self, result: RunResult, environment: Mapping[str, str], facts: Mapping[str, Any]) -> None:
         """The test scores, the environment, the run folder's files, and `facts`, which are to be the last of these."""
+        self.begin()
         scores = {f"test_{name}": value for name, value in result.test_metrics.items()}
         numbers = {**scores, "mean_images_per_second": result.images_per_second, "parameters": result.parameters}
         self._send(lambda: self._log_metrics(numbers, step=result.epochs))
@@ -95,6 +101,7 @@ class Tracker:
         self._send(lambda: self._client.log_text(self._run_id, text, RESULTS))
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.begin()
         if not self._worker.is_alive():
             return
         stopped = isinstance(error, RunInterrupted | KeyboardInterrupt)

@@ -19,7 +19,7 @@ PLUGINS = REPOSITORY / "plugins"
 # A layer: its modules, where a package stands for all that is in it and is not named elsewhere, ...
 LAYERS = {
     "light": "__init__ errors files specs options stages intervals registry locate lazy quiet printable redaction "
-    "config observers runs backends backends.azure.sizes",
+    "config observers runs keras_engine backends backends.azure.sizes",
     "command": "cli __main__ api plans display",
     "heavy": "datasets augmentations pipeline inspection throughput environment store streams contact_sheet transfer "
     "predictor saving untrusted variables engines planning.operations planning.graph planning.memory",

@@ -44,3 +44,9 @@ def test_when_an_interval_is_over():
     assert Interval(steps=5).is_over(5, 0)
     assert not Interval(seconds=5).is_over(10**9, 4.9)
     assert Interval(seconds=5).is_over(1, 5)
+
+
+def test_how_many_steps_are_left():
+    assert Interval(steps=5).steps_left(2) == 3
+    assert Interval(steps=5).steps_left(7) == 1
+    assert Interval(seconds=5).steps_left(10**9) > 10**9

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_azure.pipeline as pipeline
+from keras_azure.augmentations.draws import words
 from keras_azure.datasets import ArrayDataset
 from keras_azure.errors import UnreadableFile
 from keras_azure.observers import Observer
@@ -68,6 +69,12 @@ def test_the_order_does_not_depend_on_the_batch_size(source):
 def test_seeds_give_different_orders(source):
     orders = {tuple(values(batches(source, np.arange(23), batch_size=23, seed=seed))[0]) for seed in range(50)}
     assert len(orders) == 50
+
+
+def test_the_keys_of_the_shuffle_are_the_ciphers_words():
+    epochs = np.arange(5)
+    drawn = words(7, epochs, np.zeros(5, np.int64), pipeline._SHUFFLE_STREAM, 3)
+    np.testing.assert_array_equal(pipeline._shuffle_keys(7, epochs), drawn)
 
 
 def test_an_order_cannot_be_told_from_chance():

@@ -10,6 +10,7 @@ from filelock import FileLock, Timeout
 
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import OutputExists, RunFailed, RunInUse
+from keras_azure.keras_engine import use_engine
 from keras_azure.observers import Observer
 from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.runs import DESCRIPTION
@@ -21,6 +22,7 @@ class LocalBackend:
 
     def run(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunResult:
         silence_libraries()
+        use_engine(config.engine)
         with _alone_in(run_dir):
             if not resume and (run_dir / DESCRIPTION).exists():
                 raise OutputExists(f"Another process has just made a run in {run_dir}.", hint="another --output")

@@ -15,6 +15,7 @@ from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
 
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
+_Verbose = Annotated[bool, typer.Option("--verbose", help="Print too on what it trained, and how fast, step by step.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -71,6 +72,7 @@ def run(
         typer.Option(min=0, metavar="USD", help="On Azure: ask before a run that may cost more.", show_default=False),
     ] = None,
     json: _Json = False,
+    verbose: _Verbose = False,
     **settings: Any,
 ) -> None:
     """Train a model, test it, and keep everything in a run folder."""
@@ -93,16 +95,20 @@ def run(
         begin = _api("submit" if detach else "run")
         limits = {"force": force, "max_cost": max_cost, "confirm": confirm if sys.stdin.isatty() else None}
         result = _watched(lambda: begin(model, resume=resume, **limits, **arguments))
-        (_report_job if detach else _report)(result, json)
+        if detach:
+            _report_job(result, json)
+        else:
+            _report(result, json, verbose)
 
 
 def go_on(
     folder: Annotated[Path, typer.Argument(help="The run folder of a run that was stopped.", show_default=False)],
     *,
     json: _Json = False,
+    verbose: _Verbose = False,
 ) -> None:
     """Go on with a run that was stopped, after its newest sound checkpoint."""
-    _report(_watched(lambda: _api("resume")(folder)), json)
+    _report(_watched(lambda: _api("resume")(folder)), json, verbose)
 
 
 def _api(name: str) -> Callable[..., Any]:
@@ -120,7 +126,7 @@ def _watched(execute: Callable[[], Any]) -> Any:
         signal.signal(signal.SIGTERM, before)
 
 
-def _report(result: RunResult, json: bool) -> None:
+def _report(result: RunResult, json: bool, verbose: bool) -> None:
     if json:
         print_json(result.to_json())
         return
@@ -132,8 +138,22 @@ def _report(result: RunResult, json: bool) -> None:
         "Run folder": str(result.run_dir),
         "Tracking": _how_to_see(result.tracking),
     }
+    if verbose and result.performance:
+        rows |= _performance_rows(result.performance)
     for name, value in rows.items():
         print_text(f"{name:<14} {value}")
+
+
+def _performance_rows(facts: Mapping[str, Any]) -> dict[str, str]:
+    compiler = "with XLA" if facts["xla"] else "without XLA"
+    median, slow = (1000 * facts[f"step_{name}_seconds"] for name in ("median", "99th_percentile"))
+    return {
+        "Engine": f"{facts['engine']} on {facts['device']}, {compiler}, {facts['threads']} threads",
+        "Steps": f"{median:.2f} ms in the median, {slow:.2f} ms at the 99th percentile; "
+        f"{facts['steps_per_call']} in a call",
+        "Input": f"{facts['waiting_share']:.1%} of the time was spent waiting for pictures",
+        "By epoch": ", ".join(f"{speed:,.0f}" for speed in facts["epoch_images_per_second"]) + " images/s",
+    }
 
 
 def _report_job(job: Any, json: bool) -> None:

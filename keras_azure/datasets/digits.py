@@ -3,7 +3,7 @@
 import numpy as np
 
 from keras_azure.datasets.arrays import ArrayDataset
-from keras_azure.datasets.resizing import Size, resize
+from keras_azure.datasets.resizing import Size, resize_all
 from keras_azure.datasets.sizes import ResizedDataset, check_image_size, resized
 from keras_azure.datasets.splits import described, stratified_split
 
@@ -23,7 +23,7 @@ def digits(*, image_size: tuple[int, int] | None = None) -> ArrayDataset | Resiz
 
     source = load_digits()
     small = np.round(source.images * (255 / _BRIGHTEST)).astype(np.uint8)[..., np.newaxis]  # (1797, 8, 8, 1)
-    pictures = np.stack([resize(picture, NATIVE_SIZE) for picture in small])  # (1797, 28, 28, 1)
+    pictures = resize_all(small, NATIVE_SIZE)  # (1797, 28, 28, 1)
     chosen = zip(("train", "test"), stratified_split(source.target, _TEST_PICTURES / len(small)), strict=True)
     splits = {split: (pictures[indices], source.target[indices]) for split, indices in chosen}
     class_names = [str(name) for name in source.target_names]

@@ -6,6 +6,6 @@ jax           compiled steps one behind the other
 adam          Adam's update as one operation a variable, for TensorFlow
 """
 
-from keras_azure.engines.steps import Done, Steps, steps_of
+from keras_azure.engines.steps import Batch, Done, Steps, steps_of
 
-__all__ = ["Done", "Steps", "steps_of"]
+__all__ = ["Batch", "Done", "Steps", "steps_of"]

@@ -1,7 +1,7 @@
 """Where the augmentations of a run are applied: by the host in the pipeline, or by the device in the training step."""
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 import keras
@@ -10,6 +10,7 @@ from keras import layers
 
 from keras_azure.augmentations import DeviceAugment
 from keras_azure.config import RunConfig
+from keras_azure.engines import Steps, steps_of
 from keras_azure.errors import UsageError
 from keras_azure.observers import Observer
 from keras_azure.training.compiling import compile_model
@@ -94,17 +95,16 @@ def _variables(candidates: Mapping[Place, tuple[keras.Model, Any]]) -> list[kera
 
 
 def _seconds_a_step(model: keras.Model, batches: Iterable[Batch]) -> float:
-    clock = _Clock()
-    # Repeated, as a short run may have fewer steps than are tried.
-    model.fit(batches.repeat(), epochs=2, steps_per_epoch=TRIED_STEPS, callbacks=[clock], shuffle=False, verbose=0)
-    return clock.seconds / TRIED_STEPS
+    steps, stream = steps_of(model), iter(batches.repeat())  # as a short run may have fewer steps than are tried
+    _make_steps(steps, stream)
+    began = time.perf_counter()
+    _make_steps(steps, stream)
+    seconds = time.perf_counter() - began
+    steps.synchronize()
+    return seconds / TRIED_STEPS
 
 
-class _Clock(keras.callbacks.Callback):
-    """The seconds of the last epoch; Keras reads the loss from the device before an epoch ends."""
-
-    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
-        self._started = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        self.seconds = time.perf_counter() - self._started
+def _make_steps(steps: Steps, batches: Iterator[Batch]) -> None:
+    done = 0
+    while done < TRIED_STEPS:
+        done += steps.run(batches, TRIED_STEPS - done).steps

@@ -1,13 +1,14 @@
-"""What happens around each step and epoch of `fit`: history, checkpoint, tracking, display, stops."""
+"""What happens between the steps and epochs of the loop: history, checkpoint, tracking, display, stops."""
 
 import dataclasses
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 
 from keras_azure.config import RunConfig
+from keras_azure.engines import Done, Steps
 from keras_azure.errors import RunFailed
 from keras_azure.intervals import parse_interval
 from keras_azure.observers import Observer
@@ -17,19 +18,22 @@ from keras_azure.training.checkpoints import Checkpoint, State
 from keras_azure.training.data import RunData
 from keras_azure.training.history import History
 from keras_azure.training.interrupts import StopRequests
-from keras_azure.training.losses import LossWatch
+from keras_azure.training.performance import StepTimes
 from keras_azure.training.writer import CheckpointWriter
 
 _MOST_SAMPLES_SHOWN = 64  # in the message about a loss that is no number
 
 
-class Progress(keras.callbacks.Callback):
-    """Binds Keras's training loop to the run.
+class Progress:
+    """Binds the training loop to the run.
 
     Args:
-        model: the run's model; Keras's own `self.model` may have augmentations in front of it.
+        model: the run's model; the one that the loop trains may have augmentations in front of it.
         state: where the run stands; of a run that goes on, as its checkpoint says.
         started: when this process began with the run, on the clock `time.perf_counter`.
+
+    Attributes:
+        times: of all steps that this process has made, but for those that compiled.
     """
 
     def __init__(
@@ -45,8 +49,7 @@ class Progress(keras.callbacks.Callback):
         state: State,
         started: float,
     ):
-        super().__init__()
-        self.trained = model
+        self.model = model
         self.config = config
         self.data = data
         self.history = history
@@ -57,13 +60,14 @@ class Progress(keras.callbacks.Callback):
         self.state = state
         self.stage = Stage(0, 0, config.epochs)
         self.stage_learning_rate = 0.0
+        self.times = StepTimes()
         self._every = parse_interval(config.checkpoint_every)
         self._begun = started - state.elapsed
         self._carried: Checkpoint | None = None
         self._is_warm = False
 
     def begin(self, stage: Stage, learning_rate: float) -> None:
-        """The next `fit` is of another stage, and compiles anew."""
+        """What follows is of another stage, and compiles anew."""
         self.stage, self.stage_learning_rate = stage, learning_rate
         self._is_warm = False
 
@@ -76,67 +80,88 @@ class Progress(keras.callbacks.Callback):
         """How many steps of the next epoch are behind it."""
         return 0 if self._carried is None else self._carried.state.step
 
-    def finish_epoch(self, fitted: keras.Model, epoch: int, validation: Iterable | None) -> None:
-        """Ends an epoch that has all its steps behind it: what `fit` does after the last one."""
-        self.set_model(fitted)
-        self.on_epoch_begin(epoch)
-        scores = {}
-        if validation is not None:
-            steps = self.data.validation_steps
-            scores = fitted.evaluate(validation, steps=steps, callbacks=[self], return_dict=True, verbose=0)
-        self.on_epoch_end(epoch, self._train_logs | {f"val_{name}": score for name, score in scores.items()})
+    def follow(self, trained: keras.Model, steps: Steps) -> None:
+        """What follows are these steps of this model, which has the variables of the run's model."""
+        self._trained, self._steps = trained, steps
+
+    @property
+    def steps_to_next_event(self) -> int:
+        """How many steps may be made before something is due: a checkpoint, or the end of the epoch."""
+        to_end = self.data.steps_per_epoch - self._done
+        return min(to_end, self._every.steps_left(self._done - self._saved_steps)) if to_end else 0
 
     @property
     def images_per_second(self) -> float:
         """Over the whole run, without each first step of a stage, which compiles, and without validation."""
         return self.state.images / self.state.seconds if self.state.seconds else 0.0
 
-    def on_epoch_begin(self, epoch: int, logs: Mapping | None = None) -> None:
+    def begin_epoch(self, epoch: int) -> None:
+        """Follows after the metrics begin anew; those of an epoch that was begun before are given back."""
         now = time.perf_counter()
-        self._first_step, self._epoch_begun, self._train_logs = 0, now, None
+        self._done, self._epoch_begun, self._train_means = 0, now, None
         if self._carried is None:
             self.state = dataclasses.replace(self.state, step=0, epoch_images=0, epoch_seconds=0.0)
         else:
             before = self._carried.state
-            self._first_step, self._epoch_begun = before.step, now - before.epoch_elapsed
-            self._train_logs = before.train_logs
+            self._done, self._epoch_begun = before.step, now - before.epoch_elapsed
+            self._train_means = before.train_logs
             if before.train_logs is None:
-                _build_metrics(self.model)
-                self._carried.restore("metrics", self.model.metrics_variables)
+                self._carried.restore("metrics", self._trained.metrics_variables)
             self._carried = None
-        self._losses = LossWatch()
-        self._counted_at, self._counted_steps = now, self._first_step
-        self._saved_at, self._saved_steps = now, self._first_step
+        self._counted_at, self._counted_steps = now, self._done
+        self._saved_at, self._saved_steps = now, self._done
         self.observer.epoch_started(epoch)
 
-    def on_train_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
-        done = self._first_step + batch + 1
-        is_last = done == self.data.steps_per_epoch
+    def steps_done(self, done: Done, compiled: bool) -> None:
+        """Follows after each call that has made steps; `compiled` if that is a part of their time.
+
+        Raises:
+            RunFailed: a loss is infinite, or not a number.
+            RunInterrupted: a stop was asked for.
+        """
+        self._done += done.steps
+        is_last = self._done == self.data.steps_per_epoch
+        if not compiled:
+            self.times.add(done)
         if not self._is_warm:
             self._is_warm = True
-            self._counted_at, self._counted_steps = time.perf_counter(), done
-        self._losses.add(done, logs["loss"])
-        is_due = not is_last and self._every.is_over(done - self._saved_steps, time.perf_counter() - self._saved_at)
-        if is_last or is_due or self.stop.requested or self._losses.is_due:
-            self._require_numbers(done)
+            self.tracker.begin()
+            self._counted_at, self._counted_steps = time.perf_counter(), self._done
+        self._require_numbers(done)
         if is_last:
-            self._count(done)
-            self._train_logs = {name: float(np.mean(value)) for name, value in logs.items()}
-        self.observer.step_done(done - 1, logs)
-        if is_due or self.stop.requested:
-            self._save_within(done)
+            self._count()
+            self._train_means = self.means(done)
+        self.observer.step_done(self._done - 1, done.logs)
+        behind, elapsed = self._done - self._saved_steps, time.perf_counter() - self._saved_at
+        if self.stop.requested or (not is_last and self._every.is_over(behind, elapsed)):
+            self._save_within()
         self.stop.check()
 
-    def on_test_batch_end(self, batch: int, logs: Mapping | None = None) -> None:
+    def validation_steps_done(self) -> None:
+        """Follows after each call that has made steps of a validation.
+
+        Raises:
+            RunInterrupted: a stop was asked for.
+        """
         if self.stop.requested:
-            self._save_within(self.data.steps_per_epoch)
+            self._save_within()
         self.stop.check()
 
-    def on_epoch_end(self, epoch: int, logs: Mapping | None = None) -> None:
-        names = sorted(logs, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") != "loss", name))
-        # A metric with a value per class, such as f1_score, is kept as its mean over the classes.
-        row = {"epoch": epoch + 1, **{name: float(np.mean(logs[name])) for name in names}}
-        row["learning_rate"] = float(np.asarray(self.model.optimizer.learning_rate))
+    @staticmethod
+    def means(done: Done) -> dict[str, float]:
+        """The means over the epoch so far. A metric with a value per class, such as f1_score, is their mean."""
+        return {name: float(np.mean(value)) for name, value in done.logs.items()}
+
+    def end_epoch(self, epoch: int, scores: Mapping[str, float]) -> bool:
+        """Follows after an epoch and its validation, which gave these means; whether the stage ends with it.
+
+        Raises:
+            RunInterrupted: a stop was asked for.
+        """
+        means = self._train_means | {f"val_{name}": score for name, score in scores.items()}
+        names = sorted(means, key=lambda name: (name.startswith("val_"), name.removeprefix("val_") != "loss", name))
+        row = {"epoch": epoch + 1, **{name: means[name] for name in names}}
+        row["learning_rate"] = float(np.asarray(self._trained.optimizer.learning_rate))
         if self.config.fine_tune is not None:
             row |= {"stage": self.stage.number, "stage_learning_rate": self.stage_learning_rate}
         images, seconds = self.state.epoch_images, self.state.epoch_seconds
@@ -149,16 +174,18 @@ class Progress(keras.callbacks.Callback):
         # The record of an epoch follows its checkpoint: what a run does again, it must not record again.
         self._save(epochs=epoch + 1, step=0, train_logs=None, then=lambda: self.tracker.log_epoch(row))
         self.observer.epoch_done(epoch, row)
-        if stopped_early(self.config, self.history, self.stage.number):
+        self.stop.check()
+        ends = stopped_early(self.config, self.history, self.stage.number)
+        if ends:
             patience = self.config.early_stopping
             self.observer.message(f"Stopped early: no lower validation loss in {patience} epochs.")
-            self.model.stop_training = True
+        return ends
 
-    def _save_within(self, done: int) -> None:
-        """A checkpoint in the epoch, after so many of its steps."""
-        self._count(done)
-        self._save(epochs=len(self.history), step=done, train_logs=self._train_logs)
-        self._saved_at, self._saved_steps = time.perf_counter(), done
+    def _save_within(self) -> None:
+        """A checkpoint in the epoch, after the steps that are done."""
+        self._count()
+        self._save(epochs=len(self.history), step=self._done, train_logs=self._train_means)
+        self._saved_at, self._saved_steps = time.perf_counter(), self._done
 
     def _save(self, then: Callable[[], None] = lambda: None, **changes: object) -> None:
         now = time.perf_counter()
@@ -171,39 +198,42 @@ class Progress(keras.callbacks.Callback):
             tracking=self.tracker.address or self.state.tracking,
             **changes,
         )
-        fitted = self.model  # asked for first: under JAX this brings the variables up to date
+        self._steps.synchronize()
         variables = {
-            "model": self.trained.variables,
-            "optimizer": fitted.optimizer.variables,
-            "metrics": fitted.metrics_variables,
+            "model": self.model.variables,
+            "optimizer": self._trained.optimizer.variables,
+            "metrics": self._trained.metrics_variables,
         }
         self.writer.save(self.state, variables, then)
 
-    def _count(self, done: int) -> None:
+    def _count(self) -> None:
         """Adds the pictures of the steps since the last count, and what they took."""
-        if done <= self._counted_steps:
+        if self._done <= self._counted_steps:
             return
         now, size = time.perf_counter(), self.config.batch_size
-        first, last = (min(steps * size, self.data.images_per_epoch) for steps in (self._counted_steps, done))
+        first, last = (min(steps * size, self.data.images_per_epoch) for steps in (self._counted_steps, self._done))
         self.state = dataclasses.replace(
             self.state,
             epoch_images=self.state.epoch_images + last - first,
             epoch_seconds=self.state.epoch_seconds + now - self._counted_at,
         )
-        self._counted_at, self._counted_steps = now, done
+        self._counted_at, self._counted_steps = now, self._done
 
-    def _require_numbers(self, done: int) -> None:
+    def _require_numbers(self, done: Done) -> None:
         """
         Raises:
-            RunFailed: the loss of a step since the last look is infinite, or not a number.
+            RunFailed: the loss of one of these steps is infinite, or not a number.
         """
-        found = self._losses.first_bad_step()
-        if found is None:
+        # The mean over the epoch so far: from the first loss that is no number on, it is none either.
+        if "loss" not in done.logs or np.isfinite(float(done.logs["loss"])):
             return
-        step, loss = found
-        epoch, optimizer = len(self.history), self.model.optimizer
+        means = np.array([float(loss) for loss in done.losses])
+        behind = int(np.argmin(np.isfinite(means)))
+        step, loss = self._done - done.steps + behind + 1, means[behind]
+        self._steps.synchronize()
+        epoch, optimizer = len(self.history), self._trained.optimizer
         # The rate may follow a schedule, and the optimizer may have gone on since.
-        optimizer.iterations.assign(optimizer.iterations - (done - step) - 1)
+        optimizer.iterations.assign(optimizer.iterations - (self._done - step) - 1)
         rate = float(np.asarray(optimizer.learning_rate))
         samples = self.data.samples_of_step(epoch, step - 1)
         shown = ", ".join(map(str, samples[:_MOST_SAMPLES_SHOWN]))
@@ -213,12 +243,6 @@ class Progress(keras.callbacks.Callback):
             f"cannot go on from there. The step's pictures, by their index in the training split: {shown}{more}.",
             hint=f"a smaller --learning-rate than {rate:g}, or --clip-norm 1",
         )
-
-
-def _build_metrics(model: keras.Model) -> None:
-    """Makes the metrics' variables, which Keras does not before they have seen a batch."""
-    nothing = np.zeros((1, *model.output_shape[1:]), np.float32)
-    model.compute_metrics(None, nothing, nothing, None)
 
 
 def stopped_early(config: RunConfig, history: History, stage: int) -> bool:

@@ -2,9 +2,10 @@
 
 import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,8 @@ from keras_azure.training.evaluation import evaluate, evaluate_pictures
 from keras_azure.training.fine_tuning import check_stages, enter_stage
 from keras_azure.training.history import History
 from keras_azure.training.interrupts import StopRequests
+from keras_azure.training.loop import train_epochs
+from keras_azure.training.performance import advice_on_input
 from keras_azure.training.placement import Place, place_augmentations
 from keras_azure.training.plots import draw_plots
 from keras_azure.training.progress import Progress, stopped_early
@@ -43,6 +46,16 @@ from keras_azure.training.writer import CheckpointWriter
 from keras_azure.transfer import FeatureClassifier
 from keras_azure.transfer.parts import Parts, parts_of
 from keras_azure.transfer.weights import without_weights
+
+
+@dataclass(frozen=True)
+class _Fitted:
+    """What came of training, beside what it made: see `RunResult`, and `augment_on` of the result's file."""
+
+    images_per_second: float
+    augment_on: Place | None
+    performance: dict[str, Any] = field(default_factory=dict)
+
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
@@ -173,7 +186,7 @@ class _Run:
         data = self.data
         classic = isinstance(model, FeatureClassifier)
         with self._failures():
-            images_per_second, augment_on = (self._fit_classic if classic else self._fit)(model)
+            fitted = (self._fit_classic if classic else self._fit)(model)
         self.stop.check()
         kept_epoch, saved = self._save_classic() if classic else self._save(model)
         predict = saved.predict if classic else saved.predict_on_batch
@@ -188,38 +201,39 @@ class _Run:
             test_loss=test.scores["loss"],
             test_accuracy=test.scores.get("accuracy"),
             test_metrics=test.scores,
-            images_per_second=images_per_second,
+            images_per_second=fitted.images_per_second,
             parameters=(saved.features if classic else saved).count_params(),
             seconds=self.state.elapsed + time.perf_counter() - self.started,
             epochs=len(self.history),
             history=tuple(self.history),
+            performance=fitted.performance,
         )
         environment = describe_environment(self.device)
         numbers = {name: value for name, value in result.to_json().items() if name not in _NOT_METRICS}
         facts = numbers | {
             "kept_epoch": kept_epoch,
-            "augment_on": augment_on,
+            "augment_on": fitted.augment_on,
             "class_names": data.dataset.class_names,
             "environment": environment,
         }
         self.tracker.log_result(result, environment, facts)
         return result, facts
 
-    def _fit_classic(self, classifier: FeatureClassifier) -> tuple[float, Place | None]:
+    def _fit_classic(self, classifier: FeatureClassifier) -> _Fitted:
         from keras_azure.training.classic import fit_classifier  # with scikit-learn, which networks do not wait for
 
         fitted, row = fit_classifier(classifier, self.data, self.config, self.observer, self.stop)
         fitted.save(self.run_dir / "model.zip")
         self.history.append(row)
         self.tracker.log_epoch(row)
-        return row["images_per_second"], "host" if self.data.augment else None
+        return _Fitted(row["images_per_second"], "host" if self.data.augment else None)
 
     def _save_classic(self) -> tuple[int, FeatureClassifier]:
         """The classifier as its file has it."""
         return 1, FeatureClassifier.load(self.run_dir / "model.zip")
 
-    def _fit(self, model: keras.Model) -> tuple[float, Place | None]:
-        """Trains to the last epoch; gives the images per second, and where augmentations were applied."""
+    def _fit(self, model: keras.Model) -> _Fitted:
+        """Trains to the last epoch."""
         facts = RunFacts(
             epochs=self.config.total_epochs,
             steps_per_epoch=self.data.steps_per_epoch,
@@ -250,7 +264,22 @@ class _Run:
                     progress.carry(self.found)
             place = self._fit_stage(model, progress, stage.epochs - finished)
         self.writer.wait()
-        return progress.images_per_second, place
+        if advice := advice_on_input(progress.times, self.config, place):
+            self.observer.message(advice)
+        return _Fitted(progress.images_per_second, place, self._performance(model, progress))
+
+    def _performance(self, model: keras.Model, progress: Progress) -> dict[str, Any]:
+        """What `RunResult.performance` has. Times are those of this process, which may have gone on with a run."""
+        if not progress.times.steps:
+            return {}
+        return {
+            "engine": keras.backend.backend(),
+            "device": self.device,
+            "xla": bool(model.jit_compile),
+            "threads": os.cpu_count(),
+            **progress.times.to_json(),
+            "epoch_images_per_second": [row["images_per_second"] for row in self.history],
+        }
 
     def _stages(self) -> list[tuple[Stage, float]]:
         """Each stage with its learning rate."""
@@ -281,33 +310,8 @@ class _Run:
                 place, trained = place_augmentations(
                     model, data, self.config, self.device, (first, last), self.observer
                 )
-            if progress.carried_steps:  # an epoch that is not finished is one of its own to Keras
-                self._fit_epochs(trained, progress, data, place, first, first + 1)
-                first += 1
-            if first < last and not stopped_early(self.config, self.history, progress.stage.number):
-                self._fit_epochs(trained, progress, data, place, first, last)
+            train_epochs(trained, progress, data, place, first, last)
         return place if data.augment else None
-
-    def _fit_epochs(
-        self, trained: keras.Model, progress: Progress, data: RunData, place: Place, first: int, last: int
-    ) -> None:
-        """Trains from one epoch up to before another; what is behind the first one's beginning is left out."""
-        carried = progress.carried_steps
-        validation = data.validation_batches(first, last, place) if data.validation_steps else None
-        if carried == data.steps_per_epoch:
-            progress.finish_epoch(trained, first, validation)
-            return
-        trained.fit(
-            data.train_batches(first, last, place, first_step=carried),
-            validation_data=validation,
-            validation_steps=data.validation_steps or None,
-            initial_epoch=first,
-            epochs=last,
-            steps_per_epoch=data.steps_per_epoch - carried,
-            shuffle=False,  # the pipeline has shuffled
-            callbacks=[progress],
-            verbose=0,
-        )
 
     def _features_stay(self, parts: Parts) -> bool:
         """Whether the features of a picture are the same in each epoch, so that they need computing only once."""

@@ -57,13 +57,13 @@ def test_the_first_command_of_the_readme(tmp_path):
 
 @pytest.mark.slow
 def test_the_jax_engine_trains_as_well(tmp_path):
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
     done = subprocess.run(
-        [*KAZ, "run", "cnn", "--epochs", "3", "--json"], capture_output=True, text=True, env=environment
+        [*KAZ, "run", "cnn", "--epochs", "3", "--engine", "jax", "--json"], capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["test_accuracy"] > 0.9
+    assert result["performance"]["engine"] == "jax"
     metrics = json.loads((Path(result["run_dir"]) / "metrics.json").read_text())
     assert metrics["environment"]["engine"] == "jax"
 
@@ -269,12 +269,47 @@ def test_debug_shows_the_traceback(kaz):
 )
 def test_the_summary_says_where_things_are(capsys, tracking, line):
     scores = {"loss": 0.0821, "accuracy": 0.9778}
-    _report(RunResult(Path("/a/run"), 0.0821, 0.9778, scores, 1834.2, 409_034, 27.4, 10, (), tracking), json=False)
+    result = RunResult(Path("/a/run"), 0.0821, 0.9778, scores, 1834.2, 409_034, 27.4, 10, (), tracking)
+    _report(result, json=False, verbose=False)
     out = capsys.readouterr().out
     assert out.startswith("Test accuracy  97.78%\nTest loss      0.0821\n")
     assert "10 epochs in 0:27, 1,834 images/s" in out
     assert "/a/run" in out
     assert line in out
+
+
+def test_the_summary_says_how_fast_it_went_if_asked(capsys):
+    performance = {
+        "engine": "jax",
+        "device": "gpu:0",
+        "xla": True,
+        "threads": 4,
+        "steps_per_call": 9,
+        "step_median_seconds": 0.0035,
+        "step_99th_percentile_seconds": 0.0061,
+        "waiting_share": 0.0214,
+        "epoch_images_per_second": [4000.4, 4100.0],
+    }
+    scores = {"loss": 0.0821}
+    result = RunResult(Path("/a/run"), 0.0821, None, scores, 1834.2, 42, 27.4, 2, (), None, performance)
+    _report(result, json=False, verbose=False)
+    assert "jax" not in capsys.readouterr().out
+    _report(result, json=False, verbose=True)
+    out = capsys.readouterr().out
+    assert "Engine         jax on gpu:0, with XLA, 4 threads" in out
+    assert "Steps          3.50 ms in the median, 6.10 ms at the 99th percentile; 9 in a call" in out
+    assert "Input          2.1% of the time was spent waiting for pictures" in out
+    assert "By epoch       4,000, 4,100 images/s" in out
+
+
+def test_an_engine_that_cannot_be_had_is_one_message(kaz):
+    import keras  # on TensorFlow, in the process of the tests
+
+    assert keras.backend.backend() == "tensorflow"
+    code, _, err = kaz("run", "cnn", "--engine", "jax", "--no-tracking")
+    assert code == 2
+    assert "Keras is loaded already, on tensorflow, and cannot change to jax any more." in err
+    assert "KERAS_BACKEND=jax" in err
 
 
 def test_resume_of_nothing(kaz, tmp_path):

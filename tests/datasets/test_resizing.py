@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_azure.datasets.resizing import resize
+from keras_azure.datasets.resizing import resize, resize_all
 
 sizes = st.tuples(st.integers(1, 60), st.integers(1, 60))
 channels = st.sampled_from([1, 3])
@@ -18,6 +18,13 @@ def by_pillow(picture: np.ndarray, size: tuple[int, int], extent: tuple[float, f
 
 def noise(size: tuple[int, int], channels: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (*size, channels), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def loaded():
+    """The compiled loops, whose loading would be taken for a test's own time."""
+    for channels in (1, 3):
+        resize(noise((2, 2), channels), (3, 3))
 
 
 @given(sizes, sizes, channels, st.integers(0, 255))
@@ -61,3 +68,9 @@ def test_a_view_of_any_layout_is_read_right():
 def test_a_picture_of_the_size_is_given_back():
     picture = noise((5, 6), 3)
     assert resize(picture, (5, 6)) is picture
+
+
+@given(st.integers(1, 3), sizes, sizes, channels, st.integers(0, 2**32 - 1))
+def test_many_at_once_are_each_by_itself(count, before, after, channels, seed):
+    pictures = np.stack([noise(before, channels, seed + number) for number in range(count)])
+    np.testing.assert_array_equal(resize_all(pictures, after), [resize(picture, after) for picture in pictures])

@@ -130,7 +130,7 @@ def test_a_signal_ends_the_step_saves_and_says_that_the_run_can_go_on(runs, whol
     assert "Stopping after this step" in told
     assert "Traceback" not in told
     assert told.rstrip().endswith(f"Try: kaz resume {folder}")
-    assert runs.reached(folder) > (1, 0)
+    assert runs.reached(folder) >= (1, 0)
     resume(runs, folder)
     outcome = runs.outcome(folder)
     assert (outcome.model, outcome.recorded) == (whole.model, whole.recorded)

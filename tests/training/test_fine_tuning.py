@@ -205,7 +205,7 @@ def test_a_run_that_is_stopped_in_any_stage_goes_on_to_the_same_end(model, tuned
             if done == epoch:
                 signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(RunInterrupted, match=f"{epoch + 1} of its 5 epochs and 1 steps of the next are finished"):
+    with pytest.raises(RunInterrupted, match=f"{epoch + 1} of its 5 epochs are finished"):
         run(model, pictures, tmp_path / "run", fine_tune=FINE_TUNE, observer=Stopper())
     resumed = keras_azure.resume(tmp_path / "run", observer=Observer())
     times = ("seconds", "images_per_second")

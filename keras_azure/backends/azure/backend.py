@@ -69,7 +69,7 @@ class AzureBackend:
             if name != before.name:
                 observer.message(before.failure(before.status()).problem)
                 observer.message(f"{name} goes on with its run after the last checkpoint")
-        self._check_possible()
+        self._check_possible(config)
         if self.note:
             observer.message(self.note)
         job = Job(
@@ -116,7 +116,7 @@ class AzureBackend:
         Returns:
             The job's facts, JSON-safe: what would be uploaded, what looks secret, the machines.
         """
-        self._check_possible()
+        self._check_possible(config)
         if self.note:
             observer.message(self.note)
         staged = stage(config, folder, observer)
@@ -167,12 +167,14 @@ class AzureBackend:
                 raise
         observer.message(f"See it at {made.studio_url}")
 
-    def _check_possible(self) -> None:
-        engine = os.environ.get("KERAS_BACKEND") or "tensorflow"
+    def _check_possible(self, config: RunConfig) -> None:
+        engine = config.engine
+        if engine == "auto":
+            engine = os.environ.get("KERAS_BACKEND") or "tensorflow"
         if engine != "tensorflow":
             raise UsageError(
-                f"A job runs on TensorFlow, and KERAS_BACKEND asks for {engine}: the results would be others.",
-                hint="the same command with KERAS_BACKEND=tensorflow; or --backend local",
+                f"A job runs on TensorFlow, and {engine} is asked for: the results would be others.",
+                hint="--engine tensorflow, or --backend local",
             )
         if self.compute.nodes > 1:
             raise UsageError(

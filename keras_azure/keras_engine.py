@@ -1,0 +1,30 @@
+"""Which Keras engine a run computes on; it is chosen before Keras is imported, and cannot be changed after."""
+
+import os
+import sys
+from importlib.util import find_spec
+from typing import Any, Literal
+
+from keras_azure.errors import UsageError
+
+
+def use_engine(engine: Literal["auto", "tensorflow", "jax"]) -> None:
+    """Makes Keras run on an engine; `auto` leaves the choice to KERAS_BACKEND and to Keras's own settings.
+
+    Raises:
+        UsageError: it is not installed, or Keras runs on another one already.
+    """
+    if engine == "auto":
+        return
+    keras: Any = sys.modules.get("keras")
+    if keras is not None:
+        if keras.config.backend() != engine:
+            raise UsageError(
+                f"Keras is loaded already, on {keras.config.backend()}, and cannot change to {engine} any more.",
+                hint=f"a new process or notebook kernel, with KERAS_BACKEND={engine} or kaz run --engine {engine}",
+            )
+        return
+    if find_spec(engine) is None:
+        hint = "pip install 'keras-azure[jax]'" if engine == "jax" else f"pip install {engine}"
+        raise UsageError(f"The engine {engine} is not installed.", hint=hint)
+    os.environ["KERAS_BACKEND"] = engine

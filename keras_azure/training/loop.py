@@ -1,0 +1,55 @@
+"""The training loop: epochs of steps and of tests on the validation pictures, several of them in each call."""
+
+from collections.abc import Iterator
+
+import keras
+
+from keras_azure.engines import Batch, Steps, steps_of
+from keras_azure.training.data import RunData
+from keras_azure.training.pace import LONGEST_CALL, Pace
+from keras_azure.training.placement import Place
+from keras_azure.training.progress import Progress
+
+
+def train_epochs(trained: keras.Model, progress: Progress, data: RunData, place: Place, first: int, last: int) -> None:
+    """Trains from one epoch up to before another, or to an early stop; steps of the first one that are done already
+    are left out.
+
+    Each call of the engine ends where something is due: a checkpoint, the end of an epoch. Between calls, which take
+    some tens of milliseconds, signals are heard and the clock is looked at.
+    """
+    train, test = steps_of(trained), steps_of(trained, "test")
+    batches = iter(data.train_batches(first, last, place, first_step=progress.carried_steps))
+    validation = iter(data.validation_batches(first, last, place)) if data.validation_steps else None
+    train_pace, test_pace = Pace(), Pace()
+    progress.follow(trained, train)
+    for epoch in range(first, last):
+        trained.reset_metrics()
+        progress.begin_epoch(epoch)
+        while (most := progress.steps_to_next_event) > 0:
+            traces = train.traces
+            done = train.run(batches, min(train_pace.steps, most), LONGEST_CALL)
+            if train.traces == traces:  # else it compiled, which tells nothing of the next call
+                train_pace.learn(done)
+            progress.steps_done(done, compiled=train.traces > traces)
+        train.synchronize()
+        scores = _validate(trained, test, validation, data.validation_steps, test_pace, progress) if validation else {}
+        if progress.end_epoch(epoch, scores):
+            break
+    trained.optimizer.finalize_variable_values(trained.trainable_weights)
+
+
+def _validate(
+    trained: keras.Model, test: Steps, batches: Iterator[Batch], steps: int, pace: Pace, progress: Progress
+) -> dict[str, float]:
+    """One round over the validation pictures; gives the means."""
+    trained.reset_metrics()
+    while steps > 0:
+        traces = test.traces
+        done = test.run(batches, min(pace.steps, steps), LONGEST_CALL)
+        if test.traces == traces:
+            pace.learn(done)
+        steps -= done.steps
+        test.synchronize()
+        progress.validation_steps_done()
+    return progress.means(done)

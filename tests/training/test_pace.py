@@ -1,0 +1,36 @@
+"""How many steps are made in a call."""
+
+import numpy as np
+import pytest
+
+from keras_azure.engines import Done
+from keras_azure.training import pace
+from keras_azure.training.pace import Pace
+
+
+def calls(step_seconds: float, number: int) -> list[int]:
+    """The steps of so many calls, one after the other."""
+    found, steps = Pace(), []
+    for _ in range(number):
+        steps.append(found.steps)
+        found.learn(Done(np.full(found.steps, step_seconds), 0.0, {}, []))
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("step_seconds", "steps"), [(0.001, [1, 4, 16, 30, 30]), (0.02, [1, 1, 1, 1, 1]), (5.0, [1] * 5)]
+)
+def test_a_call_takes_some_tens_of_milliseconds(step_seconds, steps):
+    assert pace.CALL_SECONDS == 0.03
+    assert calls(step_seconds * 0.999, 5) == steps
+
+
+def test_there_is_a_most():
+    assert calls(1e-9, 20)[-1] == calls(0.0, 21)[-1] <= 256
+
+
+def test_a_pace_that_was_too_fast_is_given_up():
+    slow = Pace()
+    slow.steps = 200
+    slow.learn(Done(np.full(200, 0.1), 0.0, {}, []))
+    assert slow.steps == 1
