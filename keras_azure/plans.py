@@ -14,6 +14,8 @@ from keras_azure.observers import Observer
 from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.registry import as_spec
 
+_HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
+
 
 def plan(
     model: str | None = None,
@@ -87,9 +89,11 @@ def look_ahead(
     """
     if force and max_cost is None:
         return
-    if as_spec(config.data).name == "azureml":
+    if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
         if max_cost is not None:
-            raise UsageError("What a run on data of the workspace costs is not known before.", hint="no --max-cost")
+            raise UsageError(
+                f"What a run on {config.data} costs is not known before: the data is not here.", hint="no --max-cost"
+            )
         return
     machine = lazy("keras_azure.planning.machines:machine_of")(config.backend)
     with display_for_here(observer) as display:
