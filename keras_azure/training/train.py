@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_azure.config import RunConfig, RunResult
+from keras_azure.engines import steps_of
 from keras_azure.environment import describe_environment
 from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
@@ -303,14 +304,13 @@ class _Run:
                 opened.enter_context(contextlib.closing(data))
                 # A model around the head's layers: were the head compiled itself, its part of the whole model would
                 # be where Keras saves the optimizer, and does not look for it.
-                place, trained = "host", keras.Model(parts.head.inputs, parts.head.outputs, name="head_alone")
-                compile_model(trained, self.config, self.device, model.optimizer)
+                head = keras.Model(parts.head.inputs, parts.head.outputs, name="head_alone")
+                compile_model(head, self.config, self.device, model.optimizer)
+                place, steps = "host", steps_of(head)
             else:
                 data = self.data
-                place, trained = place_augmentations(
-                    model, data, self.config, self.device, (first, last), self.observer
-                )
-            train_epochs(trained, progress, data, place, first, last)
+                place, steps = place_augmentations(model, data, self.config, self.device, (first, last), self.observer)
+            train_epochs(steps, progress, data, place, first, last)
         return place if data.augment else None
 
     def _features_stay(self, parts: Parts) -> bool:
