@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_azure.config import RunConfig, RunResult
+from keras_azure.engines import steps_of
 from keras_azure.environment import describe_environment
 from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
@@ -300,14 +301,13 @@ class _Run:
             if parts is not None:
                 data = self.data.with_features(parts.features, self.observer, self.stop)
                 opened.enter_context(contextlib.closing(data))
-                place, trained = "host", head_alone(parts)
-                compile_model(trained, self.config, self.device, model.optimizer)
+                head = head_alone(parts)
+                compile_model(head, self.config, self.device, model.optimizer)
+                place, steps = "host", steps_of(head)
             else:
                 data = self.data
-                place, trained = place_augmentations(
-                    model, data, self.config, self.device, (first, last), self.observer
-                )
-            train_epochs(trained, progress, data, place, first, last)
+                place, steps = place_augmentations(model, data, self.config, self.device, (first, last), self.observer)
+            train_epochs(steps, progress, data, place, first, last)
         return place if data.augment else None
 
     def _save(self, model: keras.Model) -> tuple[int, keras.Model]:
