@@ -123,3 +123,9 @@ def test_it_needs_no_network_and_loads_nothing_of_azure():
     assert done.returncode == 0, done.stderr
     assert done.stderr.splitlines()[-1] == "[]"
     assert len(done.stderr.splitlines()) == 4  # our own three lines, and that one
+
+
+def test_another_engine_has_no_plan(kaz):
+    code, out, err = kaz("plan", "cnn", "--engine", "jax", *HERE)
+    assert (code, out) == (2, "")
+    assert "A plan is of the training step on TensorFlow" in err

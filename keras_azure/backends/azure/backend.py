@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import datetime
-import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
 from keras_azure.files import write_text
+from keras_azure.keras_engine import asked_engine
 from keras_azure.observers import Observer
 from keras_azure.registry import as_spec
 from keras_azure.runs import DESCRIPTION
@@ -168,9 +168,7 @@ class AzureBackend:
         observer.message(f"See it at {made.studio_url}")
 
     def _check_possible(self, config: RunConfig) -> None:
-        engine = config.engine
-        if engine == "auto":
-            engine = os.environ.get("KERAS_BACKEND") or "tensorflow"
+        engine = asked_engine(config.engine)
         if engine != "tensorflow":
             raise UsageError(
                 f"A job runs on TensorFlow, and {engine} is asked for: the results would be others.",
