@@ -17,7 +17,7 @@ from keras_azure.training.compiling import (
     compile_model,
     initial_learning_rate,
 )
-from keras_azure.training.devices import dtype_policy
+from keras_azure.training.devices import dtype_policy, has_gpu
 from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
 from keras_azure.training.standardizing import Statistics
 from keras_azure.transfer import FeatureClassifier
@@ -152,7 +152,7 @@ def _phases(model: keras.Model, config: RunConfig, pictures: Pictures) -> Iterat
         if parts is not None:
             yield _features(parts.features, pictures.train + pictures.validation)
             trained, dtype = head_alone(parts), "float32"
-        compile_model(trained, config, "gpu:0", optimizer)
+        compile_model(trained, config, "gpu:0" if has_gpu() else "cpu:0", optimizer)  # for steps that are tried here
         training = Phase(
             kind="train",
             model=trained,
