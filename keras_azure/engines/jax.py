@@ -12,16 +12,12 @@ from keras_azure.engines.steps import Batch, Done, build_for_steps
 
 
 class JaxSteps:
-    """As `Steps` says.
-
-    Attributes:
-        traces: how often JAX has traced a step: once for each size of a batch.
-    """
+    """As `Steps` says."""
 
     def __init__(self, model: keras.Model, kind: Literal["train", "test"]):
         build_for_steps(model)
         self.traces = 0
-        self._model = model
+        self.model = model
         self._kind = kind
         self._step = self._train_step if kind == "train" else self._test_step
         if model.jit_compile:
@@ -66,17 +62,17 @@ class JaxSteps:
 
     def _variables(self) -> tuple[list[keras.Variable], ...]:
         """In the order in which Keras's steps take their state."""
-        model = self._model
+        model = self.model
         optimizer = [model.optimizer.variables] if self._kind == "train" else []
         return (model.trainable_variables, model.non_trainable_variables, *optimizer, model.metrics_variables)
 
     def _train_step(self, state: tuple[list[Any], ...], batch: Batch) -> tuple[dict[str, Any], tuple[list[Any], ...]]:
         self.traces += 1
-        return self._model.train_step(state, batch)
+        return self.model.train_step(state, batch)
 
     def _test_step(self, state: tuple[list[Any], ...], batch: Batch) -> tuple[dict[str, Any], tuple[list[Any], ...]]:
         self.traces += 1
-        return self._model.test_step(state, batch)
+        return self.model.test_step(state, batch)
 
 
 def _done(begun: float, waited: float, losses: list[Any], logs: dict[str, Any]) -> Done:

@@ -36,13 +36,21 @@ class Done:
 class Steps(Protocol):
     """The steps of one model. The result does not depend, to the bit, on how many are made in one call.
 
-    model.compile(...)
-    steps, batches = steps_of(model), iter(dataset)
-    steps.run(batches, 1)  # compiles
-    done = steps.run(batches, 100)
-    len(done.seconds), done.seconds.mean(), float(done.logs["loss"])
-    steps.synchronize()
+        model.compile(...)
+        steps, batches = steps_of(model), iter(dataset)
+        steps.run(batches, 1)  # compiles
+        done = steps.run(batches, 100)
+        len(done.seconds), done.seconds.mean(), float(done.logs["loss"])
+        steps.synchronize()
+
+    Attributes:
+        model: the model.
+        traces: how often the engine has traced a step, which takes time. On TensorFlow a shorter batch is no reason to;
+            on JAX it is one, once.
     """
+
+    model: keras.Model
+    traces: int
 
     def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> Done:
         """Makes steps, one at least, on the next batches of a `tf.data` iterator or of any other, and waits for the

@@ -13,16 +13,12 @@ from keras_azure.engines.steps import Batch, Done, build_for_steps
 
 
 class TensorFlowSteps:
-    """As `Steps` says.
-
-    Attributes:
-        traces: how often TensorFlow has traced a step; a shorter batch is no reason to.
-    """
+    """As `Steps` says."""
 
     def __init__(self, model: keras.Model, kind: Literal["train", "test"]):
         build_for_steps(model)
         self.traces = 0
-        self._model = model
+        self.model = model
         self._one = tf.function(
             self._train_step if kind == "train" else self._test_step,
             reduce_retracing=True,
@@ -67,12 +63,12 @@ class TensorFlowSteps:
 
     def _train_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         self.traces += 1
-        with fused_updates(self._model.optimizer):
-            return self._model.train_step(batch)
+        with fused_updates(self.model.optimizer):
+            return self.model.train_step(batch)
 
     def _test_step(self, batch: Batch) -> dict[str, tf.Tensor]:
         self.traces += 1
-        return self._model.test_step(batch)
+        return self.model.test_step(batch)
 
     def _loop_on_stream(self, batches: tf.data.Iterator, most: tf.Tensor, longest: tf.Tensor) -> tuple[Any, ...]:
         return self._loop(batches.get_next, batches.element_spec, most, longest)

@@ -11,18 +11,19 @@ from keras_azure.training.placement import Place
 from keras_azure.training.progress import Progress
 
 
-def train_epochs(trained: keras.Model, progress: Progress, data: RunData, place: Place, first: int, last: int) -> None:
+def train_epochs(train: Steps, progress: Progress, data: RunData, place: Place, first: int, last: int) -> None:
     """Trains from one epoch up to before another, or to an early stop; steps of the first one that are done already
     are left out.
 
     Each call of the engine ends where something is due: a checkpoint, the end of an epoch. Between calls, which take
     some tens of milliseconds, signals are heard and the clock is looked at.
     """
-    train, test = steps_of(trained), steps_of(trained, "test")
+    trained = train.model
+    test = steps_of(trained, "test")
     batches = iter(data.train_batches(first, last, place, first_step=progress.carried_steps))
     validation = iter(data.validation_batches(first, last, place)) if data.validation_steps else None
     train_pace, test_pace = Pace(), Pace()
-    progress.follow(trained, train)
+    progress.follow(train)
     for epoch in range(first, last):
         trained.reset_metrics()
         progress.begin_epoch(epoch)

@@ -22,8 +22,8 @@ TRIED_STEPS = 20  # timed at each place; as many before are not, which compile a
 
 def place_augmentations(
     model: keras.Model, data: RunData, config: RunConfig, device: str, epochs: tuple[int, int], observer: Observer
-) -> tuple[Place, keras.Model]:
-    """Where to augment, and the model to train there: `model` itself, or the one that augments in front of it.
+) -> tuple[Place, Steps]:
+    """Where to augment, and the steps to train by: of `model` itself, or of the one that augments in front of it.
 
     On a CPU, "auto" is the host: the processor is the same, and the host's compiled loops are the faster form.
 
@@ -42,14 +42,14 @@ def place_augmentations(
             hint="--augment-on host",
         )
     if not on_device or config.augment_on == "host" or (config.augment_on == "auto" and device.startswith("cpu")):
-        return "host", model
+        return "host", steps_of(model)
     augmenting = augmenting_model(model, data, config, device)
     if config.augment_on == "device":
-        return "device", augmenting
+        return "device", steps_of(augmenting)
     observer.message("Trying where to augment: on the host, and on the device")
-    candidates = {"host": model, "device": augmenting}
+    candidates = {"host": steps_of(model), "device": steps_of(augmenting)}
     place, seconds = faster_place(
-        {place: (candidate, data.train_batches(*epochs, place)) for place, candidate in candidates.items()}
+        {place: (steps, data.train_batches(*epochs, place)) for place, steps in candidates.items()}
     )
     times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in seconds.items())
     observer.message(f"Augmenting on the {place}; a step took: {times}")
@@ -73,29 +73,29 @@ def augmenting_model(model: keras.Model, data: RunData, config: RunConfig, devic
     return augmenting
 
 
-def faster_place(candidates: Mapping[Place, tuple[keras.Model, Iterable[Batch]]]) -> tuple[Place, dict[Place, float]]:
+def faster_place(candidates: Mapping[Place, tuple[Steps, Iterable[Batch]]]) -> tuple[Place, dict[Place, float]]:
     """Trains some steps at each place, takes them back, and gives the faster place and the seconds a step took.
 
     All candidates share one model's weights and optimizer; both are afterwards as they were.
     """
     variables = _variables(candidates)
     before = [np.array(variable) for variable in variables]
-    seconds = {place: _seconds_a_step(model, batches) for place, (model, batches) in candidates.items()}
+    seconds = {place: _seconds_a_step(steps, batches) for place, (steps, batches) in candidates.items()}
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
     return min(seconds, key=seconds.get), seconds
 
 
-def _variables(candidates: Mapping[Place, tuple[keras.Model, Any]]) -> list[keras.Variable]:
+def _variables(candidates: Mapping[Place, tuple[Steps, Any]]) -> list[keras.Variable]:
     found: dict[int, keras.Variable] = {}
-    for model, _ in candidates.values():
-        model.optimizer.build(model.trainable_variables)
-        found |= {id(variable): variable for variable in [*model.variables, *model.optimizer.variables]}
+    for steps, _ in candidates.values():
+        variables = [*steps.model.variables, *steps.model.optimizer.variables]
+        found |= {id(variable): variable for variable in variables}
     return list(found.values())
 
 
-def _seconds_a_step(model: keras.Model, batches: Iterable[Batch]) -> float:
-    steps, stream = steps_of(model), iter(batches.repeat())  # as a short run may have fewer steps than are tried
+def _seconds_a_step(steps: Steps, batches: Iterable[Batch]) -> float:
+    stream = iter(batches.repeat())  # as a short run may have fewer steps than are tried
     _make_steps(steps, stream)
     began = time.perf_counter()
     _make_steps(steps, stream)

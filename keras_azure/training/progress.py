@@ -80,9 +80,9 @@ class Progress:
         """How many steps of the next epoch are behind it."""
         return 0 if self._carried is None else self._carried.state.step
 
-    def follow(self, trained: keras.Model, steps: Steps) -> None:
-        """What follows are these steps of this model, which has the variables of the run's model."""
-        self._trained, self._steps = trained, steps
+    def follow(self, steps: Steps) -> None:
+        """What follows are these steps, of a model that has the variables of the run's model."""
+        self._trained, self._steps = steps.model, steps
 
     @property
     def steps_to_next_event(self) -> int:

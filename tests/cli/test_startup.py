@@ -40,6 +40,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["list", "augmentations"],
         ["sizes"],
         ["sizes", "nc6", "--json"],
+        ["plan", "--help"],
         ["jobs", "--help"],
         ["jobs", "list", "--help"],
         ["doctor", "--help"],

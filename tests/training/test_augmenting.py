@@ -8,6 +8,7 @@ import pytest
 
 import keras_azure
 from keras_azure.config import RunConfig
+from keras_azure.engines import steps_of
 from keras_azure.errors import RunInterrupted, UsageError, WrongOption
 from keras_azure.observers import Observer
 from keras_azure.training.compiling import build_model, build_optimizer, compile_model
@@ -81,8 +82,8 @@ def test_the_trial_of_both_places_leaves_no_trace():
     model = build_model(config, data.dataset)
     compile_model(model, config, "cpu:0", build_optimizer(config, 0.001, 100))
     candidates = {
-        "host": (model, data.train_batches(0, 10, "host")),
-        "device": (augmenting_model(model, data, config, "cpu:0"), data.train_batches(0, 10, "device")),
+        "host": (steps_of(model), data.train_batches(0, 10, "host")),
+        "device": (steps_of(augmenting_model(model, data, config, "cpu:0")), data.train_batches(0, 10, "device")),
     }
     before = [np.array(variable) for variable in model.variables]
     place, seconds = faster_place(candidates)
@@ -105,10 +106,11 @@ def test_auto_tries_both_places_where_there_is_a_gpu_and_says_what_it_found():
     data = open_data(config, Observer())
     model = build_model(config, data.dataset)
     compile_model(model, config, "cpu:0", build_optimizer(config, 0.001, 100))
-    place, trained = place_augmentations(model, data, config, "gpu:0", (0, 10), Listener())
-    assert (trained is model) == (place == "host")
+    place, steps = place_augmentations(model, data, config, "gpu:0", (0, 10), Listener())
+    assert (steps.model is model) == (place == "host")
     assert any(text.startswith(f"Augmenting on the {place}; a step took: host ") for text in heard)
-    assert place_augmentations(model, data, config, "cpu:0", (0, 10), Listener()) == ("host", model)
+    place, steps = place_augmentations(model, data, config, "cpu:0", (0, 10), Listener())
+    assert (place, steps.model) == ("host", model)
 
 
 def test_the_device_does_what_is_behind_another_packages_augmentation(install_plugin, tmp_path):

@@ -124,6 +124,14 @@ def test_wrong_options_are_refused_before_anything_is_made(dry_run, options, tmp
     assert not (tmp_path / "dry").exists()
 
 
+@pytest.mark.parametrize("options", [["--engine", "jax"], []])
+def test_another_engine_is_refused(dry_run, monkeypatch, options):
+    """A node would train on TensorFlow without a word."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    told = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", *options, code=2)
+    assert "A job runs on TensorFlow, and jax is asked for" in told
+
+
 def test_a_dry_run_on_this_machine_makes_no_sense(dry_run):
     assert "runs on this machine, where nothing is submitted" in dry_run("cnn", code=2)
 
