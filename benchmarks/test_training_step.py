@@ -26,8 +26,10 @@ ALL = {
     "JAX, float32": ("jax", "float32", "on"),
     "JAX, bfloat16": ("jax", "bfloat16", "on"),
 }
+# Fewer of large models, whose compiling takes most of the time.
 SOME = {name: ALL[name] for name in (OURS, "TensorFlow, bfloat16", "JAX, float32")}
-KERAS = "TensorFlow, float32, Keras's own train_step"
+FEW = {name: ALL[name] for name in (OURS, "JAX, float32")}
+KERAS = "TensorFlow, float32, Keras's own train_step"  # beside them where a step is so short that it matters
 # By title: the model, the pictures' size, the batch size and what is measured.
 GROUPS = {
     "cnn, 28x28x1, batches of 16": ("cnn", SMALL, 16, ALL),
@@ -36,7 +38,7 @@ GROUPS = {
         "resnet50(weights='none', trainable_blocks=0)",
         PHOTOGRAPHS,
         32,
-        SOME,
+        FEW,
     ),
     "resnet50, 64x64x3, batches of 32": ("resnet50(weights='none')", PHOTOGRAPHS, 32, SOME),
     "mobilenetv2, 64x64x3, batches of 32": (
@@ -49,7 +51,7 @@ GROUPS = {
         "transfer(backbone='densenet121', weights='none')",
         PHOTOGRAPHS,
         16,
-        SOME,
+        FEW,
     ),
 }
 CHOSEN = os.environ.get("KAZ_BENCH_MODELS", "").split()
@@ -57,7 +59,7 @@ CASES = [
     (title, name)
     for title, (*_, ways) in GROUPS.items()
     if not CHOSEN or title.split(maxsplit=1)[0].rstrip(",") in CHOSEN
-    for name in [*ways, KERAS]
+    for name in ([*ways, KERAS] if ways is ALL else ways)
 ]
 
 
@@ -72,7 +74,8 @@ def measured(title: str) -> Group:
         return [model, "--image-size", *image_size, *given]
 
     candidates = {name: arguments(*way) for name, way in ways.items()}
-    candidates[KERAS] = arguments("tensorflow", "float32", "off", "keras")
+    if ways is ALL:
+        candidates[KERAS] = arguments("tensorflow", "float32", "off", "keras")
     return Group(title, (OURS,), measure_in_turns(candidates))
 
 
