@@ -92,11 +92,7 @@ class Tracker:
         numbers = {**scores, "mean_images_per_second": result.images_per_second, "parameters": result.parameters}
         self._send(lambda: self._log_metrics(numbers, step=result.epochs))
         self._send(lambda: self._log_environment(environment))
-        for path in sorted(self._run_dir.rglob("*")):
-            folder = path.relative_to(self._run_dir).parent
-            ours = path.is_file() and not path.is_symlink() and not path.name.startswith(".")
-            if ours and path.name != RESULTS and folder.parts[:1] != (_KEPT_OUT,):
-                self._send(self._artifact(path, folder))
+        self._send(self._log_files)
         text = json_text(facts)
         self._send(lambda: self._client.log_text(self._run_id, text, RESULTS))
 
@@ -230,8 +226,14 @@ class Tracker:
         installed = {f"{found.name}=={found.version}" for found in metadata.distributions()}
         self._client.log_text(self._run_id, "\n".join(sorted(installed)) + "\n", "environment/requirements.txt")
 
-    def _artifact(self, path: Path, folder: Path) -> Callable[[], Any]:
-        return lambda: self._client.log_artifact(self._run_id, str(path), folder.as_posix() if folder.parts else None)
+    def _log_files(self) -> None:
+        """The files of the run folder; looked for here, where the record's own address is among them."""
+        for path in sorted(self._run_dir.rglob("*")):
+            folder = path.relative_to(self._run_dir).parent
+            ours = path.is_file() and not path.is_symlink() and not path.name.startswith(".")
+            if ours and path.name != RESULTS and folder.parts[:1] != (_KEPT_OUT,):
+                self._client.log_artifact(self._run_id, str(path), folder.as_posix() if folder.parts else None)
+                self._progress.set()
 
 
 def _experiment_name() -> str:

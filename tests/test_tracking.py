@@ -51,6 +51,16 @@ def stored(tracker: Tracker):
     return client, client.get_run(tracker.address["run_id"])
 
 
+def test_mlflow_is_asked_when_training_goes_on_and_not_before(run_dir):
+    with Tracker(CONFIG, run_dir) as tracker:
+        assert tracker.address is None
+        assert "mlflow" not in {thread.name for thread in threading.enumerate()}
+        tracker.begin()
+        tracker.begin()
+        assert "mlflow" in {thread.name for thread in threading.enumerate()}
+    assert stored(tracker)[1].info.status == "FINISHED"
+
+
 def test_everything_of_a_run_is_recorded(run_dir):
     tracker = record(run_dir)
     assert tracker.problems == []

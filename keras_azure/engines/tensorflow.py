@@ -118,8 +118,9 @@ class TensorFlowSteps:
         called = time.time()
         steps = int(done)
         times = np.append(begins.numpy()[:steps], ended.numpy())
+        times = np.maximum.accumulate(times)  # TensorFlow has no clock that is never set back
         if not logs or next(iter(logs.values())).device.endswith("CPU:0"):
-            return Done(np.diff(times), float(waited), logs, losses[:steps])
+            return Done(np.diff(times), max(0.0, float(waited)), logs, losses[:steps])
         # The host has only told the device what to do, and what the device then still took is what the host was ahead.
         np.asarray(next(iter(logs.values())))
         ahead = time.time() - called
