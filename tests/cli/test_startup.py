@@ -45,6 +45,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["jobs", "list", "--help"],
         ["doctor", "--help"],
         ["init", "--help"],
+        ["bench", "--help"],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )
