@@ -10,7 +10,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 # The benchmarks share modules, and PyTorch's worker processes import them, too.
 sys.path.insert(0, str(REPOSITORY))
 
-from benchmarks.report import table, write_report  # noqa: E402
+from benchmarks.report import machine, table, write_report  # noqa: E402
 from benchmarks.rounds import Group, LeftOut  # noqa: E402
 
 _RESULTS = REPOSITORY / ".benchmarks"
@@ -51,7 +51,8 @@ def replay(request: pytest.FixtureRequest, benchmark) -> Callable[[Group, str], 
     topics = request.config.stash[_GROUPS]
 
     def replay(group: Group, name: str) -> None:
-        topics.setdefault(request.path.stem.removeprefix("test_"), {})[group.title] = group
+        topic = request.path.stem.removeprefix("test_")
+        topics.setdefault(topic, {})[group.title] = group
         outcome = group.outcomes[name]
         if isinstance(outcome.error, LeftOut):
             pytest.skip(f"{name}: {outcome.error}")
@@ -64,11 +65,21 @@ def replay(request: pytest.FixtureRequest, benchmark) -> Callable[[Group, str], 
             CLOCK.now += lap.seconds / lap.images
 
         benchmark.group = group.title
-        benchmark.extra_info["images_per_second"] = round(outcome.images_per_second)
-        benchmark.extra_info["first_batch_seconds"] = outcome.first_batch_seconds
+        benchmark.extra_info |= {"topic": topic, "candidate": name, "ours": name in group.ours}
+        if group.unit == "s":
+            benchmark.extra_info["seconds"] = outcome.seconds
+        else:
+            benchmark.extra_info["images_per_second"] = round(outcome.images_per_second)
+            benchmark.extra_info["first_batch_seconds"] = outcome.first_batch_seconds
+        benchmark.extra_info |= outcome.more
         benchmark.pedantic(one_image, rounds=len(outcome.laps))
 
     return replay
+
+
+def pytest_benchmark_update_machine_info(machine_info: dict) -> None:
+    """The machine as the report describes it, for the file that `--benchmark-json` names."""
+    machine_info["described"] = machine()
 
 
 def pytest_terminal_summary(terminalreporter, config: pytest.Config) -> None:

@@ -10,12 +10,13 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import cpuinfo  # which pytest-benchmark needs, too
 import psutil
 
 from benchmarks.rounds import Group, LeftOut, Outcome
 
 _PACKAGES = (
-    *("tensorflow", "keras", "numpy", "scipy", "pillow"),
+    *("tensorflow", "keras", "jax", "numpy", "scipy", "pillow", "mlflow"),
     *("albumentations", "opencv-python-headless", "grain", "torch"),
 )
 _OURS, _OTHERS = "#1f77b4", "#b0b0b0"
@@ -24,15 +25,15 @@ _OURS, _OTHERS = "#1f77b4", "#b0b0b0"
 def table(group: Group) -> Iterator[str]:
     """Lines of text: the fastest first, then what was left out."""
     ours = [name for name in group.ours if group.outcomes[name].images_per_second]
-    header = ["", "images/s", "slowest..fastest", "first batch", *(f"{name} / it" for name in ours)]
+    header = ["", group.unit, "slowest..fastest", "first batch", *(f"{name} / it" for name in ours)]
     rows = []
     for name, outcome in _by_speed(group):
         first = outcome.first_batch_seconds
         rows.append(
             [
                 name,
-                f"{outcome.images_per_second:,.0f}",
-                f"{min(outcome.rates):,.0f}..{max(outcome.rates):,.0f}",
+                _shown(group, outcome.images_per_second),
+                f"{_shown(group, min(outcome.rates))}..{_shown(group, max(outcome.rates))}",
                 "" if first is None else f"{first:.2f} s",
                 *(_ratio(group, one, name) for one in ours),
             ]
@@ -50,7 +51,7 @@ def write_report(stem: Path, groups: list[Group]) -> list[Path]:
     """Writes `stem`.json and, if something was measured, `stem`.png; gives their paths."""
     stem.parent.mkdir(exist_ok=True)
     numbers, plot = stem.with_suffix(".json"), stem.with_suffix(".png")
-    report = {"machine": _machine(), "groups": [_described(group) for group in groups]}
+    report = {"machine": machine(), "groups": [_described(group) for group in groups]}
     numbers.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     measured = [group for group in groups if _by_speed(group)]
     if not measured:
@@ -62,6 +63,10 @@ def write_report(stem: Path, groups: list[Group]) -> list[Path]:
 def _by_speed(group: Group) -> list[tuple[str, Outcome]]:
     measured = [(name, outcome) for name, outcome in group.outcomes.items() if outcome.images_per_second]
     return sorted(measured, key=lambda pair: -pair[1].images_per_second)
+
+
+def _shown(group: Group, rate: float) -> str:
+    return f"{1 / rate:,.2f}" if group.unit == "s" else f"{rate:,.0f}"
 
 
 def _ratio(group: Group, ours: str, name: str) -> str:
@@ -81,10 +86,11 @@ def _described(group: Group) -> dict[str, Any]:
             candidates[name] = {"left_out": _reason(outcome)}
             continue
         candidates[name] = {
-            "images_per_second": outcome.images_per_second,
+            **({"seconds": outcome.seconds} if group.unit == "s" else {"images_per_second": outcome.images_per_second}),
             "rounds": outcome.rates,
             "first_batch_seconds": outcome.first_batch_seconds,
             "first_batch_seconds_later": _median([lap.first_batch_seconds for lap in outcome.laps]),
+            **outcome.more,
         }
     speeds = {name: outcome.images_per_second for name, outcome in _by_speed(group)}
     ratios = {
@@ -100,7 +106,8 @@ def _median(values: list[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _machine() -> dict[str, Any]:
+def machine() -> dict[str, Any]:
+    """What the numbers depend on."""
     versions = {}
     for package in _PACKAGES:
         try:
@@ -110,11 +117,20 @@ def _machine() -> dict[str, Any]:
     return {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "system": platform.platform(),
+        "os": _os(),
+        "processor": cpuinfo.get_cpu_info().get("brand_raw"),
         "processors": os.cpu_count(),
         "memory_gib": round(psutil.virtual_memory().total / 2**30, 1),
         "python": platform.python_version(),
         "packages": versions,
     }
+
+
+def _os() -> str:
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except OSError:
+        return platform.platform(terse=True)
 
 
 def _draw(path: Path, groups: list[Group]) -> None:
@@ -137,7 +153,7 @@ def _draw(path: Path, groups: list[Group]) -> None:
         axis.barh(names, speeds, xerr=spread, color=colours, height=0.7, error_kw={"elinewidth": 1, "capsize": 2})
         for row, (speed, (_, outcome)) in enumerate(zip(speeds, ranked, strict=True)):
             axis.annotate(
-                f"{speed:,.0f}",
+                _shown(group, speed),
                 (max(outcome.rates), row),
                 xytext=(6, 0),
                 textcoords="offset points",
@@ -153,5 +169,6 @@ def _draw(path: Path, groups: list[Group]) -> None:
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="x", alpha=0.3)
         axis.set_axisbelow(True)
-    axes[-1].set_xlabel("images/s (logarithmic), medians; the lines go from the slowest to the fastest round")
+    unit = "times a second; the labels are seconds" if groups[-1].unit == "s" else "images/s"
+    axes[-1].set_xlabel(f"{unit} (logarithmic), medians; the lines go from the slowest to the fastest round")
     figure.savefig(path, dpi=120)

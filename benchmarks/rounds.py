@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, Literal
 
 import psutil
 
@@ -36,7 +36,7 @@ class Lap:
         first_batch_seconds: from nothing to the first batch, which is counted in neither `images` nor `seconds`.
     """
 
-    images: int
+    images: float
     seconds: float
     first_batch_seconds: float | None = None
 
@@ -47,16 +47,23 @@ class Outcome:
 
     Attributes:
         first_batch_seconds: of the round that is not counted, where tracing and compiling happen.
+        more: other numbers, for the report.
     """
 
     laps: list[Lap] = field(default_factory=list)
     first_batch_seconds: float | None = None
     error: Exception | None = None
+    more: dict[str, Any] = field(default_factory=dict)
 
     @property
     def images_per_second(self) -> float | None:
         """The median over the rounds."""
         return statistics.median(self.rates) if self.laps else None
+
+    @property
+    def seconds(self) -> float | None:
+        """Of one image, or of what else was timed: the median over the rounds."""
+        return statistics.median(lap.seconds / lap.images for lap in self.laps) if self.laps else None
 
     @property
     def rates(self) -> list[float]:
@@ -69,11 +76,13 @@ class Group:
 
     Attributes:
         ours: the names of the candidates that the others are compared with.
+        unit: "s" where a lap is one thing that takes so long, and no images are counted.
     """
 
     title: str
     ours: tuple[str, ...]
     outcomes: Mapping[str, Outcome]
+    unit: Literal["images/s", "s"] = "images/s"
 
 
 def interleave(

@@ -25,16 +25,25 @@ WITH, WITHOUT = "with a checkpoint", "without one"
 
 
 class Stopwatch(Observer):
-    """Takes the time of each step's end, before a checkpoint is made; a list of them for each epoch."""
+    """Takes the time when a call of some tens of steps ends, before a checkpoint is made.
+
+    Attributes:
+        calls: for each epoch, for each call: how many steps were done by then, and when.
+    """
 
     def __init__(self):
-        self.ends: list[list[float]] = []
+        self.calls: list[list[tuple[int, float]]] = []
 
     def epoch_started(self, epoch: int) -> None:
-        self.ends.append([])
+        self.calls.append([(0, time.perf_counter())])
 
     def step_done(self, step: int, logs: object) -> None:
-        self.ends[-1].append(time.perf_counter())
+        self.calls[-1].append((step + 1, time.perf_counter()))
+
+    def ends(self) -> list[np.ndarray]:
+        """When each step of an epoch ended, as if all steps of a call had taken as long."""
+        ended = [np.array(calls).T for calls in self.calls]
+        return [np.interp(np.arange(1, done[-1] + 1), done, when) for done, when in ended]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +64,7 @@ def group(tmp_path_factory: pytest.TempPathFactory) -> Group:
         observer=stopwatch,
     )
     outcomes = {WITH: Outcome(), WITHOUT: Outcome()}
-    steps = np.concatenate([_after_checkpoints(np.diff(ends)) for ends in stopwatch.ends])
+    steps = np.concatenate([_after_checkpoints(np.diff(ends)) for ends in stopwatch.ends()])
     typical = np.median(steps, axis=0)
     for outcome, block in zip(outcomes.values(), np.split(typical, 2), strict=True):
         outcome.laps.append(Lap(BLOCK * BATCH_SIZE, float(block.sum())))

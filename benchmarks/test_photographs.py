@@ -37,7 +37,7 @@ def ours(photographs: Path, cache: str) -> Epochs:
     dataset.prepare(Observer())
     source = open_source(dataset, "train", Observer(), cache=cache)
     steps = steps_in_epoch(source.size, BATCH_SIZE)
-    stream = iter(batches(source, np.arange(source.size), batch_size=BATCH_SIZE, seed=0, steps=steps << 20))
+    stream = iter(batches(source, np.arange(source.size), batch_size=BATCH_SIZE, seed=0, steps=steps << 10))
     while True:
         yield (next(stream) for _ in range(steps))
 

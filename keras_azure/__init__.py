@@ -16,6 +16,7 @@ _HOME = {
     "submit": "keras_azure.api",
     "job": "keras_azure.api",
     "dry_run": "keras_azure.api",
+    "bench": "keras_azure.api",
     "plan": "keras_azure.plans",
     "preview": "keras_azure.api",
     "load": "keras_azure.api",

@@ -1,20 +1,21 @@
-"""The Python API: what `kaz run`, `kaz resume`, `kaz jobs`, `kaz preview` and `kaz predict` do, as functions."""
+"""The Python API: what `kaz run`, `resume`, `jobs`, `bench`, `preview` and `predict` do, as functions."""
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from keras_azure.backends import Backend, RemoteBackend, RunningJob
 from keras_azure.config import RunConfig, RunResult, describe_run, lay_over
 from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
+from keras_azure.keras_engine import use_engine
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
 from keras_azure.plans import look_ahead
 from keras_azure.quiet import native_messages_held_back, silence_libraries
-from keras_azure.registry import AUGMENTATIONS, BACKENDS
+from keras_azure.registry import AUGMENTATIONS, BACKENDS, as_spec
 from keras_azure.runs import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
 
 
@@ -212,6 +213,42 @@ def preview(
         with native_messages_held_back():
             contact_sheet = lazy("keras_azure.contact_sheet:contact_sheet")
         return contact_sheet(data, augment, samples, draws, seed, display)
+
+
+def bench(
+    model: str | None = None,
+    *,
+    part: Literal["input", "step", "run"] = "run",
+    config: str | Path | None = None,
+    rounds: int = 3,
+    seconds: float = 1.0,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measures this machine with a model and data; trains nothing to its end, and keeps nothing.
+
+    Args:
+        part: "input", "step" on made-up pictures, or "run": both alone, and together.
+        model, config, observer, settings: as in `run`. Of an Azure backend only the price is taken.
+        rounds: laps of each part, in turns; numbers are medians over them.
+        seconds: a lap takes about so long.
+
+    Returns:
+        The report that `keras_azure.throughput.bench.bench` describes.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described = describe_run(model, config, settings)
+    silence_libraries()
+    use_engine(described.engine)
+    with display_for_here(observer) as display:
+        display.message("Loading Keras")
+        with native_messages_held_back():
+            measure = lazy("keras_azure.throughput.bench:bench")
+            lazy("keras_azure.training.devices:has_gpu")()
+        device = {"local-cpu": "cpu", "local-gpu": "gpu"}.get(as_spec(described.backend).name, "auto")
+        return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
 
 
 def load(run: str | Path) -> Any:

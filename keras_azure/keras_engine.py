@@ -8,6 +8,11 @@ from typing import Any, Literal
 from keras_azure.errors import UsageError
 
 
+def asked_engine(engine: Literal["auto", "tensorflow", "jax"]) -> str:
+    """The engine that a process would use which does not have Keras yet."""
+    return engine if engine != "auto" else os.environ.get("KERAS_BACKEND") or "tensorflow"
+
+
 def use_engine(engine: Literal["auto", "tensorflow", "jax"]) -> None:
     """Makes Keras run on an engine; `auto` leaves the choice to KERAS_BACKEND and to Keras's own settings.
 

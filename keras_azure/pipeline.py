@@ -183,7 +183,7 @@ def batches(
         starts, ends = (order.first_sample(each) - order.first_sample(steps[0]) for each in (steps, steps + 1))
         return read(steps), starts, ends
 
-    at_once = _steps_at_once(batch_size, source.image_shape)
+    at_once = steps_at_once(batch_size, source.image_shape)
     make = read if at_once == 1 else read_apart
     if augment is None:  # another package's augmentation may need AutoGraph; we do not, and it takes half a second
         make = _as_it_is(make)
@@ -251,8 +251,9 @@ def _shuffle_keys(seed: int, epochs: np.ndarray) -> np.ndarray:
     return np.stack([*blocks[0], *blocks[1]], axis=1)[:, :3]
 
 
-def _steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
-    """How many batches are made in one go: of small pictures several, or calls would cost more than pixels."""
+def steps_at_once(batch_size: int, image_shape: tuple[int, int, int]) -> int:
+    """How many batches are made in one go, by each thread: of small pictures several, or calls would cost more than
+    pixels."""
     return min(max(1, BYTES_AT_ONCE // (batch_size * math.prod(image_shape))), _MOST_STEPS_AT_ONCE)
 
 

@@ -9,10 +9,13 @@ from keras_azure.backends import DEFAULT_REGION
 from keras_azure.config import RunConfig, describe_run
 from keras_azure.display import display_for_here, span
 from keras_azure.errors import DataUnavailable, DoesNotFit, TooExpensive, UsageError
+from keras_azure.keras_engine import asked_engine, use_engine
 from keras_azure.lazy import lazy
 from keras_azure.observers import Observer
 from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.registry import as_spec
+
+_HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
 
 
 def plan(
@@ -55,6 +58,8 @@ def plan(
             hint="--pictures 50000 --image-size 224 224 --classes 10",
         )
     described = describe_run(model, config, settings)
+    if described.engine == "jax":
+        raise UsageError("A plan is of the training step on TensorFlow.", hint="--engine tensorflow")
     machine_of, current_machines = (
         lazy(f"keras_azure.planning.machines:{name}") for name in ("machine_of", "current_machines")
     )
@@ -85,11 +90,13 @@ def look_ahead(
         DoesNotFit: there is not memory enough for a step.
         TooExpensive: it may cost more, and nobody agreed to that.
     """
-    if force and max_cost is None:
+    if (force and max_cost is None) or asked_engine(config.engine) != "tensorflow":  # which the backend will refuse
         return
-    if as_spec(config.data).name == "azureml":
+    if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
         if max_cost is not None:
-            raise UsageError("What a run on data of the workspace costs is not known before.", hint="no --max-cost")
+            raise UsageError(
+                f"What a run on {config.data} costs is not known before: the data is not here.", hint="no --max-cost"
+            )
         return
     machine = lazy("keras_azure.planning.machines:machine_of")(config.backend)
     with display_for_here(observer) as display:
@@ -135,6 +142,7 @@ def _plan_run(
     config: RunConfig, machines: Sequence[Any], display: Observer, facts: tuple | None, prices: Any | None
 ) -> dict[str, Any]:
     silence_libraries()
+    use_engine("tensorflow")
     display.message("Loading Keras")
     with native_messages_held_back():
         plan_run = lazy("keras_azure.planning.plan:plan_run")

@@ -21,10 +21,11 @@ LAYERS = {
     "light": "__init__ errors files specs options stages intervals registry locate lazy quiet printable redaction "
     "config observers runs keras_engine backends backends.azure.sizes",
     "command": "cli __main__ api plans display",
-    "heavy": "datasets augmentations pipeline inspection throughput environment store streams contact_sheet transfer "
-    "predictor saving untrusted variables engines planning.operations planning.graph planning.memory",
+    "heavy": "datasets augmentations pipeline inspection environment store streams contact_sheet transfer predictor "
+    "saving untrusted variables engines planning.operations planning.graph planning.memory throughput.device "
+    "throughput.ceiling throughput.step",
     "tracking": "tracking",
-    "training": "training testing planning",
+    "training": "training testing planning throughput",
     "local backend": "backends.local",
     "azure backend": "backends.azure",
 }
@@ -164,7 +165,7 @@ def test_plugins_import_what_a_strangers_could(path):
         ("training.train", "import tensorflow", ["tensorflow"]),
         ("training.train", "from keras_azure.backends import local", ["keras_azure.backends.local (local backend)"]),
         ("testing", "from keras_azure.cli import main", ["keras_azure.cli (command)"]),
-        ("backends.local", "from keras_azure.training import train", []),
+        ("backends.local", "from keras_azure.training.train import train", []),
         ("backends.azure.job", "import azure.ai.ml\nfrom keras_azure.backends.azure import sizes", []),
         ("backends.azure.job", "import tensorflow", ["tensorflow"]),
         ("backends.azure.job", "import keras_azure.training", ["keras_azure.training (training)"]),

@@ -28,8 +28,8 @@ class LocalBackend:
                 raise OutputExists(f"Another process has just made a run in {run_dir}.", hint="another --output")
             observer.message("Loading Keras")
             with native_messages_held_back():
-                from keras_azure.training import train
                 from keras_azure.training.devices import has_gpu
+                from keras_azure.training.train import train
 
                 has_gpu()  # the first look at the devices, which makes TensorFlow talk to the driver and about it
             return train(config, run_dir, observer, device=self.device, resume=resume)

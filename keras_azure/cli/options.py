@@ -1,10 +1,11 @@
-"""Options that several commands share."""
+"""Options that several commands share. Those of a run are the fields of RunConfig: there is no second list of them."""
 
 import dataclasses
 import inspect
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,6 +18,13 @@ IMAGE_SIZE = Annotated[
 ]
 SKIP_UNREADABLE = Annotated[
     bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
+]
+MODEL_OPTIONS = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
+]
+CONFIG = Annotated[
+    Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
 ]
 REGION = Annotated[
     str | None, typer.Option(help=f"The region of --prices. Default: {DEFAULT_REGION}.", show_default=False)
@@ -75,3 +83,8 @@ def _option_type(hint: Any) -> Any:
     if typing.get_origin(hint) is tuple:
         return list[str]
     return str if typing.get_origin(hint) is typing.Literal else hint
+
+
+def given(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the options for RunConfig's fields that stand on the command line."""
+    return {name: value for name, value in settings.items() if value not in (None, [])}

@@ -2,12 +2,11 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, REGION, SKIP_UNREADABLE, with_config_options
+from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, REGION, SKIP_UNREADABLE, with_config_options
 from keras_azure.cli.output import print_json, print_lines_of, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
@@ -46,15 +45,10 @@ def plan(
         bool, typer.Option("--prices", help="With today's prices, from Azure's public list; needs a network.")
     ] = False,
     region: REGION = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
-    ] = None,
+    set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
-    ] = None,
+    config: CONFIG = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
     **settings: Any,
 ) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import datetime
 import inspect
 import itertools
 import sys
@@ -133,9 +134,29 @@ def _show_plan(augment: list[str], shape: tuple[int, int, int], num_classes: int
 def _remarks(names: list[str]) -> list[str]:
     """What a user has to know of each name."""
     return [
-        "  (ambiguous)" if names.count(name) > 1 else "" if is_name(name) else "  (cannot be used: no name)"
+        "  (ambiguous)" if names.count(name) > 1 else _state(name) if is_name(name) else "  (cannot be used: no name)"
         for name in names
     ]
+
+
+def _state(name: str) -> str:
+    """Of a backend whose size of machine Azure has retired, or will."""
+    if not name.startswith("azure-"):
+        return ""
+    try:
+        size = lazy("keras_azure.backends.azure.sizes:find_size")(name)
+    except UnknownName:  # somebody else's backend
+        return ""
+    if size.retirement is None:
+        return ""
+    today = datetime.date.today()
+    if not size.is_retired(today):
+        return f"  (will be retired on {size.retirement})"
+    try:
+        instead = lazy("keras_azure.backends.azure.sizes:substitute")(size, today).size.short_name
+    except UsageError:  # Microsoft names none
+        instead = "nothing"
+    return f"  (retired on {size.retirement}: runs on {instead})"
 
 
 def _having(spec: Spec) -> list[Registry]:

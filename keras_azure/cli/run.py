@@ -8,7 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, WORKSPACE, with_config_options
+from keras_azure.cli.options import (
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    SKIP_UNREADABLE,
+    WORKSPACE,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import confirm, print_json, print_text
 from keras_azure.config import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
@@ -28,10 +36,7 @@ def run(
         str | None, typer.Argument(help="The model: cnn, or with options 'cnn(filters=(16, 32), dropout=0.2)'.")
     ] = None,
     *,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
-    ] = None,
+    set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
     output: Annotated[
@@ -44,9 +49,7 @@ def run(
             help="Go on with an unfinished run: in --output, or the newest one of these settings.", show_default=False
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
-    ] = None,
+    config: CONFIG = None,
     workspace: WORKSPACE = None,
     register_: Annotated[
         str | None,
@@ -87,7 +90,7 @@ def run(
         workspace=workspace,
         register=register_,
         strict_size=strict_size,
-        **{name: value for name, value in settings.items() if value not in (None, [])},
+        **given(settings),
     )
     if dry_run:
         _report_dry_run(_watched(lambda: _api("dry_run")(model, **arguments)), json)

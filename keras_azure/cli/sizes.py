@@ -4,14 +4,14 @@ import dataclasses
 import datetime
 import re
 import textwrap
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Annotated, Any, Literal
 
 import typer
 
 from keras_azure.backends import DEFAULT_REGION
-from keras_azure.cli.options import REGION
+from keras_azure.cli.options import REGION, WORKSPACE
 from keras_azure.cli.output import print_json, print_lines_of, print_text
 from keras_azure.errors import DataUnavailable, UnknownName, UsageError
 from keras_azure.lazy import lazy
@@ -43,6 +43,10 @@ def sizes(
         bool, typer.Option("--prices", help="With today's prices, from Azure's public list; needs a network.")
     ] = False,
     region: REGION = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="With what the workspace's region offers and the quota left; needs a login.")
+    ] = False,
+    workspace: WORKSPACE = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List Azure's GPU machines: memory, speed, price, and whether they are retired."""
@@ -59,14 +63,24 @@ def sizes(
         chosen = _priced(chosen, region or DEFAULT_REGION)
     if sort:
         chosen.sort(key=_SORTS[sort])
+    here = _availability(chosen, workspace) if check else {}
     if json:
-        print_json([_as_object(size, today) for size in chosen])
+        print_json([_as_object(size, today) | here.get(size.name, {}) for size in chosen])
     elif not chosen:
         print_text("No size is like that.", err=True)
     elif name:
-        _print_size(chosen[0], today)
+        _print_size(chosen[0], today, here.get(chosen[0].name))
     else:
-        _print_table(chosen, today)
+        _print_table(chosen, today, here)
+
+
+def _availability(sizes: Sequence[Any], workspace: str | None) -> dict[str, Any]:
+    """What the workspace's region has of the sizes, with a line that says which it is."""
+    find_workspace = lazy("keras_azure.backends.azure.workspace:find_workspace")
+    service = lazy("keras_azure.backends.azure.service:Service")(find_workspace(workspace))
+    found = lazy("keras_azure.backends.azure.cluster:availability")(service, sizes)
+    print_text(f"Workspace {service.workspace.workspace_name} in {service.description.location}", err=True)
+    return found
 
 
 def _table(name: str) -> Any:
@@ -128,7 +142,7 @@ def _number(count: Fraction) -> int | float:
     return int(count) if count.denominator == 1 else round(float(count), 4)
 
 
-def _print_table(sizes: Sequence[Any], today: datetime.date) -> None:
+def _print_table(sizes: Sequence[Any], today: datetime.date, here: Mapping[str, Any]) -> None:
     # Not at the top: it takes longer to load than all the rest of `kaz --help`.
     from rich.table import Table
 
@@ -138,6 +152,8 @@ def _print_table(sizes: Sequence[Any], today: datetime.date) -> None:
     for heading in ("GB", "FP32", "FP16", "USD/h"):
         table.add_column(heading, justify="right")
     table.add_column("retired")
+    if here:
+        table.add_column("here")
     for size in sizes:
         table.add_row(
             size.short_name,
@@ -147,9 +163,12 @@ def _print_table(sizes: Sequence[Any], today: datetime.date) -> None:
             _figure(size.tensor_tflops),
             _price(size),
             f"{size.retirement:%Y-%m}" if size.is_retired(today) else "",
+            *([_cores(here[size.name])] if here else []),
         )
     print_lines_of(table)
     print_text(_EXPLANATION)
+    if here:
+        print_text("here: cores left of those allowed, where the region offers the size.")
     for remark in sorted({_remark(size) for size in sizes if size.prices}):
         print_text(remark)
 
@@ -173,7 +192,16 @@ def _remark(size: Any) -> str:
     return f"* in {price.date}, from {price.source.partition(':')[0]}."
 
 
-def _print_size(size: Any, today: datetime.date) -> None:
+def _cores(found: Mapping[str, Any]) -> str:
+    """ "994 of 1000", or "no" for a size that is not offered."""
+    if not found["offered"]:
+        return "no"
+    if found["cores_allowed"] is None:
+        return "yes"
+    return f"{found['cores_allowed'] - found['cores_used']} of {found['cores_allowed']}"
+
+
+def _print_size(size: Any, today: datetime.date, here: Mapping[str, Any] | None) -> None:
     rows = [
         ("Size", size.name),
         ("Backend", size.backend_name),
@@ -196,6 +224,8 @@ def _print_size(size: Any, today: datetime.date) -> None:
         instead = _table("substitute")(size, today)
         losses = ", ".join(instead.losses) or "nothing is lost"
         rows.append(("Runs on", f"{instead.size.name}: {losses}"))
+    if here:
+        rows.append(("Cores left", _cores(here) if here["offered"] else "not offered here"))
     for price in size.prices:
         where = f"in {price.region}, " if price.region else ""
         rows.append(("Price", f"{price.usd_per_hour:g} USD/h {where}{price.date}, {price.source}"))

@@ -154,7 +154,7 @@ def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost, p
 
 def describe(work: Work, config: RunConfig, cost: InputCost, estimates: Sequence[Estimate]) -> dict[str, Any]:
     """All of a plan, JSON-safe."""
-    phase = work.training
+    phase, pictures = work.training, work.pictures
     memory = phase.memory.at(phase.batch_size)
     rule = chapter_rule(
         work.parameters,
@@ -168,7 +168,13 @@ def describe(work: Work, config: RunConfig, cost: InputCost, estimates: Sequence
         "precision": config.precision,
         "batch_size": phase.batch_size,
         "epochs": work.epochs,
-        "pictures": asdict(work.pictures),
+        "pictures": {
+            "image_shape": list(pictures.image_shape),
+            "class_names": list(pictures.class_names),
+            "train": pictures.train,
+            "validation": pictures.validation,
+            "test": pictures.test,
+        },
         "parameters": work.parameters,
         "memory": asdict(memory) | {"total": memory.total, "chapters_rule": rule},
         "operations_per_picture": {"forward": phase.operations.forward, "backward": phase.operations.backward},

@@ -5,8 +5,8 @@ memory, and its kernels at the speed at which a processor starts them, whichever
 Waterman, Patterson, https://doi.org/10.1145/1498765.1498785).
 
 The shares of the arithmetic's peak are those that NVIDIA's trainings of ResNet-50 reach with TensorFlow and XLA, down
-to half of them: on one V100 of 16 GB 412 images/s in float32 and 1,270 in mixed precision, on one A100 909 in TF32 and
-2,375 in mixed precision, which with 22.9 GFLOP for each picture is 0.60, 0.23, 0.13 and 0.17 of the peaks.
+to half of them: on one V100 of 32 GB 432 images/s in float32 and 1,300 in mixed precision, on one A100 909 in TF32 and
+2,375 in mixed precision, which with 22.9 GFLOP for each picture is 0.63, 0.24, 0.13 and 0.17 of the peaks.
 https://github.com/NVIDIA/DeepLearningExamples/tree/master/TensorFlow/Classification/ConvNets/resnet50v1.5
 """
 
@@ -29,8 +29,7 @@ Bound = Literal["compute", "memory", "launch", "input", "this machine"]
 
 _SHARE_OF_FLOAT32 = Range(0.3, 0.65)
 _SHARE_OF_TENSOR_CORES = Range(0.08, 0.25)
-_SHARE_OF_BANDWIDTH = 0.7  # that streaming kernels reach
-_FUSED = 0.5  # the share of a step's traffic that is left when XLA has fused elementwise operations
+_SHARE_OF_TRAFFIC = Range(0.3, 1.0)  # that XLA leaves when it fuses elementwise operations, up to all of it
 _SECONDS_A_KERNEL = Range(3e-6, 10e-6)
 _MULTIPLIES_FLOAT32_ON_TENSOR_CORES = ("A10", "A100", "H100", "H200", "GB200", "GB300", "RTX")  # as TF32, at half speed
 _SHARE_OF_A_CORE = Range(0.5, 1.4)  # what a node's vCPU, half a core of another kind, does of one of this machine's
@@ -57,7 +56,7 @@ def gpu_step(phase: Phase, size: Size, precision: str) -> StepTime | None:
     bandwidth = size.memory_bandwidth_gbps * 1e9 * part
     times: dict[Bound, Range] = {
         "compute": Range(operations / (peak.high * part), operations / (peak.low * part)),
-        "memory": Range(_FUSED * moved / bandwidth, moved / (_SHARE_OF_BANDWIDTH * bandwidth)),
+        "memory": _SHARE_OF_TRAFFIC * (moved / bandwidth),
         "launch": _SECONDS_A_KERNEL * kernels,
     }
     return longest(times)

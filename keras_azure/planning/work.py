@@ -1,7 +1,7 @@
 """What a run computes, whatever the machine: its phases, with the memory and the operations of their steps."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import keras
@@ -17,7 +17,7 @@ from keras_azure.training.compiling import (
     compile_model,
     initial_learning_rate,
 )
-from keras_azure.training.devices import dtype_policy
+from keras_azure.training.devices import dtype_policy, has_gpu
 from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
 from keras_azure.training.standardizing import Statistics
 from keras_azure.transfer import FeatureClassifier
@@ -53,7 +53,8 @@ class Phase:
     Attributes:
         kind: "train", or "infer" for outputs alone.
         model: what is computed; compiled where it is trained.
-        pictures: that go through it in all.
+        rounds: how many times pictures go through it.
+        pictures_per_round: how many there are.
         batch_size: of a step.
         follows_batch_size: whether that is the run's own; features are computed of a fixed number at once.
         memory: of its step.
@@ -63,7 +64,8 @@ class Phase:
 
     kind: Literal["train", "infer"]
     model: keras.Model
-    pictures: int
+    rounds: int
+    pictures_per_round: int
     batch_size: int
     follows_batch_size: bool
     memory: StepMemory
@@ -72,7 +74,8 @@ class Phase:
 
     @property
     def steps(self) -> int:
-        return -(-self.pictures // self.batch_size)
+        """In all rounds, each of which ends with what is left."""
+        return self.rounds * -(-self.pictures_per_round // self.batch_size)
 
     @property
     def operations_per_picture(self) -> int:
@@ -133,8 +136,7 @@ def work_of(config: RunConfig, pictures: Pictures) -> Work:
 
 
 def _classic(model: FeatureClassifier, pictures: Pictures) -> Iterator[Phase]:
-    everything = pictures.train + pictures.validation + pictures.test
-    yield _features(model.features, everything)
+    yield _features(model.features, pictures.total)
 
 
 def _phases(model: keras.Model, config: RunConfig, pictures: Pictures) -> Iterator[Phase]:
@@ -146,29 +148,39 @@ def _phases(model: keras.Model, config: RunConfig, pictures: Pictures) -> Iterat
             enter_stage(model, stage, rate)
         optimizer = build_optimizer(config, rate, stage.epochs * -(-per_epoch // config.batch_size))
         parts = parts_to_train_apart(model, config, augmented=augmented)
-        trained, dtype, piped = model, "uint8", True
+        trained, dtype = model, "uint8"
         if parts is not None:
-            if stage.number == config.stages[0].number:
-                everything = pictures.train + pictures.validation
-                yield _features(parts.features, everything)
-            trained, dtype, piped = head_alone(parts), "float32", False
-        compile_model(trained, config, "gpu:0", optimizer)
-        operations = step_operations(trained)
-        memory = training_memory(trained, tuple(trained.input_shape[1:]), dtype)
-        yield Phase("train", trained, stage.epochs * per_epoch, config.batch_size, True, memory, operations, piped)
+            yield _features(parts.features, pictures.train + pictures.validation)
+            trained, dtype = head_alone(parts), "float32"
+        compile_model(trained, config, "gpu:0" if has_gpu() else "cpu:0", optimizer)  # for steps that are tried here
+        training = Phase(
+            kind="train",
+            model=trained,
+            rounds=stage.epochs,
+            pictures_per_round=per_epoch,
+            batch_size=config.batch_size,
+            follows_batch_size=True,
+            memory=training_memory(trained, trained.input_shape[1:], dtype),
+            operations=step_operations(trained),
+            from_pipeline=parts is None,
+        )
+        yield training
         if pictures.validation:
-            validated = stage.epochs * pictures.validation
-            yield _inference(trained, validated, config.batch_size, dtype, from_pipeline=piped)
-    yield _inference(model, pictures.test, config.batch_size, from_pipeline=True)
+            memory = inference_memory(trained, dtype)
+            yield replace(training, kind="infer", pictures_per_round=pictures.validation, memory=memory)
+    yield replace(_features(model, pictures.test), batch_size=config.batch_size, follows_batch_size=True)
 
 
 def _features(network: keras.Model, pictures: int) -> Phase:
-    memory, operations = inference_memory(network), step_operations(network)
-    return Phase("infer", network, pictures, FEATURES_BATCH_SIZE, False, memory, operations, True)
-
-
-def _inference(
-    network: keras.Model, pictures: int, batch_size: int, input_dtype: str = "uint8", *, from_pipeline: bool
-) -> Phase:
-    memory, operations = inference_memory(network, input_dtype), step_operations(network)
-    return Phase("infer", network, pictures, batch_size, True, memory, operations, from_pipeline)
+    """Its outputs for some pictures, once."""
+    return Phase(
+        kind="infer",
+        model=network,
+        rounds=1,
+        pictures_per_round=pictures,
+        batch_size=FEATURES_BATCH_SIZE,
+        follows_batch_size=False,
+        memory=inference_memory(network),
+        operations=step_operations(network),
+        from_pipeline=True,
+    )

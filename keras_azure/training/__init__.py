@@ -1,5 +1,4 @@
-"""Training on this machine: `train(config, run_dir, observer) -> RunResult`."""
+"""Training on this machine: `train.train(config, run_dir, observer) -> RunResult`.
 
-from keras_azure.training.train import train
-
-__all__ = ["train"]
+Nothing is imported here: the script `keras_azure.throughput` needs the step alone, also where there is no TensorFlow.
+"""

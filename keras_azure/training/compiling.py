@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras.src.utils.naming import reset_uids
 
 from keras_azure.config import RunConfig
 from keras_azure.datasets import Dataset
@@ -44,6 +45,9 @@ def build_model(
     num_classes = len(dataset.class_names)
     # Just before the layers draw their seeds: what was imported or read until now may have drawn as well.
     keras.utils.set_random_seed(config.seed)
+    # Keras numbers what has no name within a process: a second run would have other names in its model's file. Its
+    # public `clear_session` would forget the user's settings as well.
+    reset_uids()
     model = MODELS.build(config.model, dataset.image_shape, num_classes)
     if isinstance(model, FeatureClassifier):
         return dataclasses.replace(model, features=standardized(model.features, config.standardize, statistics))

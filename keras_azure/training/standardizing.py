@@ -16,7 +16,6 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_azure.augmentations.kernels import histograms
 from keras_azure.files import write_json
 from keras_azure.observers import Observer
 
@@ -51,6 +50,8 @@ def measure(batches: Iterable[tuple[Any, Any]], pictures: int, observer: Observe
     Args:
         pictures: how many there will be.
     """
+    from keras_azure.augmentations.kernels import histograms  # here, as all that builds a model imports this module
+
     counts, done = 0, 0
     for images, _ in batches:
         counts = counts + histograms(np.asarray(images)).sum(axis=0, dtype=np.int64)  # (channels, 256)

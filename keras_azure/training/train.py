@@ -34,7 +34,7 @@ from keras_azure.training.compiling import (
 from keras_azure.training.data import RunData, open_data, require_same_data
 from keras_azure.training.devices import Device, dtype_policy, on_device
 from keras_azure.training.evaluation import evaluate, evaluate_pictures
-from keras_azure.training.fine_tuning import check_stages, enter_stage
+from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
 from keras_azure.training.history import History
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import train_epochs
@@ -45,7 +45,6 @@ from keras_azure.training.progress import Progress, stopped_early
 from keras_azure.training.standardizing import Statistics
 from keras_azure.training.writer import CheckpointWriter
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.parts import Parts, parts_of
 from keras_azure.transfer.weights import without_weights
 
 
@@ -297,14 +296,12 @@ class _Run:
     def _fit_stage(self, model: keras.Model, progress: Progress, epochs: int) -> Place | None:
         """Trains some epochs with what is trainable now."""
         first, last = len(self.history), len(self.history) + epochs
-        parts = parts_of(model)
+        parts = parts_to_train_apart(model, self.config, augmented=self.data.augment is not None)
         with contextlib.ExitStack() as opened:
-            if parts is not None and self._features_stay(parts):
+            if parts is not None:
                 data = self.data.with_features(parts.features, self.observer, self.stop)
                 opened.enter_context(contextlib.closing(data))
-                # A model around the head's layers: were the head compiled itself, its part of the whole model would
-                # be where Keras saves the optimizer, and does not look for it.
-                head = keras.Model(parts.head.inputs, parts.head.outputs, name="head_alone")
+                head = head_alone(parts)
                 compile_model(head, self.config, self.device, model.optimizer)
                 place, steps = "host", steps_of(head)
             else:
@@ -312,11 +309,6 @@ class _Run:
                 place, steps = place_augmentations(model, data, self.config, self.device, (first, last), self.observer)
             train_epochs(steps, progress, data, place, first, last)
         return place if data.augment else None
-
-    def _features_stay(self, parts: Parts) -> bool:
-        """Whether the features of a picture are the same in each epoch, so that they need computing only once."""
-        frozen = not parts.features.trainable_weights
-        return frozen and self.data.augment is None and self.config.cache != "none"
 
     def _save(self, model: keras.Model) -> tuple[int, keras.Model]:
         """Saves the model of the epoch to keep; gives that epoch's number and the model as its file has it."""

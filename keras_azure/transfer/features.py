@@ -9,7 +9,6 @@ import numpy as np
 
 from keras_azure.datasets import Dataset
 from keras_azure.observers import Observer
-from keras_azure.store import can_store, open_stored
 
 BATCH_SIZE = 32  # pictures that features are computed of at once
 Stream = Callable[[], Iterable[tuple[Any, Any]]]  # gives pictures (batch, height, width, channels), one-hot labels
@@ -48,6 +47,8 @@ def stored_features(
     Raises:
         DataError: the store has no room for them.
     """
+    from keras_azure.store import open_stored  # here, as plugins of models import this module, and need no store
+
     stored = _Stored(network, dataset)
 
     def fill(contents: np.ndarray, labels: np.ndarray) -> None:
@@ -60,6 +61,8 @@ def stored_features(
 
 def can_store_features(network: keras.Model, dataset: Dataset, split: str) -> bool:
     """Whether the store has room for the features of a split, and can tell when its pictures change."""
+    from keras_azure.store import can_store
+
     return hasattr(dataset, "fingerprint") and can_store(_Stored(network, dataset), split)
 
 

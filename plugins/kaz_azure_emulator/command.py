@@ -165,11 +165,14 @@ def evict(
 
 @app.command()
 def storage(
-    away: Annotated[bool, typer.Option("--away/--back", help="Whether connections to it are refused.")],
+    away: Annotated[bool, typer.Option("--away/--back", help="Whether connections to it are refused.")] = False,
+    upload_speed: Annotated[
+        float | None, typer.Option(min=1, help="How many bytes a second a connection takes; without, all that come.")
+    ] = None,
     state_folder: StateFolder = None,
 ) -> None:
-    """Take blob storage away, or bring it back."""
-    _ask(state_folder, "PUT", "storage", {"reachable": not away})
+    """Take blob storage away, or make uploads slow. Without options, all is well again."""
+    _ask(state_folder, "PUT", "storage", {"reachable": not away, "upload_speed": upload_speed})
 
 
 def _ask(state_folder: Path | None, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:

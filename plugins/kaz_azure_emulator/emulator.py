@@ -145,9 +145,14 @@ class AzureEmulator:
         """Makes time pass for the service: tokens expire, nodes are given back."""
         self._control("POST", "clock", {"seconds": seconds})
 
-    def set_storage(self, *, reachable: bool) -> None:
-        """Takes blob storage away, or brings it back."""
-        self._control("PUT", "storage", {"reachable": reachable})
+    def set_storage(self, *, reachable: bool = True, upload_speed: float | None = None) -> None:
+        """Takes blob storage away, or makes uploads slow; without arguments all is well again.
+
+        Args:
+            reachable: whether there are connections to it at all.
+            upload_speed: how many bytes a second each new connection takes; None for as many as come.
+        """
+        self._control("PUT", "storage", {"reachable": reachable, "upload_speed": upload_speed})
 
     def set_quota(self, family: str, cores: int) -> None:
         """Sets how many cores there may be of a family (`standardNCADSA100v4Family`), or `lowPriorityCores`."""

@@ -12,6 +12,7 @@ log = logging.getLogger(__name__)
 
 _MOST_HEADER_BYTES = 64 * 1024
 _CHUNK = 256 * 1024
+_SLOW_SECONDS = 0.1  # between two chunks of a slow connection
 
 
 class Proxy:
@@ -25,6 +26,7 @@ class Proxy:
         self.ports = ports
         self.refused_hosts: list[str] = []  # in the order in which they were first asked for
         self.unreachable: set[str] = set()  # hosts that are away: their connections are cut
+        self.upload_speeds: dict[str, float] = {}  # of slow hosts: the bytes a second that a new connection takes
         self.port = 0
         self._server: asyncio.Server | None = None
         self._tunnels: dict[int, tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = {}
@@ -56,7 +58,7 @@ class Proxy:
             if method != "CONNECT" or port != 443 or host not in self.ports:
                 await self._refuse(writer, host)
             elif host not in self.unreachable:
-                await self._tunnel(reader, writer, self.ports[host])
+                await self._tunnel(reader, writer, self.ports[host], self.upload_speeds.get(host))
         writer.close()
 
     async def _refuse(self, writer: asyncio.StreamWriter, host: str) -> None:
@@ -66,23 +68,28 @@ class Proxy:
         writer.write(b"HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
         await writer.drain()
 
-    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int) -> None:
+    async def _tunnel(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, port: int, speed: float | None
+    ) -> None:
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", port, limit=_CHUNK)
         tunnel = far_writer.get_extra_info("sockname")[1]
         self._tunnels[tunnel] = writer, far_writer
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+            await asyncio.gather(_copy(reader, far_writer, speed), _copy(far_reader, writer))
         finally:
             del self._tunnels[tunnel]
             far_writer.close()
 
 
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speed: float | None = None) -> None:
+    chunk = max(1, min(_CHUNK, int(speed * _SLOW_SECONDS))) if speed else _CHUNK
     try:
-        while data := await reader.read(_CHUNK):
+        while data := await reader.read(chunk):
             writer.write(data)
             await writer.drain()
+            if speed:
+                await asyncio.sleep(len(data) / speed)
     except OSError:
         pass
     # One side has ended, so the other cannot be of use: TLS has no half-closed connections.

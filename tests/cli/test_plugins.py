@@ -65,6 +65,7 @@ def test_list_shows_every_kind(kaz):
 
 def test_list_of_one_kind(kaz):
     code, out, _ = kaz("list", "backends")
+    assert "azure_nc24r  (retired on 2023-08-31: runs on NC64as_T4_v3)\n" in out
     assert code == 0
     assert "local-gpu" in out
     assert "cnn" not in out

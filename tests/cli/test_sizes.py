@@ -198,3 +198,33 @@ def test_it_can_be_piped_and_has_no_colours_then():
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
     assert "\x1b" not in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_what_the_region_has(kaz, azure_emulator, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = kaz("sizes", "--check", "--gpu", "t4")
+    assert code == 0
+    assert err.endswith(" in westus2\n")
+    assert max(map(len, out.splitlines())) <= 80
+    assert rows(out)[0][-3:] == ["1000", "of", "1000"]
+    assert "here: cores left" in out
+    [size] = listed_with(kaz, "nc4as_t4_v3")
+    assert (size["offered"], size["cores_used"], size["cores_allowed"]) == (True, 0, 1000)
+    [retired] = listed_with(kaz, "nc6")
+    assert retired["offered"] is False
+    assert "Cores left  1000 of 1000" in kaz("sizes", "nc4as_t4_v3", "--check")[1]
+
+
+def listed_with(kaz, name: str) -> list[dict]:
+    return json.loads(kaz("sizes", name, "--check", "--json")[1])
+
+
+def test_without_a_workspace_nothing_can_be_checked(kaz, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("AZURE_SUBSCRIPTION_ID", "AZURE_DEFAULTS_GROUP", "AZURE_DEFAULTS_WORKSPACE", "KAZ_WORKSPACE"):
+        monkeypatch.delenv(name, raising=False)
+    code, out, err = kaz("sizes", "--check")
+    assert (code, out) == (2, "")
+    assert "No Azure ML workspace is named" in err

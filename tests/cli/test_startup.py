@@ -40,10 +40,12 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["list", "augmentations"],
         ["sizes"],
         ["sizes", "nc6", "--json"],
+        ["plan", "--help"],
         ["jobs", "--help"],
         ["jobs", "list", "--help"],
         ["doctor", "--help"],
         ["init", "--help"],
+        ["bench", "--help"],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )

@@ -11,7 +11,13 @@ from keras_azure.errors import ConfigError, WrongOption
 from keras_azure.observers import Observer
 from keras_azure.pipeline import labels_of, open_source
 from keras_azure.specs import Spec
-from keras_azure.training.compiling import build_loss, build_optimizer, check_options, initial_learning_rate
+from keras_azure.training.compiling import (
+    build_loss,
+    build_model,
+    build_optimizer,
+    check_options,
+    initial_learning_rate,
+)
 from keras_azure.training.data import open_data
 
 
@@ -22,6 +28,16 @@ def rates(config: RunConfig, steps: int = 100) -> list[float]:
         optimizer.iterations.assign(step)
         found.append(float(optimizer.learning_rate))
     return found
+
+
+def test_a_second_model_in_a_process_has_the_names_of_the_first():
+    """Of layers and of operations, which a model's file holds: keras.applications leaves some of them unnamed."""
+    pictures = np.zeros((4, 32, 32, 3), np.uint8)
+    split = (pictures, np.arange(4) % 2)
+    dataset = ArrayDataset(["a", "b"], {"train": split, "test": split}, "made up")
+    config = RunConfig(model="transfer(backbone='mobilenetv2', weights='none')", standardize="samplewise")
+    first, second = (build_model(config, dataset).get_config() for _ in range(2))
+    assert first == second
 
 
 def test_a_cosine_goes_up_in_a_line_and_down_to_nothing():

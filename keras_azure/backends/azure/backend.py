@@ -1,5 +1,7 @@
 """The backends `azure-nc6`, ...: one for each size of machine, with the same options."""
 
+import contextlib
+import dataclasses
 import datetime
 import tempfile
 from collections.abc import Callable
@@ -8,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from keras_azure.backends.azure.cluster import Compute, check_available, ensure_cluster
-from keras_azure.backends.azure.handle import Job, new_name
+from keras_azure.backends.azure.following import UNSUCCESSFUL, word
+from keras_azure.backends.azure.handle import Job
 from keras_azure.backends.azure.job import Mode, Settings, asset_name, build_job, read_job_file, write_job_file
+from keras_azure.backends.azure.names import new_name, next_name
 from keras_azure.backends.azure.results import output_prefix
-from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet
+from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet, unobserved
 from keras_azure.backends.azure.sizes import SIZES, Size, substitute
 from keras_azure.backends.azure.staging import Staged, stage
 from keras_azure.backends.azure.storage import Storage
@@ -20,6 +24,7 @@ from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
 from keras_azure.files import write_text
+from keras_azure.keras_engine import asked_engine
 from keras_azure.observers import Observer
 from keras_azure.registry import as_spec
 from keras_azure.runs import DESCRIPTION
@@ -44,25 +49,31 @@ class AzureBackend:
     note: str = ""
 
     def run(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunResult:
-        """Submits a job, follows it, and fetches what it leaves; with `resume` goes on with the job of the folder."""
+        """Submits a job, follows it, and fetches what it leaves; with `resume` goes on with the run of the folder."""
         return self.submit(config, run_dir, observer, resume=resume).result(observer)
 
     def submit(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> Job:
-        """Submits a job, or finds the one that the run folder has.
+        """Submits a job, or finds the one that the run folder has. Where that was cancelled or has failed, a new one
+        goes on from its checkpoints.
 
         Raises:
             NotSignedIn, NotAvailable, CloudError: Azure refuses; nothing runs that costs money.
         """
         service = Service(find_workspace(self.workspace))
-        job = Job.load(run_dir, service) if resume else None
-        if job is not None and _find_job(service, job.name) is not None:
-            return job
-        _check_engine(config)
-        self._check_nodes()
+        name = new_name(as_spec(config.model).name)
+        before = Job.load(run_dir, service) if resume else None
+        if before is not None:
+            name, found = _find_last(service, before.name)
+            if found is not None:
+                return dataclasses.replace(before, name=name)
+            if name != before.name:
+                observer.message(before.failure(before.status()).problem)
+                observer.message(f"{name} goes on with its run after the last checkpoint")
+        self._check_possible(config)
         if self.note:
             observer.message(self.note)
         job = Job(
-            job.name if job else new_name(as_spec(config.model).name),
+            name,
             service.workspace,
             run_dir,
             self.register,
@@ -88,6 +99,10 @@ class AzureBackend:
             write_job_file(self._job(staged, config, job.name, run_dir.name, address), job_file)
             try:
                 self._create(service, read_job_file(job_file), observer)
+            except CloudError as error:
+                again = f"kaz resume {run_dir}, which submits the same job"
+                error.hint = "; then ".join(filter(None, (error.hint, again)))
+                raise
             except KeyboardInterrupt:
                 raise RunInterrupted(
                     f"Stopped while the job {job.name} was submitted; Azure may have it.",
@@ -101,8 +116,7 @@ class AzureBackend:
         Returns:
             The job's facts, JSON-safe: what would be uploaded, what looks secret, the machines.
         """
-        _check_engine(config)
-        self._check_nodes()
+        self._check_possible(config)
         if self.note:
             observer.message(self.note)
         staged = stage(config, folder, observer)
@@ -142,16 +156,24 @@ class AzureBackend:
     def _create(self, service: Service, job: Any, observer: Observer) -> None:
         observer.message(f"Submitting {job.name}")
         try:
-            with quiet(), mute(), azure_errors("The job cannot be submitted"):
+            with quiet(), mute(), unobserved(), azure_errors("The job cannot be submitted"):
                 made = service.client.jobs.create_or_update(job)
         except CloudError:
             # The connection may have ended after Azure took it, and a second try would have been refused.
-            made = _find_job(service, job.name)
+            made = None
+            with contextlib.suppress(CloudError):
+                made = _find_job(service, job.name)
             if made is None:
                 raise
         observer.message(f"See it at {made.studio_url}")
 
-    def _check_nodes(self) -> None:
+    def _check_possible(self, config: RunConfig) -> None:
+        engine = asked_engine(config.engine)
+        if engine != "tensorflow":
+            raise UsageError(
+                f"A job runs on TensorFlow, and {engine} is asked for: the results would be others.",
+                hint="--engine tensorflow, or --backend local",
+            )
         if self.compute.nodes > 1:
             raise UsageError(
                 f"A run on {self.compute.nodes} nodes is not possible yet: each would train the same model by itself.",
@@ -185,16 +207,11 @@ def _upload(service: Service, storage: Storage, files: FileSet, observer: Observ
     observer.message(f"Uploaded {len(files.files)} files, {sent / 1e6:,.1f} MB, as azureml:{name}:1")
 
 
-def _check_engine(config: RunConfig) -> None:
-    """
-    Raises:
-        NotAvailable: a job's environment does not have the engine.
-    """
-    if config.engine not in ("auto", "tensorflow"):
-        raise NotAvailable(
-            f"The engine {config.engine} cannot be used on Azure yet: a job's environment does not have it.",
-            hint="--engine tensorflow, or --backend local",
-        )
+def _find_last(service: Service, name: str) -> tuple[str, Any | None]:
+    """The last job of a run that the job `name` was to do; without a job, the name that it is to have."""
+    while (found := _find_job(service, name)) is not None and word(found.status) in UNSUCCESSFUL:
+        name = next_name(name)
+    return name, found
 
 
 def _find_job(service: Service, name: str) -> Any | None:

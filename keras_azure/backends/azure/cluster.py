@@ -82,15 +82,20 @@ def check_offered(service: Service, compute: Compute) -> None:
         NotAvailable: the region does not have the size.
     """
     size, region = compute.size, service.description.location
-    with quiet(), azure_errors("The sizes of the region cannot be listed"):
-        offered = {found.name.lower(): found for found in service.client.compute.list_sizes()}
+    offered = offered_sizes(service)
     if size.name.lower() not in offered:
         near = sorted(name for name in offered if name.startswith("standard_n"))
         raise NotAvailable(
             f"{size.name} is not offered in {region}.",
-            expected=f"one of {', '.join(offered[name].name for name in near)}" if near else "",
+            expected=f"one of {', '.join(offered[name] for name in near)}" if near else "",
             hint="kaz sizes --available; or a workspace in another region",
         )
+
+
+def offered_sizes(service: Service) -> dict[str, str]:
+    """The names of the sizes that the workspace's region has, by the same in lower case."""
+    with quiet(), azure_errors("The sizes of the region cannot be listed"):
+        return {found.name.lower(): found.name for found in service.client.compute.list_sizes()}
 
 
 def check_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
@@ -120,14 +125,41 @@ def check_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
 def find_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
     """The cores in use and allowed, of the size's family or of all Spot machines; None where Azure names neither."""
     wanted = _SPOT_QUOTA if compute.spot else (str(compute.size.family).lower(),)
+    quotas = list_quotas(service)
+    return next((quotas[name] for name in wanted if name in quotas), None)
+
+
+def list_quotas(service: Service) -> dict[str, tuple[int, int]]:
+    """The cores in use and allowed, by the names of families, in lower case and without spaces."""
+    quotas = {}
     with quiet(), azure_errors("The quota cannot be listed"):
         for usage in service.client.compute.list_usage():
             name = _field(usage, "name")
             text = name.get("value") if isinstance(name, dict) else getattr(name, "value", name)
             identity = str(_field(usage, "id") or "").rpartition("/")[2]
-            if {str(text).lower().replace(" ", ""), identity.lower()} & set(wanted):
-                return int(_field(usage, "current_value", "currentValue") or 0), int(_field(usage, "limit") or 0)
-    return None
+            cores = int(_field(usage, "current_value", "currentValue") or 0), int(_field(usage, "limit") or 0)
+            for each in (identity.lower(), str(text).lower().replace(" ", "")):
+                quotas.setdefault(each, cores)
+    return quotas
+
+
+def availability(service: Service, sizes: Iterable[Size]) -> dict[str, dict[str, Any]]:
+    """For each size, by its name, whether the region has it (`offered`), and the cores of its family (`cores_used`,
+    `cores_allowed`), None where Azure does not name them.
+
+    Raises:
+        CloudError: Azure does not say.
+    """
+    offered, quotas = offered_sizes(service), list_quotas(service)
+    found = {}
+    for size in sizes:
+        used, allowed = quotas.get(str(size.family).lower(), (None, None))
+        found[size.name] = {
+            "offered": size.name.lower() in offered,
+            "cores_used": used,
+            "cores_allowed": allowed,
+        }
+    return found
 
 
 def ensure_cluster(service: Service, compute: Compute, observer: Observer) -> str:

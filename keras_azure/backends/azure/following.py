@@ -9,9 +9,11 @@ from keras_azure.backends.azure.service import Service, azure_errors, quiet, sta
 from keras_azure.errors import CloudError, NotSignedIn
 
 FINAL = ("Completed", "Failed", "Canceled", "NotResponding")
+UNSUCCESSFUL = FINAL[1:]
 _SECONDS = (2.0, 10.0)  # between two looks: at first, and when nothing changes
 _PATIENCE_SECONDS = 15 * 60  # without an answer; a closed laptop's network may take a while
 _LOGS = "user_logs/"
+_PREPARATION_LOGS = "azureml-logs/"  # where Azure says how the environment was built
 _LAST_LINES = 20
 _TAIL_BYTES = 256
 
@@ -87,10 +89,16 @@ class Follower:
                 self._bear(error)
             time.sleep(pause)
 
-    def read_logs(self, *, final: bool = False) -> bool:
-        """Tells what is new in them; whether anything was."""
-        files = self.service.run_details(self.name).get("logFiles") or {}
-        names = sorted(name for name in files if name.startswith(_LOGS))
+    def read_logs(self, *, final: bool = False, preparation: bool = False) -> bool:
+        """Tells what is new in them; whether anything was.
+
+        Args:
+            final: there will be no more; a line that is not whole is told as well.
+            preparation: where no node has written anything yet, take the log of their preparation.
+        """
+        details = self.service.run_details(self.name)
+        files = _logs_of(details, _LOGS) or (_logs_of(details, _PREPARATION_LOGS) if preparation else {})
+        names = sorted(files)
         is_new = False
         for name in names:
             log = self.logs.setdefault(name, Log(name))
@@ -178,20 +186,27 @@ def failure_of(service: Service, name: str) -> tuple[str, list[str]]:
     details = service.run_details(name)
     error = (details.get("error") or {}).get("error") or {}
     message = str(error.get("message") or "Azure ML gives no reason").strip()
-    reason = message.splitlines()[0].rstrip(".")
-    files = {log: address for log, address in (details.get("logFiles") or {}).items() if log.startswith(_LOGS)}
+    reason, *more = message.splitlines()
+    for tail in (" Error: ", " For more details"):
+        reason = reason.partition(tail)[0]
+    files = _logs_of(details, _LOGS) or _logs_of(details, _PREPARATION_LOGS)
     # Azure names the log of the process that failed.
     named = [log for log in files if log in message]
     logs = named or sorted(files)[:1]
-    lines = read_from(files[logs[0]], 0).decode(errors="replace").splitlines() if logs else []
-    return reason.partition(" Error: ")[0], [line for line in lines if line.strip()][-_LAST_LINES:]
+    lines = read_from(files[logs[0]], 0).decode(errors="replace").splitlines() if logs else more
+    return reason.rstrip("."), [line for line in lines if line.strip()][-_LAST_LINES:]
 
 
 def log_lines(service: Service, name: str) -> Iterator[str]:
     """All that its logs have by now."""
     found: list[str] = []
-    Follower(service, name, found.append).read_logs(final=True)
+    Follower(service, name, found.append).read_logs(final=True, preparation=True)
     return iter(found)
+
+
+def _logs_of(details: dict[str, Any], folder: str) -> dict[str, str]:
+    """The names of logs in a folder of a job, and their addresses."""
+    return {name: address for name, address in (details.get("logFiles") or {}).items() if name.startswith(folder)}
 
 
 def _node(log: str) -> str:

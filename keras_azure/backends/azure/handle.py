@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -161,15 +160,15 @@ class Job:
     def failure(self, state: str) -> JobFailed:
         """The error that says why it has no result."""
         reason, lines = failure_of(self._service, self.name)
+        is_here = (self.run_dir / DESCRIPTION).exists()  # the run folder is not on every machine
+        again = f"kaz resume {self.run_dir}, which goes on in a new job after the last checkpoint" if is_here else ""
         if state == "Canceled":
             why = "" if reason.startswith("Azure ML gives no reason") else f": {reason}"
-            description = self.run_dir / DESCRIPTION  # which is not on every machine
-            again = f"kaz run --config {description}, which begins it anew" if description.exists() else ""
             return JobFailed(f"The job {self.name} was cancelled{why}.", hint=again or f"kaz jobs show {self.name}")
         log = "\n".join(f"  {line}" for line in lines)
         return JobFailed(
             f"The job {self.name} failed: {reason}." + (f"\nThe last lines of its log:\n{log}" if log else ""),
-            hint=f"kaz jobs logs {self.name} shows all of it; kaz jobs show {self.name}",
+            hint=f"kaz jobs logs {self.name} shows all of it" + (f"; when that is mended: {again}" if again else ""),
         )
 
     def bill(self) -> list[str]:
@@ -183,11 +182,3 @@ class Job:
         price = find_size(self.size).prices[-1:] if self.size else ()
         cost = f", about {hours * price[0].usd_per_hour:.2f} USD at the price of {price[0].date}" if price else ""
         return [f"{hours:.2f} hours of {self.size}{cost}; starting and idling come on top"]
-
-
-def new_name(model: str) -> str:
-    """A job's name, which no other has."""
-    import secrets
-
-    letters = "".join(character if character.isalnum() else "-" for character in model)
-    return f"kaz-{letters}-{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"

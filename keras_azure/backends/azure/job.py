@@ -11,7 +11,7 @@ from keras_azure.files import write_text
 
 EXPERIMENT = "keras_azure"
 TAG = "keras_azure"  # its value is our version; by it `kaz jobs` knows its own
-# CUDA 12 with cuDNN 9, which TensorFlow's wheels are built for, and conda, with which Azure ML adds the packages.
+# With CUDA 12, and conda, with which Azure ML adds the packages; TensorFlow brings CUDA libraries of its own.
 IMAGE = "mcr.microsoft.com/azureml/openmpi5.0-cuda12.6-ubuntu24.04:latest"
 _VARIABLES = {
     "TF_USE_LEGACY_KERAS": "0",  # some of Azure's images ask for Keras 2

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_azure.backends.azure.names import first_name
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.storage import Storage
 from keras_azure.errors import CloudError, UsageError
@@ -16,8 +17,8 @@ _LEFT = ("checkpoints/*", ".*")  # they serve to go on with the run where it is
 
 
 def output_prefix(job: str) -> str:
-    """Where in the default datastore a job writes its run folder."""
-    return f"keras_azure/runs/{job}"
+    """Where in the default datastore a job writes its run folder, and those that go on with its run."""
+    return f"keras_azure/runs/{first_name(job)}"
 
 
 def fetch(

@@ -195,6 +195,14 @@ def mute() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def unobserved() -> Iterator[None]:
+    """Keeps the SDK from looking around: with a job it sends what git says of the current folder, such as the
+    address of the repository, which may be a path of this machine or hold a password."""
+    with _no_repository:
+        yield
+
+
 class _ProcessWide:
     """A change to what is the whole process's: the first of several threads makes it, the last one takes it back.
 
@@ -230,8 +238,22 @@ def _nowhere() -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _outside_of_git() -> Iterator[None]:
+    before = os.environ.get("GIT_DIR")
+    os.environ["GIT_DIR"] = os.devnull
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GIT_DIR"]
+        else:
+            os.environ["GIT_DIR"] = before
+
+
 _no_warnings = _ProcessWide(lambda: warnings.catch_warnings(action="ignore"))
 _no_output = _ProcessWide(_nowhere)
+_no_repository = _ProcessWide(_outside_of_git)
 
 
 def _refusal(problem: str, error: Any) -> CloudError:

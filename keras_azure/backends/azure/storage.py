@@ -4,6 +4,7 @@ import contextlib
 import os
 import tempfile
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -16,7 +17,9 @@ from keras_azure.errors import CloudError, RunFailed
 from keras_azure.observers import Observer
 
 _THREADS = 8
-_TIMEOUT_SECONDS = 300  # for one answer; a slow line still gets a block of 4 MB through in that time
+_BLOCK_BYTES = 4 << 20  # is sent at once: progress is shown, and what gets lost is sent again, by the block
+_TIMEOUT_SECONDS = 300  # for one block; a slow line gets it through in that time
+_TIMEOUTS = {"connection_timeout": _TIMEOUT_SECONDS, "read_timeout": _TIMEOUT_SECONDS}
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,18 @@ class Storage:
         there = {name for name, _ in self.list(prefix)}
         pieces = [piece for piece in _pieces(files) if piece.name not in there]
         total = sum(piece.size for piece in pieces)
-        sent = _Count(lambda done: observer.advance("Uploading data", done, total))
+        sent = _Sum(lambda done: observer.advance("Uploading data", done, total))
 
         def send(piece: Piece) -> None:
             blob = self._container.get_blob_client(f"{prefix}/{piece.name}")
             with piece.open() as content:
-                blob.upload_blob(content, overwrite=True, connection_timeout=_TIMEOUT_SECONDS)
-            sent.add(piece.size)
+                blob.upload_blob(
+                    content,
+                    overwrite=True,
+                    progress_hook=lambda done, _: sent.put(piece.name, min(done, piece.size)),
+                    **_TIMEOUTS,
+                )
+            sent.put(piece.name, piece.size)
 
         problem = "The upload was cut short; what is there already is not sent again"
         with azure_errors(problem):
@@ -83,7 +91,7 @@ class Storage:
         """
         wanted = [(name, size) for name, size in names if _size(_inside(folder, name)) != size]
         total = sum(size for _, size in wanted)
-        got = _Count(lambda done: observer.advance("Downloading results", done, total))
+        got = _Sum(lambda done: observer.advance("Downloading results", done, total))
 
         def fetch(entry: tuple[str, int]) -> None:
             name, size = entry
@@ -93,7 +101,8 @@ class Storage:
             try:
                 with beside.open("wb") as file:
                     blob = self._container.get_blob_client(f"{prefix}/{name}")
-                    blob.download_blob(connection_timeout=_TIMEOUT_SECONDS).readinto(file)
+                    download = blob.download_blob(progress_hook=lambda done, _: got.put(name, done), **_TIMEOUTS)
+                    download.readinto(file)
                     file.flush()
                     os.fsync(file.fileno())
                 beside.replace(target)
@@ -104,22 +113,22 @@ class Storage:
             finally:
                 with contextlib.suppress(OSError):
                     beside.unlink(missing_ok=True)
-            got.add(size)
+            got.put(name, size)
 
         with azure_errors("The download was cut short; what is there already is not fetched again"):
             _in_parallel(fetch, wanted)
 
 
-class _Count:
-    """Adds up over threads."""
+class _Sum:
+    """Tells how many bytes of all files there are, while several threads say how many there are of one."""
 
     def __init__(self, tell: Callable[[int], None]):
-        self._tell, self._sum, self._lock = tell, 0, threading.Lock()
+        self._tell, self._bytes, self._lock = tell, Counter(), threading.Lock()
 
-    def add(self, number: int) -> None:
+    def put(self, name: str, number: int) -> None:
         with self._lock:
-            self._sum += number
-            self._tell(self._sum)
+            self._bytes[name] = number
+            self._tell(self._bytes.total())
 
 
 def _pieces(files: FileSet) -> list[Piece]:
@@ -162,6 +171,8 @@ def _container(service: Service, datastore: Any, options: Mapping[str, Any]) -> 
         f"https://{datastore.account_name}.blob.{suffix}",
         datastore.container_name,
         credential=secret or service.credential,
+        max_single_put_size=_BLOCK_BYTES,
+        max_block_size=_BLOCK_BYTES,
         **options,
     )
 

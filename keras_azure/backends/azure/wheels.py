@@ -57,11 +57,13 @@ def packages_of(specs: Iterable[tuple[str, Spec]]) -> Packages:
         specs: the kind ("model", "augmentation", "data set") and the spec of each plugin.
     """
     registries = {registry.kind: registry for registry in (MODELS, AUGMENTATIONS, DATASETS)}
-    names = ["keras-azure", "azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
+    names = ["azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
     shipped: dict[str, metadata.Distribution] = {}
     pinned: dict[str, str] = {}
     extras: dict[str, set[str]] = {}
     waiting: list[tuple[str, str, frozenset[str]]] = [(name, "", frozenset()) for name in names]
+    # With TensorFlow's CUDA libraries: those of an image may be of versions that it does not find a GPU with.
+    waiting.append(("keras-azure", "", frozenset({"gpu"})))
     while waiting:
         name, requirement, wanted = waiting.pop()
         key = _normalised(name)
@@ -69,7 +71,7 @@ def packages_of(specs: Iterable[tuple[str, Spec]]) -> Packages:
             continue
         extras[key] = extras.get(key, set()) | wanted
         try:
-            found = metadata.distribution(name)
+            found = _installed(name)
         except metadata.PackageNotFoundError:
             pinned[key] = requirement or name
             continue
@@ -104,6 +106,19 @@ def _requirements(package: metadata.Distribution, extras: Iterable[str]) -> Iter
         if marker is None or any(marker.evaluate(_NODE | {"extra": extra}) for extra in ("", *extras)):
             requirement.marker = None
             yield requirement.name, str(requirement), frozenset(requirement.extras)
+
+
+def _installed(name: str) -> metadata.Distribution:
+    """A package as pip has installed it: a build leaves a second description in the folder of the sources, which
+    says nothing of where they are, and comes first for who works in that folder.
+
+    Raises:
+        PackageNotFoundError: it is not installed.
+    """
+    found = list(metadata.distributions(name=name))
+    if not found:
+        raise metadata.PackageNotFoundError(name)
+    return next((each for each in found if _source(each) is not None), found[0])
 
 
 def _direct_url(package: metadata.Distribution) -> dict:

@@ -27,6 +27,7 @@ _NOT_PYTHON = re.compile(
     r"_.*|cuda.*|cudnn|nccl|pytorch-cuda|pytorch-mutex|mkl|blas|libblas|openblas|nomkl|openmpi|mpich|gcc.*|gxx.*"
     r"|lib.*|make|git|git-lfs|ffmpeg|graphviz|openssl|zlib|sqlite|ca-certificates|nodejs|cpuonly|pip"
 )
+_CUDA = "[and-cuda]"  # TensorFlow's extra: gigabytes that only a GPU has a use for
 _PACKAGE = re.compile(r"(?:[^\s:]+::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?:\[[^\]]*\])?\s*(?P<version>.*)")
 
 
@@ -64,7 +65,10 @@ def read_conda_file(text: str | None) -> Requirements:
     lines, notes, python = [], [], None
     for dependency in dependencies:
         if isinstance(dependency, dict):
-            lines += _pip_section(dependency)
+            for line in _pip_section(dependency):
+                if _CUDA in line:
+                    notes.append(f"{_CUDA} of {line} is left out: there is no GPU.")
+                lines.append(line.replace(_CUDA, ""))
             continue
         name, version = _split(dependency)
         if name == "python":

@@ -43,10 +43,15 @@ def clear_faults(call: Call):
 
 @control.operation("storage", "PUT", "/storage", anonymous=True)
 def storage(call: Call):
-    """Takes blob storage away, or brings it back."""
+    """Takes blob storage away, or brings it back; makes uploads to it slow, or fast again."""
     _check(call)
-    change = call.cloud.proxy.unreachable.discard if call.body["reachable"] else call.cloud.proxy.unreachable.add
-    change(call.cloud.settings.blob_host)
+    proxy, host = call.cloud.proxy, call.cloud.settings.blob_host
+    change = proxy.unreachable.discard if call.body["reachable"] else proxy.unreachable.add
+    change(host)
+    if speed := call.body.get("upload_speed"):
+        proxy.upload_speeds[host] = speed
+    else:
+        proxy.upload_speeds.pop(host, None)
     return call.body
 
 
@@ -110,6 +115,7 @@ def clear(cloud: Cloud) -> None:
         cloud.state.put("tokens", "key", key)  # clients keep the tokens that they have
     cloud.faults.clear()
     cloud.proxy.unreachable.clear()
+    cloud.proxy.upload_speeds.clear()
     cloud.proxy.refused_hosts.clear()
     cloud.unknown.clear()
     cloud.tracking.clear()

@@ -25,6 +25,13 @@ def test_without_restarts_the_first_lost_node_ends_it(begin):
     assert [begin(0), begin(0)] == [0, 1]
 
 
+def test_a_job_that_goes_on_with_the_run_of_another_counts_from_one(begin, monkeypatch):
+    monkeypatch.setenv("AZUREML_RUN_ID", "kaz-cnn-20250101-000000-abcdef")
+    assert [begin(0), begin(0)] == [0, 1]
+    monkeypatch.setenv("AZUREML_RUN_ID", "kaz-cnn-20250101-000000-abcdef-2")
+    assert [begin(0), begin(0)] == [0, 1]
+
+
 @pytest.mark.parametrize("content", [b"", b"\xff\0", b"-3", b"1.5"])
 def test_a_count_that_was_half_written_begins_again(begin, tmp_path, content):
     (tmp_path / "run").mkdir()

@@ -4,13 +4,17 @@ The jobs are lines of shell, which leave what a run leaves; the service is the o
 """
 
 import json
+import os
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 import keras_azure
-from keras_azure.backends.azure import job, staging, storage
+from keras_azure.backends.azure import backend, job, staging, storage
+from keras_azure.backends.azure.jobs import download_job, find_job
 from keras_azure.backends.azure.service import Service
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import DATA
@@ -21,6 +25,7 @@ from keras_azure.observers import Observer
 
 BACKEND = "azure-nc4as-t4-v3"
 SIZE = "Standard_NC4as_T4_v3"
+PASSWORD = "hunter2-hunter2"
 RESULTS = {
     "test_loss": 0.5,
     "test_accuracy": 0.75,
@@ -56,7 +61,7 @@ def _as_at_first(azure_emulator, does, tmp_path, monkeypatch):
     monkeypatch.setenv("KAZ_WORKSPACE", "")
     yield
     azure_emulator.clear_faults()
-    azure_emulator.set_storage(reachable=True)
+    azure_emulator.set_storage()
     azure_emulator.set_size(SIZE)
     azure_emulator.set_quota(find_size(BACKEND).family, 1000)
 
@@ -93,12 +98,17 @@ def test_a_job_that_works(service, tmp_path, make_listener):
 
 
 def test_the_job_of_a_dry_run_is_the_one_that_is_submitted(service, idx_folder, tmp_path, monkeypatch):
+    make_repository(tmp_path)
+    monkeypatch.chdir(tmp_path)
     keras_azure.dry_run("cnn", backend=BACKEND, data=str(idx_folder), output=tmp_path / "dry", observer=Observer())
     shown = job.read_job_file(tmp_path / "dry" / "job.yml")
     made = submit(data=str(idx_folder), output=tmp_path / "run")
     got = service.client.jobs.get(made.name)
     for field in ("command", "experiment_name", "tags", "environment_variables"):
         assert getattr(got, field) == getattr(shown, field), field
+    assert got.environment.rpartition(":")[2] == shown.environment.version  # the hash of image and packages
+    assert not shown.properties
+    assert not [name for name in got.properties if "git" in name]
     assert got.compute.rpartition("/")[2] == shown.compute.removeprefix("azureml:")
     assert got.resources.instance_count == shown.resources.instance_count
     assert got.inputs[DATA].mode == shown.inputs[DATA].mode
@@ -111,8 +121,20 @@ def test_the_job_of_a_dry_run_is_the_one_that_is_submitted(service, idx_folder, 
         .path.replace(made.name, "dry-run")
         .endswith(shown.outputs["run"].path.rpartition("/datastores/")[2])
     )
-    assert str(tmp_path) not in str(got)
+    text = str(got) + str(got.properties) + (tmp_path / "dry" / "job.yml").read_text()
+    for private in (str(tmp_path), PASSWORD, os.environ["AZURE_CLIENT_SECRET"], str(Path.home())):
+        assert private not in text
     made.cancel()
+
+
+def make_repository(folder):
+    """One of git, whose address has a password in it."""
+    for arguments in (
+        ("init", "--quiet"),
+        ("remote", "add", "origin", f"http://someone:{PASSWORD}@example.com/repository"),
+        ("-c", "user.name=x", "-c", "user.email=x", "commit", "--quiet", "--allow-empty", "--message", "x"),
+    ):
+        subprocess.run(["git", *arguments], cwd=folder, check=True)
 
 
 @pytest.mark.parametrize("command", ["run", "submit"])
@@ -244,6 +266,77 @@ def test_a_job_is_submitted_once_though_the_connection_ends(azure_emulator, serv
     made.cancel()
 
 
+def test_a_login_that_ends_while_a_job_is_submitted(azure_emulator, kaz, service, idx_folder, tmp_path, monkeypatch):
+    upload = backend._upload
+
+    def upload_for_hours(*arguments):
+        upload(*arguments)
+        azure_emulator.advance(2 * 3600)
+
+    before = jobs(service)
+    command = ("run", "cnn", "--backend", BACKEND, "--data", str(idx_folder), "--output", str(tmp_path / "run"))
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(backend, "_upload", upload_for_hours)
+            code, _, err = kaz(*command)
+    finally:
+        azure_emulator.advance(-2 * 3600)
+    assert code == 1
+    assert "The job cannot be submitted: " in err
+    assert "az login" in err
+    assert f"kaz resume {tmp_path / 'run'}" in err
+    assert "Traceback" not in err
+    assert jobs(service) == before
+    code, _, err = kaz(*command)
+    assert code == 0
+    assert "in the workspace already" in err
+    assert len(jobs(service) - before) == 1
+
+
+class Progress(Observer):
+    def __init__(self):
+        self.uploaded = []
+
+    def advance(self, text, done, total):
+        if text == "Uploading data":
+            self.uploaded.append((done, total))
+
+
+def test_a_slow_upload_shows_how_far_it_is_and_goes_through(azure_emulator, service, make_idx, tmp_path, monkeypatch):
+    data = make_idx(tmp_path / "digits", 3000)  # 190 kB of pictures, and a third of it to test with
+    monkeypatch.setattr(storage, "_BLOCK_BYTES", 50_000)
+    azure_emulator.set_storage(upload_speed=100_000)
+    progress = Progress()
+    made = submit(data=str(data), observer=progress)
+    total = sum(path.stat().st_size for path in data.iterdir())
+    assert progress.uploaded == sorted(progress.uploaded)
+    assert progress.uploaded[-1] == (total, total)
+    assert len({done for done, _ in progress.uploaded}) >= 6  # four blocks and two, and the labels
+    made.cancel()
+
+
+def test_an_upload_that_is_too_slow_is_given_up_and_goes_through_later(
+    azure_emulator, kaz, service, make_idx, tmp_path, monkeypatch
+):
+    from azure.storage.blob._shared.policies import StorageRetryPolicy
+
+    data = make_idx(tmp_path / "digits", 3001)
+    before = jobs(service)
+    with monkeypatch.context() as patch:
+        patch.setattr(StorageRetryPolicy, "sleep", lambda *arguments: None)
+        patch.setattr(storage, "_TIMEOUTS", {"connection_timeout": 2, "read_timeout": 2})
+        azure_emulator.set_storage(upload_speed=10_000)
+        code, _, err = kaz("run", "cnn", "--backend", BACKEND, "--data", str(data))
+    assert code == 1
+    assert "The upload was cut short; what is there already is not sent again: Azure does not answer" in err
+    assert "timed out" in err
+    assert "Traceback" not in err
+    assert jobs(service) == before
+    azure_emulator.set_storage()
+    submit(data=str(data)).cancel()
+    assert len(jobs(service) - before) == 1
+
+
 def test_an_upload_that_was_interrupted_sends_what_is_missing(service, pictures, monkeypatch):
     from azure.core.exceptions import ServiceRequestError
     from azure.storage.blob import BlobClient
@@ -296,6 +389,21 @@ def test_a_job_whose_environment_cannot_be_built(azure_emulator):
         run()
 
 
+def test_a_job_with_a_package_that_there_is_not_shows_what_pip_says(kaz, monkeypatch, tmp_path):
+    dependencies = ["pip", {"pip": [f"nonsense @ file://{tmp_path}/nonsense.whl"]}]
+    monkeypatch.setattr(job, "conda_file", lambda requirements: {"name": "x", "dependencies": dependencies})
+    code, _, err = kaz("run", "cnn", "--backend", BACKEND, "--output", str(tmp_path / "run"))
+    assert code == 1
+    assert "failed: Image build failed." in err
+    shown = err.partition("The last lines of its log:")[2]
+    assert "nonsense.whl" in shown
+    assert "Traceback" not in err
+    name = json.loads((tmp_path / "run" / "job.json").read_text())["name"]
+    code, out, _ = kaz("jobs", "logs", name)
+    assert code == 0
+    assert "nonsense.whl" in out
+
+
 def test_a_job_that_fails_shows_the_end_of_its_log(does, kaz, tmp_path):
     does("for i in $(seq 40); do echo line $i; done; echo 'Error: no such thing' >&2; exit 3")
     code, _, err = kaz("run", "cnn", "--backend", BACKEND, "--output", str(tmp_path / "run"))
@@ -315,6 +423,48 @@ def test_a_job_that_somebody_else_cancels(does, service):
     threading.Timer(1, lambda: service.client.jobs.begin_cancel(made.name)).start()
     with pytest.raises(JobFailed, match="was cancelled"):
         made.result(Observer())
+
+
+def test_a_failed_job_is_resumed_in_a_new_one_with_its_files(does, service, tmp_path, make_listener):
+    before = jobs(service)
+    does(f"if test -e $RUN/checkpoint; then {WORKS}; else touch $RUN/checkpoint; exit 3; fi")
+    with pytest.raises(JobFailed, match=f"kaz resume {tmp_path / 'run'}"):
+        run(output=tmp_path / "run")
+    (first,) = jobs(service) - before
+    listener = make_listener()
+    assert keras_azure.resume(tmp_path / "run", observer=listener).test_accuracy == 0.75
+    assert jobs(service) - before == {first, f"{first}-2"}
+    assert listener.heard(f"{first} failed: ")  # who has detached hears of it now
+    assert listener.heard(f"{first}-2 goes on")
+    assert (tmp_path / "run" / "checkpoint").exists()
+    assert json.loads((tmp_path / "run" / "job.json").read_text())["name"] == f"{first}-2"
+    # From another machine, where nothing is known but its name
+    second = find_job(None, f"{first}-2")
+    assert "model.keras" in download_job(second, tmp_path / "there", [], Observer())["files"]
+
+
+def test_a_job_is_resumed_once_however_often_that_is_asked_for(does, service, tmp_path, monkeypatch):
+    does("sleep 60")
+    before = jobs(service)
+    made = submit(output=tmp_path / "run")
+    made.cancel()
+    description = (tmp_path / "run" / "job.json").read_text()
+    second = submit(output=tmp_path / "run", resume=True)
+    assert submit(output=tmp_path / "run", resume=True) == second
+    (tmp_path / "run" / "job.json").write_text(description)  # as on a machine that has not seen the second
+    assert submit(output=tmp_path / "run", resume=True) == second
+    # As by two commands at once, of which each finds the first job alone
+    (tmp_path / "run" / "job.json").write_text(description)
+    find, looks = backend._find_last, []
+    monkeypatch.setattr(
+        backend, "_find_last", lambda *given: looks.append(1) or (second.name, None) if not looks else find(*given)
+    )
+    assert submit(output=tmp_path / "run", resume=True) == second
+    assert jobs(service) - before == {made.name, second.name}
+    second.cancel()
+    third = submit(output=tmp_path / "run", resume=True)
+    assert third.name == f"{made.name}-3"
+    third.cancel()
 
 
 def test_a_download_that_was_interrupted_goes_on(service, tmp_path, monkeypatch):

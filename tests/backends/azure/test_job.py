@@ -124,10 +124,12 @@ def test_wrong_options_are_refused_before_anything_is_made(dry_run, options, tmp
     assert not (tmp_path / "dry").exists()
 
 
-def test_an_engine_that_nodes_do_not_have_is_refused(dry_run):
-    told = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", "--engine", "jax", code=1)
-    assert "The engine jax cannot be used on Azure yet" in told
-    assert "--engine tensorflow" in told
+@pytest.mark.parametrize("options", [["--engine", "jax"], []])
+def test_another_engine_is_refused(dry_run, monkeypatch, options):
+    """A node would train on TensorFlow without a word."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    told = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", *options, code=2)
+    assert "A job runs on TensorFlow, and jax is asked for" in told
 
 
 def test_a_dry_run_on_this_machine_makes_no_sense(dry_run):

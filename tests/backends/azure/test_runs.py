@@ -10,7 +10,7 @@ import time
 import pytest
 
 import keras_azure
-from keras_azure.errors import RunInterrupted
+from keras_azure.errors import JobFailed, RunInterrupted
 from keras_azure.observers import Observer
 
 SETTINGS = {"epochs": 1, "set": ["filters=(4, 8)", "dense=(8,)"], "cache": "memory"}
@@ -28,21 +28,21 @@ def _runs(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _wheels_are_built_once(tmp_path_factory):
-    """Somebody may edit this package while its tests run."""
+def _our_wheel_is_built_once(tmp_path_factory):
+    """Somebody may edit this package while its tests run. Those of others are made anew: two may have one name."""
     from keras_azure.backends.azure import staging
 
-    kept, make = tmp_path_factory.mktemp("wheels"), staging.make_wheel
+    kept, make = tmp_path_factory.mktemp("wheel"), staging.make_wheel
 
-    def make_once(package, folder):
-        place = kept / package.metadata["Name"]
-        if not place.exists():
-            place.mkdir()
-            make(package, place)
-        return shutil.copy(next(place.iterdir()), folder)
+    def make_ours_once(package, folder):
+        if package.metadata["Name"] != "keras-azure":
+            return make(package, folder)
+        if not list(kept.iterdir()):
+            make(package, kept)
+        return shutil.copy(next(kept.iterdir()), folder)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(staging, "make_wheel", make_once)
+        patch.setattr(staging, "make_wheel", make_ours_once)
         yield
 
 
@@ -104,19 +104,32 @@ def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothin
     assert azure_emulator.refused_hosts == []
 
 
-def test_an_evicted_run_ends_as_one_that_was_not(azure_emulator, data, tmp_path, make_listener):
-    # So many that it is not over when the first checkpoint is seen in storage, which takes seconds.
-    settings = {**SETTINGS, "epochs": 250, "checkpoint_every": "10steps"}
-    job = keras_azure.submit("cnn", data=str(data), backend="azure-nc6(spot=True)", observer=Observer(), **settings)
+# So many that it is not over when the first checkpoint is seen in storage, which takes seconds.
+LONG = {**SETTINGS, "epochs": 250, "checkpoint_every": "10steps"}
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data, tmp_path_factory):
+    run_dir = tmp_path_factory.mktemp("uninterrupted") / "run"
+    return keras_azure.run("cnn", data=str(data), output=run_dir, observer=Observer(), **LONG)
+
+
+def wait_for_a_checkpoint(azure_emulator, job):
+    end = time.monotonic() + SECONDS
+    while time.monotonic() < end:
+        if any(job.name in name and "/checkpoints/" in name for _, name in blobs(azure_emulator)):
+            return
+        time.sleep(0.1)
+    pytest.fail(f"The job {job.name} leaves no checkpoint.")
+
+
+def test_an_evicted_run_ends_as_one_that_was_not(azure_emulator, data, make_listener, uninterrupted):
+    job = keras_azure.submit("cnn", data=str(data), backend="azure-nc6(spot=True)", observer=Observer(), **LONG)
 
     def evict():
-        end = time.monotonic() + SECONDS
-        while time.monotonic() < end:
-            if any(job.name in name and "/checkpoints/" in name for _, name in blobs(azure_emulator)):
-                evicted.append(job.status())
-                azure_emulator.evict(job.name)
-                return
-            time.sleep(0.1)
+        wait_for_a_checkpoint(azure_emulator, job)
+        evicted.append(job.status())
+        azure_emulator.evict(job.name)
 
     evicted = []
     thread = threading.Thread(target=evict)
@@ -126,9 +139,31 @@ def test_an_evicted_run_ends_as_one_that_was_not(azure_emulator, data, tmp_path,
     thread.join()
     assert evicted == ["Running"]
     assert listener.heard("Going on with the run"), listener.messages
-    here = keras_azure.run("cnn", data=str(data), output=tmp_path / "here", observer=Observer(), **settings)
-    assert model_of(there) == model_of(here)
-    assert [row["loss"] for row in there.history] == [row["loss"] for row in here.history]
+    assert model_of(there) == model_of(uninterrupted)
+    assert [row["loss"] for row in there.history] == [row["loss"] for row in uninterrupted.history]
+
+
+def test_a_cancelled_run_goes_on_in_a_new_job(azure_emulator, data, tmp_path, make_listener, uninterrupted):
+    job = keras_azure.submit(
+        "cnn", data=str(data), backend="azure-nc6", output=tmp_path / "run", observer=Observer(), **LONG
+    )
+    wait_for_a_checkpoint(azure_emulator, job)
+    job.cancel()
+    with pytest.raises(JobFailed, match="was cancelled"):
+        job.result(Observer())
+    listener = make_listener()
+    there = keras_azure.resume(tmp_path / "run", observer=listener)
+    assert listener.heard(f"{job.name}-2 goes on")
+    assert listener.heard("Going on with the run"), listener.messages
+    assert model_of(there) == model_of(uninterrupted)
+    assert [row["loss"] for row in there.history] == [row["loss"] for row in uninterrupted.history]
+
+    import mlflow
+
+    record = mlflow.MlflowClient(there.tracking["uri"]).get_metric_history(f"{job.name}-2", "loss")
+    assert [(metric.step, metric.value) for metric in sorted(record, key=lambda metric: metric.step)] == [
+        (row["epoch"], row["loss"]) for row in uninterrupted.history
+    ]
 
 
 def test_a_packed_folder_of_pictures_and_a_plugin_of_ones_own(azure_emulator, make_pictures, tmp_path, monkeypatch):
@@ -142,6 +177,33 @@ def test_a_packed_folder_of_pictures_and_a_plugin_of_ones_own(azure_emulator, ma
     assert model_of(there) == model_of(here)
     assert any("/pack-00000.tar" in name for _, name in blobs(azure_emulator))
     assert not any(".png" in name and "/data/" in name for _, name in blobs(azure_emulator))
+
+
+def test_a_plugin_that_cannot_be_imported_on_the_node_says_why(azure_emulator, data, kaz, tmp_path, monkeypatch):
+    """It needs a module of this machine that no package declares."""
+    site = install_from_folder(tmp_path, code="import their_helpers\n")
+    monkeypatch.syspath_prepend(site)
+    (tmp_path / "site" / "their_helpers.py").touch()
+    code, _, err = kaz("run", "tiny", "--backend", "azure-nc6", "--data", str(data), "--output", str(tmp_path / "run"))
+    assert code == 1
+    shown = err.partition("The last lines of its log:")[2]
+    assert "No module named 'their_helpers'" in shown
+    assert "their-models" in shown
+    assert "Traceback" not in err
+    assert "azure/ai/ml" not in err
+    assert not (tmp_path / "run" / "model.keras").exists()
+
+
+def test_a_large_network_is_the_one_of_this_machine(azure_emulator, make_pictures, tmp_path):
+    """Most of whose operations have no names of their own."""
+    pictures = make_pictures(tmp_path / "pictures", 8)
+    settings = {"data": str(pictures), "set": ["weights=none"], "image_size": (32, 32), "epochs": 1, "batch_size": 4}
+    settings["optimizer"] = "sgd"  # whose state is not twice the size of the model
+    there = keras_azure.run("resnet50", backend="azure-nc6", output=tmp_path / "there", observer=Observer(), **settings)
+    here = keras_azure.run("resnet50", output=tmp_path / "here", observer=Observer(), **settings)
+    assert there.parameters > 23_000_000
+    assert model_of(there) == model_of(here)
+    assert there.test_metrics == here.test_metrics
 
 
 def test_ctrl_c_leaves_the_job_alone_and_it_is_found_again(azure_emulator, data, tmp_path, monkeypatch):
@@ -174,7 +236,7 @@ def test_ctrl_c_leaves_the_job_alone_and_it_is_found_again(azure_emulator, data,
     assert f"{resumed.test_accuracy}" == done.stdout.strip().splitlines()[-1]
 
 
-def install_from_folder(tmp_path):
+def install_from_folder(tmp_path, code=""):
     """A package with a model, installed into a folder of its own."""
     source, site = tmp_path / "source", tmp_path / "site"
     source.mkdir()
@@ -185,7 +247,7 @@ def install_from_folder(tmp_path):
         '[tool.setuptools]\npy-modules = ["their_models"]\n'
     )
     (source / "their_models.py").write_text(
-        "import keras\n\n\n"
+        f"{code}import keras\n\n\n"
         "def tiny(input_shape, num_classes, *, units: int = 2):\n"
         "    layers = [keras.Input(input_shape, name='i'), keras.layers.Rescaling(1 / 255, name='s')]\n"
         "    layers += [keras.layers.Flatten(name='f'), keras.layers.Dense(units, name='d')]\n"

@@ -76,6 +76,17 @@ def test_a_package_as_it_is_installed_can_be_installed_again(install, tmp_path):
     assert (target / "their_models-1.0.dist-info" / "entry_points.txt").is_file()
 
 
+def test_a_package_is_known_in_the_folder_of_its_sources_too(install, tmp_path, monkeypatch):
+    """Where a build has left a description that says nothing of where the package comes from."""
+    install("their-models", url=tmp_path.as_uri(), editable=True)
+    information = tmp_path / "sources" / "their_models.egg-info"
+    information.mkdir(parents=True)
+    (information / "PKG-INFO").write_text("Metadata-Version: 2.1\nName: their-models\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[keras_azure.models]\ntheir_models_net = their_models:net\n")
+    monkeypatch.syspath_prepend(tmp_path / "sources")
+    assert "their-models" in shipped(packages_of([("model", Spec("their_models_net"))]))
+
+
 def test_a_wheel_holds_the_package_and_nothing_of_this_machine(install, tmp_path):
     wheel = make_wheel(install("their-models", url=f"file://{tmp_path}/secret-place"), tmp_path)
     with zipfile.ZipFile(wheel) as archive:
@@ -195,7 +206,7 @@ def test_packages_that_need_each_other_come_to_an_end(install):
 def test_keras_azure_and_tracking_are_always_there():
     packages = packages_of([CNN])
     names = [text.partition("==")[0].lower() for text in packages.pinned] + shipped(packages)
-    assert {"keras-azure", "tensorflow", "keras", "mlflow", "azureml-mlflow"} <= set(names)
+    assert {"keras-azure", "tensorflow[and-cuda]", "keras", "mlflow", "azureml-mlflow"} <= set(names)
     assert all("==" in text for text in packages.pinned)
     assert not any("pytest" in text or "azure-ai-ml" in text for text in packages.pinned)
 

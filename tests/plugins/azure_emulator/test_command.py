@@ -92,4 +92,6 @@ def test_storage(run, azure_emulator):
     assert not is_there()
     assert run("storage", "--back").returncode == 0
     assert is_there()
-    assert run("storage").returncode == 2
+    assert run("storage", "--upload-speed", "0").returncode == 2
+    assert run("storage", "--upload-speed", "100000").returncode == 0
+    assert run("storage").returncode == 0

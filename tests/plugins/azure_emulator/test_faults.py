@@ -98,6 +98,23 @@ def test_storage_away(client, azure_emulator, folder):
     client.data.create_or_update(Data(name="again", path=str(folder), type="uri_folder"))
 
 
+def test_slow_storage(azure_emulator, folder):
+    from azure.storage.blob import BlobServiceClient
+
+    settings = azure_emulator.settings
+    azure_emulator.set_storage(upload_speed=100_000)
+    storage = BlobServiceClient(
+        f"https://{settings.blob_host}", credential=settings.account_key, max_single_put_size=1, max_block_size=50_000
+    )
+    container = storage.create_container("slow")
+    times = []
+    container.upload_blob("blob", b"x" * 200_000, progress_hook=lambda done, total: times.append(time.monotonic()))
+    assert len(times) == 4
+    assert times[-1] - times[0] > 1  # a little less than the 1.5 s of three blocks: what is on its way is buffered
+    azure_emulator.set_storage()
+    container.delete_container()
+
+
 def test_a_failing_image_build(client, cluster, azure_emulator):
     azure_emulator.fault("jobs.build_image", message="Image build failed.")
     job = client.jobs.create_or_update(say("true"))

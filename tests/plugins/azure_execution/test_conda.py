@@ -32,6 +32,12 @@ def test_the_pip_section_is_taken_as_it_is():
     assert read_conda_file(text) == Requirements(("a[b]>=1; python_version>'3'", "./c.whl"), "3.11")
 
 
+def test_what_only_a_gpu_has_a_use_for_is_left_out():
+    found = read_conda_file("dependencies: [pip: ['tensorflow[and-cuda]==2.21.0', 'far[gpu]']]")
+    assert found.lines == ("tensorflow==2.21.0", "far[gpu]")
+    assert found.notes == ("[and-cuda] of tensorflow[and-cuda]==2.21.0 is left out: there is no GPU.",)
+
+
 def test_what_is_no_python_package_is_noted():
     found = read_conda_file("dependencies: [cudatoolkit=11.8, libgcc, openmpi, numpy]")
     assert found.lines == ("numpy",)
