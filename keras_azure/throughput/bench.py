@@ -162,14 +162,14 @@ class _Subject:
         self._image_shape, self._num_classes = image_shape, num_classes
         self._device = device
         self._seconds = self._waited = 0.0
-        trained = model
-        if data is not None:
+        self._steps: Steps
+        if data is None:
+            self._steps = steps_of(model)
+        else:
             if is_autoencoder(model):
                 self.data = data = dataclasses.replace(data, targets="pictures")
-            self.place, trained = place_augmentations(model, data, config, device, (0, self._epochs), observer)
-        batch = self._device_batch(is_autoencoder(model))
-        self._steps: Steps = steps_of(trained)
-        self._step = OurStep(self._steps, batch)
+            self.place, self._steps = place_augmentations(model, data, config, device, (0, self._epochs), observer)
+        self._step = OurStep(self._steps, self._device_batch(is_autoencoder(model)))
 
     def candidates(self, part: Part) -> dict[str, Candidate]:
         step = Candidate(self._step.run, self._batch_size)
