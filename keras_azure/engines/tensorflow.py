@@ -79,45 +79,47 @@ class TensorFlowSteps:
     def _loop(
         self, next_batch: Callable[[], Batch], specification: Any, most: tf.Tensor, longest: tf.Tensor
     ) -> tuple[Any, ...]:
-        """Gives how many steps are done, when each began and the last one ended, the seconds of waiting, the losses
-        and the last logs."""
+        """Gives how many steps are done, when the first one began and when each was over, the seconds of waiting, the
+        losses and the last logs."""
         # What a step gives has to be known before the loop begins.
         given = self._one.get_concrete_function(specification).structured_outputs
         logs = tf.nest.map_structure(lambda each: tf.zeros(each.shape, each.dtype), given)
         with tf.device("cpu:0"):  # counters and clocks, where looking at them makes nobody wait
             losses = tf.TensorArray(tf.float32, size=tf.cast(most, tf.int32), element_shape=())
-            begins = tf.TensorArray(tf.float64, size=tf.cast(most, tf.int32), element_shape=())
-            done, waited, begun = tf.constant(0, tf.int64), tf.constant(0.0, tf.float64), tf.timestamp()
+            ends = tf.TensorArray(tf.float64, size=tf.cast(most, tf.int32), element_shape=())
+            begun = tf.timestamp()
+            with tf.control_dependencies([begun]):
+                batch = next_batch()
+            with tf.control_dependencies(tf.nest.flatten(batch)):
+                waited = tf.timestamp() - begun
 
-        def is_next(done: tf.Tensor, *rest: Any) -> tf.Tensor:
-            with tf.device("cpu:0"):
-                return (done == 0) | ((done < most) & (tf.timestamp() - begun < longest))
+        def is_next(done: tf.Tensor, is_more: tf.Tensor, *rest: Any) -> tf.Tensor:
+            return is_more
 
-        def step(done, waited, begins, losses, logs):
+        def step(done, is_more, batch, waited, ends, losses, logs):
             with tf.device("cpu:0"):
-                asked = tf.timestamp()
-                with tf.control_dependencies([asked]):
-                    batch = next_batch()
-                with tf.control_dependencies(tf.nest.flatten(batch)):
-                    waited = waited + tf.timestamp() - asked
-                begins = begins.write(tf.cast(done, tf.int32), asked)
+                # Decided here, so that no batch is asked for in vain; it is fetched while the step is computed.
+                is_more = (done + 1 < most) & (tf.timestamp() - begun < longest)
+                upcoming = tf.cond(is_more, next_batch, lambda: batch)
             logs = self._one(batch)
             loss = tf.cast(logs["loss"], tf.float32) if "loss" in logs else tf.zeros(())
             losses = losses.write(tf.cast(done, tf.int32), tf.reshape(loss, ()))
             # The next step, and its clock, begin when this one is over.
             with tf.device("cpu:0"), tf.control_dependencies(tf.nest.flatten(logs)):
-                return done + 1, waited, begins, losses, logs
+                over = tf.timestamp()
+                with tf.control_dependencies([over, *tf.nest.flatten(upcoming)]):
+                    waited = waited + tf.timestamp() - over
+                    ends = ends.write(tf.cast(done, tf.int32), over)
+                    return done + 1, is_more, upcoming, waited, ends, losses, logs
 
-        state = tf.while_loop(is_next, step, (done, waited, begins, losses, logs), parallel_iterations=1)
-        done, waited, begins, losses, logs = state
-        with tf.device("cpu:0"), tf.control_dependencies(tf.nest.flatten(logs)):
-            ended = tf.timestamp()
-        return done, begins.stack(), ended, waited, losses.stack(), logs
+        first = (tf.constant(0, tf.int64), tf.constant(True), batch, waited, ends, losses, logs)
+        done, _, _, waited, ends, losses, logs = tf.while_loop(is_next, step, first, parallel_iterations=1)
+        return done, begun, ends.stack(), waited, losses.stack(), logs
 
-    def _done(self, done, begins, ended, waited, losses, logs) -> Done:
+    def _done(self, done, begun, ends, waited, losses, logs) -> Done:
         called = time.time()
         steps = int(done)
-        times = np.append(begins.numpy()[:steps], ended.numpy())
+        times = np.append(begun.numpy(), ends.numpy()[:steps])
         times = np.maximum.accumulate(times)  # TensorFlow has no clock that is never set back
         if not logs or next(iter(logs.values())).device.endswith("CPU:0"):
             return Done(np.diff(times), max(0.0, float(waited)), logs, losses[:steps])

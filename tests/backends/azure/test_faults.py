@@ -371,16 +371,19 @@ def test_an_upload_that_was_interrupted_sends_what_is_missing(service, pictures,
     assert not set(first) & set(again)
 
 
-def test_storage_that_is_away_is_one_message(azure_emulator, kaz, pictures, monkeypatch):
+def test_storage_that_is_away_is_one_message(azure_emulator, kaz, make_pictures, tmp_path, service, monkeypatch):
     from azure.storage.blob._shared.policies import StorageRetryPolicy
 
+    before = jobs(service)
+    pictures = make_pictures(tmp_path / "pictures", 5)  # which no other test has brought there
     monkeypatch.setattr(StorageRetryPolicy, "sleep", lambda *arguments: None)
     azure_emulator.set_storage(reachable=False)
     code, _, err = kaz("run", "cnn", "--backend", BACKEND, "--data", str(pictures))
     assert code == 1
     assert "Traceback" not in err
-    assert "storage" in err
+    assert "The workspace's storage cannot be listed: Azure does not answer" in err
     assert "Try: " in err
+    assert jobs(service) == before
 
 
 def test_a_job_whose_environment_cannot_be_built(azure_emulator):
