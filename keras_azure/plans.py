@@ -146,6 +146,7 @@ def _plan_run(
     display.message("Loading Keras")
     with native_messages_held_back():
         plan_run = lazy("keras_azure.planning.plan:plan_run")
+        lazy("keras_azure.training.devices:has_gpu")()  # the first look at them makes TensorFlow talk about the driver
     return plan_run(config, machines, display, facts=facts, prices=prices)
 
 

@@ -127,7 +127,7 @@ def test_a_sleep_in_the_pipeline_is_found(kaz, plugin, tmp_path, monkeypatch):
     assert {"input", "run"} <= slower
     assert "Slower: input" in err
     assert "fewer augmentations" in " ".join(report["next"])
-    assert report["measured"]["run"]["images_per_second"] < 0.5 * report["measured"]["step"]["images_per_second"]
+    assert report["measured"]["run"]["images_per_second"] < 0.8 * report["measured"]["step"]["images_per_second"]
 
 
 @pytest.mark.slow
