@@ -9,7 +9,7 @@ from keras_azure.backends import Backend, RemoteBackend, RunningJob
 from keras_azure.config import RunConfig, RunResult, describe_run, lay_over
 from keras_azure.display import display_for_here
 from keras_azure.errors import UsageError
-from keras_azure.keras_engine import use_engine
+from keras_azure.keras_engine import load_on
 from keras_azure.lazy import lazy
 from keras_azure.locate import find_dataset
 from keras_azure.observers import Observer
@@ -240,13 +240,8 @@ def bench(
         KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
     """
     described = describe_run(model, config, settings)
-    silence_libraries()
-    use_engine(described.engine)
     with display_for_here(observer) as display:
-        display.message("Loading Keras")
-        with native_messages_held_back():
-            measure = lazy("keras_azure.throughput.bench:bench")
-            lazy("keras_azure.training.devices:has_gpu")()
+        measure = load_on(described.engine, "keras_azure.throughput.bench:bench", display)
         device = {"local-cpu": "cpu", "local-gpu": "gpu"}.get(as_spec(described.backend).name, "auto")
         return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
 

@@ -6,6 +6,9 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from keras_azure.errors import UsageError
+from keras_azure.lazy import lazy
+from keras_azure.observers import Observer
+from keras_azure.quiet import native_messages_held_back, silence_libraries
 
 
 def asked_engine(engine: Literal["auto", "tensorflow", "jax"]) -> str:
@@ -33,3 +36,18 @@ def use_engine(engine: Literal["auto", "tensorflow", "jax"]) -> None:
         hint = "pip install 'keras-azure[jax]'" if engine == "jax" else f"pip install {engine}"
         raise UsageError(f"The engine {engine} is not installed.", hint=hint)
     os.environ["KERAS_BACKEND"] = engine
+
+
+def load_on(engine: Literal["auto", "tensorflow", "jax"], target: str, observer: Observer) -> Any:
+    """Loads Keras on an engine, and gives what `module:name` names of what needs it; libraries keep quiet about it.
+
+    Raises:
+        UsageError: the engine cannot be had.
+    """
+    silence_libraries()
+    use_engine(engine)
+    observer.message("Loading Keras")
+    with native_messages_held_back():
+        loaded = lazy(target)
+        lazy("keras_azure.training.devices:has_gpu")()  # the first look at them makes TensorFlow talk about the driver
+    return loaded

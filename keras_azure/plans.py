@@ -9,10 +9,9 @@ from keras_azure.backends import DEFAULT_REGION
 from keras_azure.config import RunConfig, describe_run
 from keras_azure.display import display_for_here, span
 from keras_azure.errors import DataUnavailable, DoesNotFit, TooExpensive, UsageError
-from keras_azure.keras_engine import asked_engine, use_engine
+from keras_azure.keras_engine import asked_engine, load_on
 from keras_azure.lazy import lazy
 from keras_azure.observers import Observer
-from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.registry import as_spec
 
 _HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
@@ -141,12 +140,7 @@ def _in_words(estimate: Mapping[str, Any]) -> str:
 def _plan_run(
     config: RunConfig, machines: Sequence[Any], display: Observer, facts: tuple | None, prices: Any | None
 ) -> dict[str, Any]:
-    silence_libraries()
-    use_engine("tensorflow")
-    display.message("Loading Keras")
-    with native_messages_held_back():
-        plan_run = lazy("keras_azure.planning.plan:plan_run")
-        lazy("keras_azure.training.devices:has_gpu")()  # the first look at them makes TensorFlow talk about the driver
+    plan_run = load_on("tensorflow", "keras_azure.planning.plan:plan_run", display)
     return plan_run(config, machines, display, facts=facts, prices=prices)
 
 

@@ -10,9 +10,8 @@ from filelock import FileLock, Timeout
 
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import OutputExists, RunFailed, RunInUse
-from keras_azure.keras_engine import use_engine
+from keras_azure.keras_engine import load_on
 from keras_azure.observers import Observer
-from keras_azure.quiet import native_messages_held_back, silence_libraries
 from keras_azure.runs import DESCRIPTION
 
 
@@ -21,17 +20,10 @@ class LocalBackend:
     device: Literal["auto", "cpu", "gpu"]
 
     def run(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunResult:
-        silence_libraries()
-        use_engine(config.engine)
         with _alone_in(run_dir):
             if not resume and (run_dir / DESCRIPTION).exists():
                 raise OutputExists(f"Another process has just made a run in {run_dir}.", hint="another --output")
-            observer.message("Loading Keras")
-            with native_messages_held_back():
-                from keras_azure.training.devices import has_gpu
-                from keras_azure.training.train import train
-
-                has_gpu()  # the first look at the devices, which makes TensorFlow talk to the driver and about it
+            train = load_on(config.engine, "keras_azure.training.train:train", observer)
             return train(config, run_dir, observer, device=self.device, resume=resume)
 
 

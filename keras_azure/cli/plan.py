@@ -6,7 +6,15 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, REGION, SKIP_UNREADABLE, with_config_options
+from keras_azure.cli.options import (
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    REGION,
+    SKIP_UNREADABLE,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import print_json, print_lines_of, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
@@ -67,7 +75,7 @@ def plan(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
-        **{name: value for name, value in settings.items() if value not in (None, [])},
+        **given(settings),
     )
     if json:
         print_json(found)

@@ -16,6 +16,7 @@ from keras_azure.planning.memory import chapter_rule
 from keras_azure.planning.speed import StepTime, gpu_step, input_time, longest, step_here
 from keras_azure.planning.work import Phase, Pictures, Work, work_of
 from keras_azure.training.compiling import check_options
+from keras_azure.training.data import sizes_of_parts
 
 _ADVICE = {
     "compute": "--precision mixed_float16, which tensor cores compute several times as fast; or a faster GPU",
@@ -115,22 +116,13 @@ def plan_run(
 
 def _pictures_of(config: RunConfig, dataset: Dataset) -> Pictures:
     """How many pictures of a data set a run trains on, validates on, and tests on."""
-    sizes = dataset.split_sizes
-    held_out = round(sizes["train"] * config.validation_split)
-    if "validation" in sizes and config.validation_split:
-        held_out = 0
-    return Pictures(
-        tuple(dataset.image_shape),
-        tuple(dataset.class_names),
-        train=sizes["train"] - held_out,
-        validation=held_out or (sizes.get("validation", 0) if config.validation_split else 0),
-        test=sizes["test"],
-    )
+    parts = sizes_of_parts(dataset.split_sizes, config.validation_split)
+    return Pictures(tuple(dataset.image_shape), tuple(dataset.class_names), *parts, dataset.split_sizes["test"])
 
 
 def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], classes: int) -> Pictures:
-    held_out = round(number * config.validation_split)
-    return Pictures(shape, tuple(map(str, range(classes))), number - held_out, held_out, test=0)
+    parts = sizes_of_parts({"train": number}, config.validation_split)
+    return Pictures(shape, tuple(map(str, range(classes))), *parts, test=0)
 
 
 def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost, price: Price | None) -> Estimate:

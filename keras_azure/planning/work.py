@@ -118,9 +118,7 @@ def work_of(config: RunConfig, pictures: Pictures) -> Work:
         KerasAzureError: the model cannot be built so.
     """
     with dtype_policy(config.precision), without_weights():
-        # What pixels are standardised by changes neither memory nor time.
-        channels = pictures.image_shape[-1]
-        model = build_model(config, pictures, Statistics((0.0,) * channels, (1.0,) * channels, pictures.train))
+        model = build_model(config, pictures, Statistics.made_up(pictures.image_shape[-1]))
         check_stages(model, config)
         if isinstance(model, FeatureClassifier):
             phases = list(_classic(model, pictures))

@@ -40,7 +40,7 @@ from keras_azure.training.devices import Device, dtype_policy, on_device
 from keras_azure.training.placement import Place, place_augmentations
 from keras_azure.training.standardizing import Statistics
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.parts import parts_of
+from keras_azure.transfer.parts import frozen_parts
 from keras_azure.transfer.weights import without_weights
 
 Part = Literal["input", "step", "run"]
@@ -117,26 +117,19 @@ def bench(
             "environment": describe_environment(device),
         }
         report["price"] = price_of(config.backend, report["images_per_second"])
-        report["next"] = advice(report, config, frozen=_is_frozen(model))
+        report["next"] = advice(report, config, frozen=frozen_parts(model) is not None)
         return report
 
 
 def _model(config: RunConfig, dataset: Any) -> keras.Model:
     with without_weights():  # of which no time depends
-        model = build_model(config, dataset, _statistics(config, dataset.image_shape))
+        model = build_model(config, dataset, Statistics.made_up(dataset.image_shape[-1]))
     if isinstance(model, FeatureClassifier):
         raise UsageError(
             f"The model {as_spec(config.model).name} is not trained in steps: there is none to measure.",
             expected="a model with a training step, such as cnn, resnet50 or transfer",
         )
     return model
-
-
-def _statistics(config: RunConfig, image_shape: tuple[int, int, int]) -> Statistics | None:
-    if config.standardize != "featurewise":
-        return None
-    channels = image_shape[-1]
-    return Statistics((128.0,) * channels, (4096.0,) * channels, 1)  # any: the time is the same
 
 
 class _Subject:
@@ -243,12 +236,6 @@ def _verdict(part: Part, measured: dict[str, dict[str, Any]]) -> dict[str, Any]:
         "ceiling_images_per_second": ceiling,
         "share_of_ceiling": rates[part] / ceiling if ceiling else None,
     }
-
-
-def _is_frozen(model: keras.Model) -> bool:
-    """Whether a run would compute features once, in place of the whole model in each step."""
-    parts = parts_of(model)
-    return parts is not None and not parts.features.trainable_weights
 
 
 @contextlib.contextmanager

@@ -207,6 +207,18 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
         )
 
 
+def sizes_of_parts(split_sizes: Mapping[str, int], validation_split: float) -> tuple[int, int]:
+    """How many pictures of a data set are trained on, and validated on after each epoch.
+
+    Args:
+        split_sizes: of the data set; what has no "validation" of its own gives a share of "train" for it.
+    """
+    if "validation" in split_sizes and validation_split:
+        return split_sizes["train"], split_sizes["validation"]
+    held_out = round(split_sizes["train"] * validation_split)
+    return split_sizes["train"] - held_out, held_out
+
+
 def open_data(config: RunConfig, observer: Observer) -> RunData:
     """Opens the data set; a validation part is drawn from its training split unless it brings one of its own.
 
@@ -224,7 +236,7 @@ def open_data(config: RunConfig, observer: Observer) -> RunData:
         validation = open_source(dataset, "validation", observer, config.cache)
         validation_part = Part(validation, np.arange(validation.size))
         return RunData(config, dataset, everything, validation_part, test_part, augment)
-    held_out = round(train.size * config.validation_split)
+    _, held_out = sizes_of_parts({"train": train.size}, config.validation_split)
     if config.validation_split and not 0 < held_out < train.size:
         raise DataError(
             f"A validation_split of {config.validation_split} of {train.size} training pictures leaves none "

@@ -7,7 +7,7 @@ from keras_azure.errors import UsageError
 from keras_azure.registry import as_spec
 from keras_azure.stages import Stage
 from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.parts import Parts, blocks_of, parts_of, set_trainable_blocks
+from keras_azure.transfer.parts import Parts, blocks_of, frozen_parts, parts_of, set_trainable_blocks
 
 
 def check_stages(model: keras.Model | FeatureClassifier, config: RunConfig) -> None:
@@ -48,10 +48,7 @@ def parts_to_train_apart(model: keras.Model, config: RunConfig, *, augmented: bo
     Args:
         augmented: whether pictures are changed in each epoch.
     """
-    if augmented or config.cache == "none":
-        return None
-    parts = parts_of(model)
-    return parts if parts is not None and not parts.features.trainable_weights else None
+    return None if augmented or config.cache == "none" else frozen_parts(model)
 
 
 def head_alone(parts: Parts) -> keras.Model:

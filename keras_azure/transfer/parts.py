@@ -45,6 +45,12 @@ def parts_of(model: keras.Model) -> Parts | None:
     return Parts(features, head, backbone) if isinstance(backbone, keras.Model) else None
 
 
+def frozen_parts(model: keras.Model) -> Parts | None:
+    """The parts of a model all of whose features stay as they are while its head is trained; else None."""
+    parts = parts_of(model)
+    return parts if parts is not None and not parts.features.trainable_weights else None
+
+
 def blocks_of(backbone: keras.Model) -> list[list[keras.Layer]]:
     """The layers with weights in blocks, from the input to the output.
 
