@@ -44,8 +44,8 @@ def native_messages_held_back() -> Iterator[None]:
         return
     with tempfile.TemporaryFile() as held:
         sys.__stderr__.flush()
-        os.dup2(held.fileno(), descriptor)
         try:
+            os.dup2(held.fileno(), descriptor)  # within: who presses Ctrl-C just now is to see what is said of it
             yield
         except Exception:
             os.dup2(original, descriptor)
