@@ -1,6 +1,6 @@
 """Training as a run does it, for runs and for whoever measures: some steps of a compiled model in one call."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -20,13 +20,18 @@ class Done:
         seconds: what each step took, float64 (steps,). Where only the whole call can be timed, its even share.
         waited: seconds in which the device had nothing to do because a batch was not there yet.
         logs: what the last step gave: the means over all steps since the metrics were reset. On the device.
-        losses: the "loss" of these after each step, (steps,), on the device; of a step that gives none, empty.
+        loss_parts: arrays, perhaps on the device, that make up `losses`.
     """
 
     seconds: np.ndarray
     waited: float
     logs: Mapping[str, Any]
-    losses: Any
+    loss_parts: Sequence[Any]
+
+    @property
+    def losses(self) -> np.ndarray:
+        """The "loss" of the logs after each step, (steps,); 0 of a step that gives none. Fetched from the device."""
+        return np.concatenate([np.ravel(np.asarray(part)) for part in self.loss_parts])
 
     @property
     def steps(self) -> int:

@@ -52,7 +52,7 @@ class TensorFlowSteps:
             seconds=np.concatenate([part.seconds for part in parts]),
             waited=waited,
             logs=parts[-1].logs,
-            losses=[part.losses[0] for part in parts],
+            loss_parts=[array for part in parts for array in part.loss_parts],
         )
 
     def repeat(self, batch: Batch, most: int) -> Done:
@@ -122,12 +122,12 @@ class TensorFlowSteps:
         times = np.append(begun.numpy(), ends.numpy()[:steps])
         times = np.maximum.accumulate(times)  # TensorFlow has no clock that is never set back
         if not logs or next(iter(logs.values())).device.endswith("CPU:0"):
-            return Done(np.diff(times), max(0.0, float(waited)), logs, losses[:steps])
+            return Done(np.diff(times), max(0.0, float(waited)), logs, [losses[:steps]])
         # The host has only told the device what to do, and what the device then still took is what the host was ahead.
         np.asarray(next(iter(logs.values())))
         ahead = time.time() - called
         seconds = np.full(steps, (times[-1] + ahead - times[0]) / steps)
-        return Done(seconds, max(0.0, float(waited) - ahead), logs, losses[:steps])
+        return Done(seconds, max(0.0, float(waited) - ahead), logs, [losses[:steps]])
 
 
 def _count(number: int) -> tf.Tensor:

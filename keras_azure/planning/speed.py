@@ -31,7 +31,6 @@ _SHARE_OF_FLOAT32 = Range(0.3, 0.65)
 _SHARE_OF_TENSOR_CORES = Range(0.08, 0.25)
 _SHARE_OF_TRAFFIC = Range(0.3, 1.0)  # that XLA leaves when it fuses elementwise operations, up to all of it
 _SECONDS_A_KERNEL = Range(3e-6, 10e-6)
-_MULTIPLIES_FLOAT32_ON_TENSOR_CORES = ("A10", "A100", "H100", "H200", "GB200", "GB300", "RTX")  # as TF32, at half speed
 _SHARE_OF_A_CORE = Range(0.5, 1.4)  # what a node's vCPU, half a core of another kind, does of one of this machine's
 _TRIED_SECONDS = 3.0
 
@@ -106,9 +105,7 @@ def _peak(size: Size, precision: str) -> Range | None:
     float32 = _SHARE_OF_FLOAT32 * (size.fp32_tflops * 1e12) if size.fp32_tflops else None
     tensor = _SHARE_OF_TENSOR_CORES * (size.tensor_tflops * 1e12) if size.tensor_tflops else None
     if precision == "float32":
-        if tensor is not None and size.gpu.split()[0] in _MULTIPLIES_FLOAT32_ON_TENSOR_CORES:
-            return _better(float32, tensor * 0.5)
-        return float32
+        return _better(float32, _SHARE_OF_TENSOR_CORES * (size.tf32_tflops * 1e12) if size.tf32_tflops else None)
     return _better(float32, tensor)  # GPUs without tensor cores compute half precision as fast as float32, or slower
 
 

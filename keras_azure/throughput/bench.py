@@ -26,7 +26,7 @@ from keras_azure.throughput.peak import measured_tflops
 from keras_azure.throughput.price import price_of
 from keras_azure.throughput.step import OurStep, synthetic_batches
 from keras_azure.throughput.timing import Candidate, Timing, measure
-from keras_azure.throughput.utilisation import watched
+from keras_azure.throughput.utilisation import Utilisation, watched
 from keras_azure.training.compiling import (
     build_model,
     build_optimizer,
@@ -84,12 +84,14 @@ def bench(
         compile_model(model, config, device, build_optimizer(config, initial_learning_rate(config), 1))
         subject = _Subject(config, model, dataset.image_shape, len(dataset.class_names), device, data, observer)
         candidates = subject.candidates(part)
-        with _failures(subject), watched(device) as utilisation:
+        utilisation = Utilisation()
+        with _failures(subject):
             timings = measure(
                 candidates,
                 rounds=rounds,
                 seconds=seconds,
                 told=lambda done, total: observer.advance(f"Measuring {' and '.join(candidates)}", done, total),
+                around_laps=watched(device, utilisation),
             )
         measured = {name: _numbers(timing) for name, timing in timings.items()}
         precision = next(name for name, policy in PRECISIONS.items() if policy == config.precision)

@@ -9,6 +9,7 @@ import keras
 
 from keras_azure.config import RunConfig
 from keras_azure.engines import steps_of
+from keras_azure.errors import UsageError
 from keras_azure.planning.operations import step_operations
 from keras_azure.registry import MODELS
 from keras_azure.throughput.device import device_name, peak_memory
@@ -55,6 +56,8 @@ def measure_case(case: Case, wait_for_turn: Callable[[], None] = lambda: None) -
     Args:
         wait_for_turn: called before each round.
     """
+    if case.xla == "off" and keras.backend.backend() == "jax":
+        raise UsageError("JAX has no step without XLA.", expected="--xla auto or --xla on")
     config = RunConfig(case.model, batch_size=case.batch_size, precision=PRECISIONS[case.precision])
     with on_device(case.device) as device, dtype_policy(config.precision):
         keras.utils.set_random_seed(config.seed)
@@ -65,11 +68,14 @@ def measure_case(case: Case, wait_for_turn: Callable[[], None] = lambda: None) -
             model.jit_compile = case.xla == "on"
         batches = synthetic_batches(case.image_shape, case.classes, case.batch_size, device)
         step = OurStep(steps_of(model), batches[0]) if case.step == "ours" else KerasStep(model, batches)
-        with watched(device) as utilisation:
-            candidate = Candidate(step.run, case.batch_size, case.steps)
-            timing = measure(
-                {"step": candidate}, rounds=case.rounds, seconds=case.seconds, wait_for_turn=wait_for_turn
-            )["step"]
+        utilisation = Utilisation()
+        timing = measure(
+            {"step": Candidate(step.run, case.batch_size, case.steps)},
+            rounds=case.rounds,
+            seconds=case.seconds,
+            wait_for_turn=wait_for_turn,
+            around_laps=watched(device, utilisation),
+        )["step"]
         operations = step_operations(model)
         return {
             **dataclasses.asdict(case),

@@ -18,13 +18,15 @@ _SECONDS = 0.3
 def documented_tflops(device: str, precision: Precision) -> float | None:
     """The peak of a GPU as its maker gives it, dense; None if the table of Azure's sizes has no such GPU.
 
-    For float32 it is that of float32 itself, although engines may multiply float32 on tensor cores with fewer digits.
+    For float32 it is that of TF32 where engines multiply float32 so, as they all do by default.
     """
     gpu = known_gpu(device_name(device))
     if gpu is None:
         return None
     size = next(size for size in SIZES if size.gpu == gpu)
-    return size.fp32_tflops if precision == "float32" else size.tensor_tflops
+    if precision == "float32":
+        return size.tf32_tflops or size.fp32_tflops
+    return size.tensor_tflops
 
 
 def known_gpu(name: str) -> str | None:

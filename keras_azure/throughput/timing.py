@@ -1,11 +1,14 @@
 """Laps of what makes steps: warm, the first step apart, the device waited for, medians over interleaved rounds."""
 
+import contextlib
 import gc
 import random
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from typing import Any
 
 _SETTLE = 0.5  # of a lap; so long something runs before it is measured, until buffers and thread counts have settled
 _SHARE_OF_CALL = 0.1  # of a lap; a call is so long at least, as there is a wait for the device at its end
@@ -110,6 +113,7 @@ def measure(
     seconds: float,
     told: Callable[[int, int], None] = lambda done, total: None,
     wait_for_turn: Callable[[], None] = lambda: None,
+    around_laps: AbstractContextManager[Any] | None = None,
 ) -> dict[str, Timing]:
     """Measures candidates in interleaved rounds, so that what slows the machine for a while slows all of them.
 
@@ -119,6 +123,7 @@ def measure(
         seconds: a lap takes about so long.
         told: hears how many of all laps, warm-up included, are done.
         wait_for_turn: called before each lap: other processes may have theirs in between.
+        around_laps: entered when all is warm, such as what watches the device.
     """
     timings = {name: Timing(candidate.images_per_step) for name, candidate in candidates.items()}
     order, total, done = random.Random(0), len(candidates) * (1 + rounds), 0
@@ -126,12 +131,13 @@ def measure(
         rest()
         candidate.warm_up(timings[name], seconds)
         told(done := done + 1, total)
-    for _ in range(rounds):
-        for name in order.sample(list(candidates), len(candidates)):
-            wait_for_turn()
-            rest()
-            candidates[name].lap(timings[name], seconds)
-            told(done := done + 1, total)
+    with around_laps or contextlib.nullcontext():
+        for _ in range(rounds):
+            for name in order.sample(list(candidates), len(candidates)):
+                wait_for_turn()
+                rest()
+                candidates[name].lap(timings[name], seconds)
+                told(done := done + 1, total)
     return timings
 
 

@@ -26,18 +26,17 @@ class Utilisation:
 
 
 @contextlib.contextmanager
-def watched(device: str) -> Iterator[Utilisation]:
-    """Watches a device in Keras's words, "gpu:0", beside the body; what was seen is there when the body is left."""
-    seen = Utilisation()
+def watched(device: str, seen: Utilisation) -> Iterator[None]:
+    """Watches a device in Keras's words, "gpu:0", beside the body; `seen` has it when the body is left."""
     command = shutil.which("nvidia-smi") if device.startswith("gpu") else None
     if command is None:
-        yield seen
+        yield
         return
     with tempfile.TemporaryFile("w+") as written:
         number = device.rpartition(":")[2]
         watcher = subprocess.Popen([command, f"--id={number}", *_QUERY], stdout=written, stderr=subprocess.DEVNULL)
         try:
-            yield seen
+            yield
         finally:
             watcher.terminate()
             watcher.wait()

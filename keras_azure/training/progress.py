@@ -227,7 +227,7 @@ class Progress:
         # The mean over the epoch so far: from the first loss that is no number on, it is none either.
         if "loss" not in done.logs or np.isfinite(float(done.logs["loss"])):
             return
-        means = np.array([float(loss) for loss in done.losses])
+        means = done.losses
         behind = int(np.argmin(np.isfinite(means)))
         step, loss = self._done - done.steps + behind + 1, means[behind]
         self._steps.synchronize()

@@ -192,17 +192,27 @@ import test_steps as ours
 import numpy as np
 from keras_azure.engines import steps_of
 
-def run(counts):
+def run(counts, at_once=1):
     model = ours.compiled()
     steps, batches = steps_of(model), iter(ours.stream().as_numpy_iterator())
+    steps._stack_steps = at_once  # as on a GPU
     losses = [float(loss) for count in counts for loss in steps.run(batches, count).losses]
     steps.synchronize()
+    assert len(losses) == 18
     assert steps.traces == 2, steps.traces  # one more for the short batch
     return losses, [np.asarray(each.value) for each in [*model.variables, *model.optimizer.variables]]
 
 losses, variables = run([18])
 again, same = run([1, 4, 13])
 assert losses == again
+stacked, in_stacks = run([18], 3)
+np.testing.assert_allclose(stacked, losses, rtol=1e-5)
+repeated = steps_of(ours.compiled())
+one = tuple(np.asarray(part) for part in next(iter(ours.stream())))
+singly = [float(repeated.repeat(one, 1).losses[0]) for _ in range(7)]
+repeated = steps_of(ours.compiled())
+repeated._stack_steps = 3
+np.testing.assert_allclose(repeated.repeat(one, 7).losses, singly, rtol=1e-5)
 assert all((one == other).all() for one, other in zip(variables, same, strict=True))
 fitted = ours.compiled()
 history = fitted.fit(ours.stream(), steps_per_epoch=18, shuffle=False, verbose=0).history

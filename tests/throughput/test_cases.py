@@ -77,6 +77,8 @@ def test_flops_are_a_share_of_the_documented_peak(monkeypatch):
     assert (found["tflops"], found["peak_tflops"]) == (1.0, 8.1)
     assert found["flops_utilisation"] == pytest.approx(1 / 8.1)
     assert flops(1000.0, 10**9, "gpu:0", "bfloat16")["peak_tflops"] == 65
+    monkeypatch.setattr(peak, "device_name", lambda device: "NVIDIA A100-SXM4-40GB")
+    assert flops(1000.0, 10**9, "gpu:0", "float32")["peak_tflops"] == 156  # of TF32
 
 
 def test_a_cpu_multiplies_at_some_rate():
@@ -92,7 +94,8 @@ def test_what_nvidia_smi_writes_is_read(tmp_path, monkeypatch):
     tool.write_text('#!/bin/sh\necho "$@" > "$0.arguments"\necho 50, 1000\nexec sleep 60\n')
     tool.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with watched("gpu:1") as seen:
+    seen = Utilisation()
+    with watched("gpu:1", seen):
         while not (tmp_path / "nvidia-smi.arguments").exists() or not (tmp_path / "nvidia-smi.arguments").read_text():
             pass
         import time
@@ -104,6 +107,7 @@ def test_what_nvidia_smi_writes_is_read(tmp_path, monkeypatch):
 
 def test_without_nvidia_smi_nothing_is_known(monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
-    with watched("gpu:0") as seen:
+    seen = Utilisation()
+    with watched("gpu:0", seen):
         pass
     assert seen == Utilisation(None, None)

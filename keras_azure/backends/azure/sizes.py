@@ -14,6 +14,8 @@ from typing import Any
 
 from keras_azure.errors import UnknownName, UsageError
 
+_GPUS_WITH_TF32 = ("A10", "A100", "H100", "H200", "GB200", "GB300", "RTX")  # NVIDIA's from Ampere on
+
 
 @dataclass(frozen=True)
 class Price:
@@ -93,6 +95,13 @@ class Size:
     def backend_name(self) -> str:
         """What `--backend` calls it: "azure-nc24ads-a100-v4"."""
         return f"azure-{_key(self.name)}"
+
+    @property
+    def tf32_tflops(self) -> float | None:
+        """10^12 operations a second in TF32: float32 on tensor cores, with fewer digits. NVIDIA's data sheets (see
+        `gpu_source` of A100 and H100) have half of what they have for float16. None for a GPU that has no TF32."""
+        has_it = self.tensor_tflops is not None and self.gpu.split()[0] in _GPUS_WITH_TF32
+        return self.tensor_tflops / 2 if has_it else None
 
     def is_retired(self, on: datetime.date) -> bool:
         """Whether Azure has stopped its machines by that day; some regions keep a size longer, see its note."""
