@@ -16,7 +16,7 @@ def train_epochs(train: Steps, progress: Progress, data: RunData, place: Place, 
     are left out.
 
     Each call of the engine ends where something is due: a checkpoint, the end of an epoch. Between calls, which take
-    some tens of milliseconds, signals are heard and the clock is looked at.
+    a quarter of a second, signals are heard and the clock is looked at.
     """
     trained = train.model
     test = steps_of(trained, "test")

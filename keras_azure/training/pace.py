@@ -4,9 +4,9 @@ import numpy as np
 
 from keras_azure.engines import Done
 
-CALL_SECONDS = 0.03  # what a call is to take
-LONGEST_CALL = 0.25  # seconds after which a call begins no further step, should its steps take longer than those before
-_MOST_STEPS = 256
+CALL_SECONDS = 0.25  # what a call is to take
+LONGEST_CALL = 0.5  # seconds after which a call begins no further step, should its steps take longer than those before
+_MOST_STEPS = 1024
 _GROWTH = 4  # times as many steps as in the call before, at most
 
 
