@@ -89,7 +89,13 @@ def look_ahead(
         DoesNotFit: there is not memory enough for a step.
         TooExpensive: it may cost more, and nobody agreed to that.
     """
-    if (force and max_cost is None) or asked_engine(config.engine) != "tensorflow":  # which the backend will refuse
+    if force and max_cost is None:
+        return
+    if asked_engine(config.engine) != "tensorflow":
+        if max_cost is not None:
+            raise UsageError(
+                "What a run costs is known before on TensorFlow alone.", hint="--engine tensorflow, or no --max-cost"
+            )
         return
     if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
         if max_cost is not None:

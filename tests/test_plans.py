@@ -82,6 +82,12 @@ def test_data_that_is_elsewhere_is_not_fetched_to_look():
         looked(data="mnist", max_cost=1.0)
 
 
+def test_on_another_engine_nothing_is_known_before():
+    assert looked(engine="jax") == []
+    with pytest.raises(UsageError, match="on TensorFlow alone"):
+        looked(engine="jax", max_cost=1.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["n\n", "y\n"])
 def test_the_question_in_a_terminal(price_list, answer, tmp_path):

@@ -104,9 +104,11 @@ class JaxSteps:
         return (logs.get("loss", 0.0), logs), state
 
     def _loop_on_stack(self, state: State, stack: Batch) -> tuple[Made, State]:
+        self.traces += 1
         return _loop(self._one_step, state, stack)
 
     def _loop_on_batch(self, state: State, batch: Batch, steps: int) -> tuple[Made, State]:
+        self.traces += 1
         return _loop(lambda state, _: self._one_step(state, batch), state, None, steps)
 
     def _variables(self) -> tuple[list[keras.Variable], ...]:

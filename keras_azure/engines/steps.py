@@ -50,8 +50,8 @@ class Steps(Protocol):
 
     Attributes:
         model: the model.
-        traces: how often the engine has traced a step, which takes time. On TensorFlow a shorter batch is no reason to;
-            on JAX it is one, once.
+        traces: how often the engine has traced and compiled steps, which takes time. On TensorFlow a shorter batch is
+            no reason to; on JAX it is one, once, and so are several steps in one call on a GPU.
     """
 
     model: keras.Model

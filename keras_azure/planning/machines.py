@@ -67,12 +67,7 @@ def machine_of(backend: str) -> Machine:
 def current_machines() -> list[Machine]:
     """One machine of each of Azure's sizes that is not retired and that TensorFlow's packages for NVIDIA run on."""
     today = datetime.date.today()
-    return [Machine(size.backend_name, size) for size in SIZES if not size.is_retired(today) and runs_on(size)]
-
-
-def runs_on(size: Size) -> bool:
-    """Whether TensorFlow's packages for NVIDIA's GPUs run on a size."""
-    return "AMD GPU" not in size.note
+    return [Machine(size.backend_name, size) for size in SIZES if not size.is_retired(today) and not size.needs_rocm]
 
 
 def _on_azure(asked: Size, spec: Spec) -> Machine:

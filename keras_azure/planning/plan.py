@@ -11,7 +11,7 @@ from keras_azure.datasets import Dataset, open_dataset
 from keras_azure.observers import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
 from keras_azure.planning.input import InputCost, input_cost
-from keras_azure.planning.machines import Machine, Prices, runs_on
+from keras_azure.planning.machines import Machine, Prices
 from keras_azure.planning.memory import chapter_rule
 from keras_azure.planning.speed import StepTime, gpu_step, input_time, longest, step_here
 from keras_azure.planning.work import Phase, Pictures, Work, work_of
@@ -213,12 +213,12 @@ def _step(phase: Phase, config: RunConfig, machine: Machine, cost: InputCost) ->
     if machine.size is None:
         step = step_here(phase)
         return StepTime(step.seconds + made, step.bound)
-    step = gpu_step(phase, machine.size, config.precision) if runs_on(machine.size) else None
+    step = None if machine.size.needs_rocm else gpu_step(phase, machine.size, config.precision)
     return step and longest({step.bound: step.seconds, "input": made})
 
 
 def _advice(config: RunConfig, machine: Machine, fits: bool, largest: int, step: StepTime | None) -> str:
-    if machine.size is not None and not runs_on(machine.size):
+    if machine.size is not None and machine.size.needs_rocm:
         return "TensorFlow's packages for NVIDIA do not run on it"
     float32 = config.precision == "float32"
     if not fits:

@@ -169,9 +169,9 @@ class AzureBackend:
 
     def _check_possible(self, config: RunConfig) -> None:
         engine = asked_engine(config.engine)
-        if engine != "tensorflow":
+        if engine not in ("tensorflow", "jax"):
             raise UsageError(
-                f"A job runs on TensorFlow, and {engine} is asked for: the results would be others.",
+                f"A job runs on TensorFlow or JAX, and {engine} is asked for: the results would be others.",
                 hint="--engine tensorflow, or --backend local",
             )
         if self.compute.nodes > 1:

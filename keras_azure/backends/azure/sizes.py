@@ -52,6 +52,7 @@ class Size:
         tensor_tflops: 10^12 operations a second in float16 on tensor cores (AMD: matrix cores), without sparsity;
             None for a GPU that has none, too.
         memory_bandwidth_gbps: 10^9 bytes a second between the GPU and its memory.
+        needs_rocm: whether it is a GPU of AMD's, on which packages for CUDA do not run.
         vcpus: virtual processors.
         ram_gib: memory of the machine, GiB.
         infiniband: its rate, as far as it is documented: "HDR, 8 x 200 Gb/s"; None if it has no InfiniBand.
@@ -74,6 +75,7 @@ class Size:
     fp32_tflops: float | None
     tensor_tflops: float | None
     memory_bandwidth_gbps: int | None
+    needs_rocm: bool
     vcpus: int
     ram_gib: int
     infiniband: str | None
@@ -204,6 +206,7 @@ def _size(row: dict[str, Any], series: dict[str, Any], gpu: dict[str, Any], pric
         fp32_tflops=facts.get("fp32_tflops"),
         tensor_tflops=facts.get("tensor_tflops"),
         memory_bandwidth_gbps=facts.get("memory_bandwidth_gbps"),
+        needs_rocm=facts.get("needs_rocm", False),
         vcpus=row["vcpus"],
         ram_gib=row["ram_gib"],
         infiniband=facts.get("infiniband"),

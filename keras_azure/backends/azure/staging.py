@@ -14,6 +14,7 @@ from keras_azure.backends.azure.travelling import FileSet, files_of_dataset, fil
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
 from keras_azure.config import RunConfig
 from keras_azure.files import write_text
+from keras_azure.keras_engine import asked_engine
 from keras_azure.observers import Observer
 from keras_azure.registry import as_spec
 from keras_azure.runs import DESCRIPTION
@@ -63,7 +64,9 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
     data = files_of_dataset(dataset, observer)
     weights = _weights(model, observer)
     asset, arguments = None, ()
-    changes = {"backend": "local"}
+    # By name: the node does not know what Keras is set to here.
+    engine = asked_engine(config.engine)
+    changes = {"backend": "local", "engine": engine if engine != "tensorflow" else config.engine}
     if dataset.name == _ASSET:
         asset = str(dataset.options["asset"])
         arguments = tuple(_data_arguments(dataset))
@@ -74,7 +77,7 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
         changes["model"] = str(model.with_options(weights=weights.files[0].name))
     node_config = dataclasses.replace(config, **changes)
     write_text(code / DESCRIPTION, node_config.to_json())
-    packages = packages_of(_plugins(config))
+    packages = packages_of(_plugins(config), engine)
     for package in packages.shipped:
         observer.message(f"Packing {package.metadata['Name']} {package.version}, which no index has")
         make_wheel(package, code / "wheels")

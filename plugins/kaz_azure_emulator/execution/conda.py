@@ -27,7 +27,7 @@ _NOT_PYTHON = re.compile(
     r"_.*|cuda.*|cudnn|nccl|pytorch-cuda|pytorch-mutex|mkl|blas|libblas|openblas|nomkl|openmpi|mpich|gcc.*|gxx.*"
     r"|lib.*|make|git|git-lfs|ffmpeg|graphviz|openssl|zlib|sqlite|ca-certificates|nodejs|cpuonly|pip"
 )
-_CUDA = "[and-cuda]"  # TensorFlow's extra: gigabytes that only a GPU has a use for
+_CUDA = re.compile(r"\[(and-cuda|cuda1\d)\]")  # TensorFlow's extra, JAX's: gigabytes that only a GPU has a use for
 _PACKAGE = re.compile(r"(?:[^\s:]+::)?(?P<name>[A-Za-z0-9_][A-Za-z0-9_.-]*)(?:\[[^\]]*\])?\s*(?P<version>.*)")
 
 
@@ -66,9 +66,9 @@ def read_conda_file(text: str | None) -> Requirements:
     for dependency in dependencies:
         if isinstance(dependency, dict):
             for line in _pip_section(dependency):
-                if _CUDA in line:
-                    notes.append(f"{_CUDA} of {line} is left out: there is no GPU.")
-                lines.append(line.replace(_CUDA, ""))
+                if extra := _CUDA.search(line):
+                    notes.append(f"{extra[0]} of {line} is left out: there is no GPU.")
+                lines.append(_CUDA.sub("", line))
             continue
         name, version = _split(dependency)
         if name == "python":

@@ -49,7 +49,7 @@ def does(monkeypatch):
         command = f"export RUN=${{{{outputs.run}}}}; {text}"
         monkeypatch.setattr(job, "command_of", lambda staged, most: command)
 
-    monkeypatch.setattr(staging, "packages_of", lambda specs: Packages((), ()))
+    monkeypatch.setattr(staging, "packages_of", lambda *_: Packages((), ()))
     monkeypatch.setattr(job, "conda_file", lambda requirements: {"name": "empty", "dependencies": []})
     set_command(WORKS)
     return set_command

@@ -24,7 +24,7 @@ SECRET = "hunter2-hunter2-hunter2"
 @pytest.fixture
 def packages(monkeypatch):
     """No wheels, which take seconds to build."""
-    monkeypatch.setattr(staging, "packages_of", lambda specs: Packages((), ("keras==3.13.0",)))
+    monkeypatch.setattr(staging, "packages_of", lambda specs, engine: Packages((), ("keras==3.13.0", engine)))
 
 
 @pytest.fixture
@@ -125,11 +125,25 @@ def test_wrong_options_are_refused_before_anything_is_made(dry_run, options, tmp
 
 
 @pytest.mark.parametrize("options", [["--engine", "jax"], []])
-def test_another_engine_is_refused(dry_run, monkeypatch, options):
+def test_a_job_runs_on_the_engine_that_is_asked_for(dry_run, monkeypatch, tmp_path, options):
+    if not options:
+        monkeypatch.setenv("KERAS_BACKEND", "jax")
+    dry_run("cnn", "--backend", "azure-nc4as-t4-v3", *options)
+    assert json.loads((tmp_path / "dry" / "code" / "run.json").read_text())["engine"] == "jax"
+    (environment,) = (part for part in _conda(tmp_path)["dependencies"] if isinstance(part, dict))
+    assert environment["pip"] == ["keras==3.13.0", "jax"]
+
+
+def _conda(folder):
+    conda = job_in(folder / "dry")["environment"]["conda_file"]
+    return conda if isinstance(conda, dict) else yaml.safe_load(conda)
+
+
+def test_an_engine_that_no_job_has_is_refused(dry_run, monkeypatch):
     """A node would train on TensorFlow without a word."""
-    monkeypatch.setenv("KERAS_BACKEND", "jax")
-    told = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", *options, code=2)
-    assert "A job runs on TensorFlow, and jax is asked for" in told
+    monkeypatch.setenv("KERAS_BACKEND", "torch")
+    told = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", code=2)
+    assert "A job runs on TensorFlow or JAX, and torch is asked for" in told
 
 
 def test_a_dry_run_on_this_machine_makes_no_sense(dry_run):

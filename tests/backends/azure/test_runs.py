@@ -104,6 +104,26 @@ def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothin
     assert azure_emulator.refused_hosts == []
 
 
+def test_a_run_on_jax_is_the_one_of_this_machine(azure_emulator, data, tmp_path):
+    """Here in a process of its own, as Keras has one engine in each."""
+    run = [sys.executable, "-m", "keras_azure", "run", "cnn", "--engine", "jax", "--data", str(data), "--epochs", "1"]
+    run += ["--set", "filters=(4, 8)", "--set", "dense=(8,)", "--json"]
+    found = {}
+    for name, backend in (("there", "azure-nc6"), ("here", "local")):
+        done = subprocess.run(
+            [*run, "--backend", backend, "--output", str(tmp_path / name)],
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = json.loads(done.stdout)
+        assert found[name]["performance"]["engine"] == "jax"
+    models = [(tmp_path / name / "model.keras").read_bytes() for name in found]
+    assert models[0] == models[1]
+    assert found["there"]["test_metrics"] == found["here"]["test_metrics"]
+
+
 # So many that it is not over when the first checkpoint is seen in storage, which takes seconds.
 LONG = {**SETTINGS, "epochs": 250, "checkpoint_every": "10steps"}
 

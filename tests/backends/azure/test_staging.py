@@ -14,7 +14,7 @@ from keras_azure.observers import Observer
 @pytest.fixture
 def packages(monkeypatch):
     """No wheels, which take seconds to build."""
-    monkeypatch.setattr(staging, "packages_of", lambda specs: Packages((), ("keras==3.13.0",)))
+    monkeypatch.setattr(staging, "packages_of", lambda specs, engine: Packages((), ("keras==3.13.0", engine)))
 
 
 def staged(tmp_path, **settings):
@@ -31,7 +31,7 @@ def test_the_node_runs_the_same_settings_by_itself(packages, tmp_path):
     theirs = described(made)
     assert (theirs["backend"], theirs["data"], theirs["epochs"], theirs["seed"]) == ("local", "digits", 7, 3)
     assert made.data is None
-    assert made.requirements == ("keras==3.13.0",)
+    assert made.requirements == ("keras==3.13.0", "tensorflow")
     assert RunConfig.from_dict(theirs).resolved()
 
 

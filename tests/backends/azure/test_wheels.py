@@ -211,6 +211,12 @@ def test_keras_azure_and_tracking_are_always_there():
     assert not any("pytest" in text or "azure-ai-ml" in text for text in packages.pinned)
 
 
+def test_jax_brings_its_own_cuda_libraries():
+    pinned = packages_of([CNN], "jax").pinned
+    names = {text.partition("==")[0].lower() for text in pinned}
+    assert {"jax[cuda12]", "tensorflow"} <= names
+
+
 def test_markers_are_those_of_a_node_and_not_of_this_machine(install, monkeypatch):
     monkeypatch.setattr(sys, "platform", "darwin")
     install("mine", url="file:///x", requires=['on-linux; sys_platform == "linux"', 'on-mac; sys_platform == "darwin"'])

@@ -33,9 +33,13 @@ def test_the_pip_section_is_taken_as_it_is():
 
 
 def test_what_only_a_gpu_has_a_use_for_is_left_out():
-    found = read_conda_file("dependencies: [pip: ['tensorflow[and-cuda]==2.21.0', 'far[gpu]']]")
-    assert found.lines == ("tensorflow==2.21.0", "far[gpu]")
-    assert found.notes == ("[and-cuda] of tensorflow[and-cuda]==2.21.0 is left out: there is no GPU.",)
+    text = "dependencies: [pip: ['tensorflow[and-cuda]==2.21.0', 'far[gpu]', 'jax[cuda12]==0.10.2']]"
+    found = read_conda_file(text)
+    assert found.lines == ("tensorflow==2.21.0", "far[gpu]", "jax==0.10.2")
+    assert found.notes == (
+        "[and-cuda] of tensorflow[and-cuda]==2.21.0 is left out: there is no GPU.",
+        "[cuda12] of jax[cuda12]==0.10.2 is left out: there is no GPU.",
+    )
 
 
 def test_what_is_no_python_package_is_noted():
