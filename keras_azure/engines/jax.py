@@ -80,14 +80,10 @@ class JaxSteps:
     def _next_batches(self, batches: Iterator[Batch], most: int, until: float) -> list[Batch]:
         """As many as are one call; fewer where one is shorter, which is their last, and none at the stream's end."""
         found: list[Batch] = []
-        while not found or (
-            len(found) < min(most, self._at_once(found[0]))
-            and _shapes(found[-1]) == _shapes(found[0])
-            and time.perf_counter() < until
-        ):
-            try:
-                found.append(keras.tree.map_structure(_as_array, next(batches)))
-            except StopIteration:
+        for batch in batches:
+            found.append(keras.tree.map_structure(_as_array, batch))
+            is_full = len(found) == min(most, self._at_once(found[0]))
+            if is_full or _shapes(found[-1]) != _shapes(found[0]) or time.perf_counter() >= until:
                 break
         return found
 

@@ -20,6 +20,7 @@ from keras_azure.backends.azure.sizes import SIZES, Size, substitute
 from keras_azure.backends.azure.staging import Staged, stage
 from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.travelling import FileSet, looks_secret
+from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.config import RunConfig, RunResult
 from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
@@ -169,7 +170,7 @@ class AzureBackend:
 
     def _check_possible(self, config: RunConfig) -> None:
         engine = asked_engine(config.engine)
-        if engine not in ("tensorflow", "jax"):
+        if engine not in EXTRA_OF_ENGINE:
             raise UsageError(
                 f"A job runs on TensorFlow or JAX, and {engine} is asked for: the results would be others.",
                 hint="--engine tensorflow, or --backend local",

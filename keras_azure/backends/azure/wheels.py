@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
 from urllib.parse import unquote, urlparse
 
 from keras_azure.errors import UsageError
@@ -30,8 +29,7 @@ _LEFT_OUT = ("direct_url.json", "RECORD", "INSTALLER", "REQUESTED")  # what pip 
 _NOT_COPIED = ("__pycache__", "node_modules", "*.egg-info", ".*")
 _NOT_COPIED_AT_THE_TOP = ("build", "dist", "runs")  # deeper they may be packages
 # With the CUDA libraries of the engine: those of an image may be of versions that it does not find a GPU with.
-_EXTRA_OF_ENGINE = {"tensorflow": "gpu", "jax": "jax-gpu"}
-Engine = Literal["tensorflow", "jax"]
+EXTRA_OF_ENGINE = {"tensorflow": "gpu", "jax": "jax-gpu"}
 _NODE = {  # for the markers of requirements: what a node is
     "os_name": "posix",
     "sys_platform": "linux",
@@ -54,12 +52,12 @@ class Packages:
     pinned: tuple[str, ...]
 
 
-def packages_of(specs: Iterable[tuple[str, Spec]], engine: Engine = "tensorflow") -> Packages:
+def packages_of(specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow") -> Packages:
     """The packages of a run's plugins, of keras_azure, of tracking in the workspace, and of what they need.
 
     Args:
         specs: the kind ("model", "augmentation", "data set") and the spec of each plugin.
-        engine: what the run computes on.
+        engine: what the run computes on, one of EXTRA_OF_ENGINE.
     """
     registries = {registry.kind: registry for registry in (MODELS, AUGMENTATIONS, DATASETS)}
     names = ["azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
@@ -67,7 +65,7 @@ def packages_of(specs: Iterable[tuple[str, Spec]], engine: Engine = "tensorflow"
     pinned: dict[str, str] = {}
     extras: dict[str, set[str]] = {}
     waiting: list[tuple[str, str, frozenset[str]]] = [(name, "", frozenset()) for name in names]
-    waiting.append(("keras-azure", "", frozenset({_EXTRA_OF_ENGINE[engine]})))
+    waiting.append(("keras-azure", "", frozenset({EXTRA_OF_ENGINE[engine]})))
     while waiting:
         name, requirement, wanted = waiting.pop()
         key = _normalised(name)
