@@ -9,9 +9,10 @@ import tensorflow as tf
 from benchmarks.pictures import CLASSES, Pictures
 from benchmarks.rounds import Batches
 from keras_azure.augmentations import build_augment
-from keras_azure.datasets import ArrayDataset
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
+from keras_azure.pipeline import batches
 from keras_azure.throughput.ceiling import plain_batches
 
 _STEPS = 1 << 20  # of a stream that does not end; it makes a key for each epoch

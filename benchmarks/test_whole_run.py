@@ -30,11 +30,11 @@ import keras_azure.training.train
 from benchmarks.keras_peers import chapter_generator
 from benchmarks.pictures import CLASSES, Pictures, random_pictures, write_idx
 from benchmarks.rounds import SECONDS, Group, Lap, interleave
-from keras_azure.config import RunConfig
-from keras_azure.datasets.idx import idx
-from keras_azure.display import TerminalDisplay
+from keras_azure.data.idx import idx
+from keras_azure.description.config import RunConfig
 from keras_azure.engines import steps_of
-from keras_azure.registry import MODELS
+from keras_azure.listeners.display import TerminalDisplay
+from keras_azure.registry.registry import MODELS
 from keras_azure.throughput.step import KerasStep, OurStep, synthetic_batches
 from keras_azure.throughput.timing import Candidate, Timing
 from keras_azure.training.compiling import build_optimizer, compile_model

@@ -32,8 +32,7 @@ them and leaves with `exit_code`; from Python they are ordinary exceptions.
 import difflib
 from collections.abc import Iterable
 
-from keras_azure.printable import printable_lines
-from keras_azure.redaction import redacted
+from keras_azure.redaction import printable_lines, redacted
 
 
 class KerasAzureError(Exception):

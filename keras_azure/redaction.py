@@ -1,6 +1,9 @@
 """Secrets in text, known by their form or because an environment variable holds them, and hidden.
 
 What is kept or shown must hold none: the description of a run, its record in MLflow, errors, lines on the screen.
+
+Text from elsewhere, such as the name of a file, is also made fit for a terminal and for UTF-8 here. Errors, displays
+and the command's output do both for whatever they are given, so that nobody else has to.
 """
 
 import base64
@@ -177,3 +180,19 @@ def _ways_to_write(secret: str) -> Iterator[str]:
         first, last = -(-8 * before // 6), 8 * (before + len(secret_bytes)) // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             yield encode(bytes(before) + secret_bytes).decode()[first:last]
+
+
+def printable(text: object) -> str:
+    r"""`str(text)` with line ends, control characters and halves of surrogate pairs as Python writes them: "\x1b".
+
+    What is printed raw could move the cursor, colour or hide what stands before it, or not be encoded at all.
+    """
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in str(text)
+    )
+
+
+def printable_lines(text: str) -> str:
+    r"""As `printable`, of a text that may have several lines: "\n" stays."""
+    return "\n".join(map(printable, text.split("\n")))

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import keras_azure.data.source as source_module
 import keras_azure.pipeline as pipeline
 from keras_azure.augmentations.draws import words
-from keras_azure.datasets import ArrayDataset
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
 from keras_azure.errors import UnreadableFile
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source, samples_of_step, steps_in_epoch
+from keras_azure.pipeline import batches, samples_of_step, steps_in_epoch
 
 
 def numbered(count: int) -> ArrayDataset:
@@ -131,9 +133,9 @@ class OnDisk:
         return np.full(self.image_shape, index, np.uint8), index % 3
 
 
-@pytest.mark.parametrize("memory_share", [pipeline.SHARE_OF_MEMORY, 0.0])
+@pytest.mark.parametrize("memory_share", [source_module.SHARE_OF_MEMORY, 0.0])
 def test_held_in_memory_or_read_when_needed_the_batches_are_equal(source, monkeypatch, memory_share):
-    monkeypatch.setattr(pipeline, "SHARE_OF_MEMORY", memory_share)
+    monkeypatch.setattr(source_module, "SHARE_OF_MEMORY", memory_share)
     on_disk = open_source(OnDisk(), "train", Observer())
     assert (on_disk.pictures is not None) == bool(memory_share)
     for mine, theirs in zip(
@@ -162,7 +164,7 @@ def test_an_unreadable_picture_stops_at_once_when_all_are_read():
 
 
 def test_an_unreadable_picture_of_a_stream_is_remembered(monkeypatch):
-    monkeypatch.setattr(pipeline, "SHARE_OF_MEMORY", 0.0)
+    monkeypatch.setattr(source_module, "SHARE_OF_MEMORY", 0.0)
     source = open_source(OnDisk(broken=5), "train", Observer())
     with pytest.raises(Exception, match="number 5"):
         values(batches(source, np.arange(23), batch_size=4))

@@ -3,7 +3,7 @@
 import pytest
 
 from keras_azure.errors import DataError, UnknownName
-from keras_azure.printable import printable, printable_lines
+from keras_azure.redaction import printable, printable_lines
 
 HARMFUL = "a\x1b[31mb\r\tc\u202ed\udcffe\x85f\u2028g"
 WRITTEN_OUT = r"a\x1b[31mb\r\tc\u202ed\udcffe\x85f\u2028g"

@@ -1,7 +1,7 @@
 import subprocess
 import sys
 
-QUIET = "from keras_azure.quiet import silence_libraries; silence_libraries()"
+QUIET = "from keras_azure.keras_engine import silence_libraries; silence_libraries()"
 CODE = """
 import tensorflow as tf
 from tensorflow.python.platform import tf_logging

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from keras_azure.cli.output import print_json, secrets_hidden
-from keras_azure.config import RunConfig
-from keras_azure.display import NotebookDisplay, PlainDisplay, TerminalDisplay
+from keras_azure.description.config import RunConfig
 from keras_azure.errors import ConfigError, KerasAzureError, SpecError
+from keras_azure.listeners.display import NotebookDisplay, PlainDisplay, TerminalDisplay
 from keras_azure.redaction import find_secret, redacted
-from keras_azure.specs import parse
+from keras_azure.registry.specs import parse
 
 SIGNATURE = "q3Zx%2BPlanted9%2Fw0aLk7TmVb5YcEoRsUh1NdGfIjKpXz%3D"
 PASSWORD = "Planted-Passw0rd"

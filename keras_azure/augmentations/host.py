@@ -14,7 +14,7 @@ from keras_azure.augmentations.parameters import Parameters
 from keras_azure.augmentations.plan import ForeignStage, MixingStage, Shape, Stage, plan_stages
 
 if TYPE_CHECKING:
-    from keras_azure.pipeline import Source
+    from keras_azure.data.source import Source
 
 _PARTNER_STREAMS = 1 << 15  # the upper half of the streams: which picture is mixed in
 _TENSORFLOW = of_engine(DynamicBackend("tensorflow"))  # also where Keras itself runs on another engine

@@ -11,8 +11,6 @@ pixel comes from and the four weights; the four neighbours; the weighed sums. On
 Numba makes every sum of 32-bit numbers a 64-bit one, which halves what a vector holds: NumPy's functions do not.
 """
 
-import math
-
 import numba
 import numpy as np
 from numpy import add, bitwise_and, multiply, right_shift, subtract
@@ -26,10 +24,10 @@ from keras_azure.augmentations.geometry import (
     WRAP,
     fraction_bits,
 )
+from keras_azure.data.memory import aligned_empty
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 _int = np.int32
-_ALIGNMENT = 64  # bytes
 _AT_ONCE = 1024  # pixels: what is known of them stays in the nearest cache
 
 
@@ -45,14 +43,6 @@ def resample_pictures(
     bits = fraction_bits(*pictures.shape[1:3])
     _resample(pictures, indices.astype(np.int64), matrices.astype(np.int32), mode, fill_value, bits, out)
     return out
-
-
-def aligned_empty(shape: tuple[int, ...]) -> np.ndarray:
-    """Memory for pictures, uint8, which TensorFlow takes over as it is: what is not aligned it copies."""
-    size = math.prod(shape)
-    memory = np.empty(size + _ALIGNMENT, np.uint8)
-    start = -memory.ctypes.data % _ALIGNMENT
-    return memory[start : start + size].reshape(shape)
 
 
 def histograms(images: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from keras_azure.augmentations.geometry import FILLS, Geometric, compose, fixed_
 from keras_azure.augmentations.layer import Augmentation
 from keras_azure.augmentations.mixing import Mixing
 from keras_azure.augmentations.policies import Policy
-from keras_azure.registry import AUGMENTATIONS
+from keras_azure.registry.registry import AUGMENTATIONS
 
 Shape = tuple[int, int, int]  # height, width, channels
 

@@ -7,14 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import (
-    CONFIG,
-    IMAGE_SIZE,
-    MODEL_OPTIONS,
-    SKIP_UNREADABLE,
-    given,
-    with_config_options,
-)
+from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, given, with_config_options
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import OutputExists, UsageError
 from keras_azure.lazy import lazy
@@ -76,7 +69,7 @@ def bench(
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise UsageError(f"{plot} cannot be drawn.", expected="a file that ends with .png, .svg or .pdf")
     before = _read(compare) if compare is not None else None
-    report = lazy("keras_azure.api:bench")(
+    report = lazy("keras_azure.api.runs:bench")(
         model,
         part=part,
         config=config,

@@ -58,7 +58,7 @@ def clear(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
 
 
 def _store(name: str) -> Any:
-    return lazy(f"keras_azure.store:{name}")
+    return lazy(f"keras_azure.data.store:{name}")
 
 
 def _amount(count: int) -> str:

@@ -181,7 +181,7 @@ def _find(workspace: str | None, name: str) -> Any:
 
 
 def _display() -> Any:
-    return lazy("keras_azure.display:display_for_here")()  # with rich, which other commands need not wait for
+    return lazy("keras_azure.listeners.display:display_for_here")()  # with rich, which other commands need not wait for
 
 
 def _message(text: str) -> None:

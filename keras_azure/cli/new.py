@@ -17,7 +17,7 @@ import typer
 
 from keras_azure.cli.output import print_text
 from keras_azure.errors import OutputExists, UsageError
-from keras_azure.registry import MODELS
+from keras_azure.registry.registry import MODELS
 
 # What a spec, a package's name and an entry point can all be; the module has underscores for the hyphens.
 _NAME = re.compile(r"[A-Za-z]([A-Za-z0-9_-]*[A-Za-z0-9])?")

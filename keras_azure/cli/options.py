@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.backends import DEFAULT_REGION
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
 
 IMAGE_SIZE = Annotated[
     tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="Resize all pictures to this size.")

@@ -9,8 +9,7 @@ from typing import Any, TextIO
 
 import typer
 
-from keras_azure.printable import printable_lines
-from keras_azure.redaction import redacted
+from keras_azure.redaction import printable_lines, redacted
 
 
 def print_json(value: Any) -> None:

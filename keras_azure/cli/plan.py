@@ -63,7 +63,7 @@ def plan(
     """Tell what a run would need, on one machine or on all: memory, time, money. The settings are those of kaz run."""
     if region and not prices:
         raise UsageError("--region is the region of --prices.", hint=f"kaz plan --prices --region {region}")
-    found = lazy("keras_azure.plans:plan")(
+    found = lazy("keras_azure.api.plans:plan")(
         model,
         config=config,
         backend=backend or (),
@@ -145,7 +145,7 @@ def _row(machine: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _short_span(seconds: Sequence[float]) -> str:
-    return lazy("keras_azure.display:span")(seconds).replace(" to ", "-")
+    return lazy("keras_azure.listeners.display:span")(seconds).replace(" to ", "-")
 
 
 def _remarks(plan: Mapping[str, Any]) -> list[str]:

@@ -14,12 +14,12 @@ import typer
 
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import KerasAzureError, UnknownName, UsageError
+from keras_azure.keras_engine import native_messages_held_back, silence_libraries
 from keras_azure.lazy import lazy
-from keras_azure.options import missing_options
-from keras_azure.printable import printable
-from keras_azure.quiet import native_messages_held_back, silence_libraries
-from keras_azure.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec, damaged_packages
-from keras_azure.specs import Spec, is_name
+from keras_azure.redaction import printable
+from keras_azure.registry.options import missing_options
+from keras_azure.registry.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec, damaged_packages
+from keras_azure.registry.specs import Spec, is_name
 
 _Kind = Literal["models", "augmentations", "datasets", "backends"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -99,7 +99,7 @@ def check(
         chosen = [(registry, spec) for registry in _having(spec)]
     silence_libraries()
     with native_messages_held_back():
-        check_plugin = lazy("keras_azure.testing:check_plugin")
+        check_plugin = lazy("keras_azure.testing.plugins:check_plugin")
     reports = []
     for registry, spec in chosen:
         reports.append(_checked(registry, spec, check_plugin))
@@ -191,7 +191,7 @@ def _describe(registry: Registry, spec: Spec, input_shape: tuple[int, int, int],
         "documentation": inspect.getdoc(plugin) or "",
     }
     if registry is MODELS and not missing_options(spec, plugin, 2):
-        described |= lazy("keras_azure.inspection:describe_model")(spec, input_shape, num_classes)
+        described |= lazy("keras_azure.models.inspection:describe_model")(spec, input_shape, num_classes)
     return described
 
 

@@ -9,7 +9,7 @@ import typer
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
-from keras_azure.printable import printable
+from keras_azure.redaction import printable
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
@@ -30,7 +30,7 @@ def predict(
 ) -> None:
     """Tell the classes of pictures, by the model of a finished run."""
     paths = [path for picture in pictures for path in _expanded(picture)]
-    predictions = lazy("keras_azure.api:load")(run).predict(paths)
+    predictions = lazy("keras_azure.api.runs:load")(run).predict(paths)
     if json:
         print_json([_as_object(prediction, top) for prediction in predictions])
         return

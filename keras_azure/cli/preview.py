@@ -30,7 +30,7 @@ def preview(
     """Write a contact sheet: pictures beside what the augmentations make of them."""
     if output.exists() and not overwrite:
         raise OutputExists(f"{output} is there already, and nothing is overwritten.", hint="--overwrite, or --output")
-    figure = lazy("keras_azure.api:preview")(
+    figure = lazy("keras_azure.api.runs:preview")(
         data,
         augment=tuple(augment or ()),
         samples=samples,

@@ -18,7 +18,7 @@ from keras_azure.cli.options import (
     with_config_options,
 )
 from keras_azure.cli.output import confirm, print_json, print_text
-from keras_azure.config import RunResult
+from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
 
@@ -115,7 +115,7 @@ def go_on(
 
 
 def _api(name: str) -> Callable[..., Any]:
-    return lazy(f"keras_azure.api:{name}")  # with the display and rich, which other commands need not wait for
+    return lazy(f"keras_azure.api.runs:{name}")  # with the display and rich, which other commands need not wait for
 
 
 def _watched(execute: Callable[[], Any]) -> Any:
@@ -133,7 +133,7 @@ def _report(result: RunResult, json: bool, verbose: bool) -> None:
     if json:
         print_json(result.to_json())
         return
-    duration = lazy("keras_azure.display:duration")
+    duration = lazy("keras_azure.listeners.display:duration")
     rows = {
         "Test accuracy": "none" if result.test_accuracy is None else f"{result.test_accuracy:.2%}",
         "Test loss": f"{result.test_loss:.4f}",

@@ -1,11 +1,16 @@
 """The steps of a compiled model on whichever Keras engine is loaded, several in one call; knows nothing of runs.
 
-steps         what a call does and gives, and which engine does it
+steps         what a call does and gives: the contract
+select        which engine does it: the table of engines
 tensorflow    a loop in TensorFlow's graph
 jax           compiled steps one behind the other
 adam          Adam's update as one operation a variable, for TensorFlow
+devices       where the arithmetic runs
+variables     what variables hold at one moment
+environment   what a run ran on, for the record
 """
 
-from keras_azure.engines.steps import Batch, Done, Steps, steps_of
+from keras_azure.engines.select import steps_of
+from keras_azure.engines.steps import Batch, Done, Steps
 
 __all__ = ["Batch", "Done", "Steps", "steps_of"]

@@ -2,12 +2,10 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import keras
 import numpy as np
-
-from keras_azure.errors import UsageError
 
 Batch = tuple[Any, ...]  # what `keras.Model.train_step` takes: inputs, targets, and perhaps weights of the samples
 
@@ -78,29 +76,6 @@ class Steps(Protocol):
 
     def synchronize(self) -> None:
         """Brings the model's variables up to date, which elsewhere than in TensorFlow the steps do not touch."""
-
-
-def steps_of(model: keras.Model, kind: Literal["train", "test"] = "train") -> Steps:
-    """The steps of a compiled model: its own `train_step` or `test_step`.
-
-    The model must not be compiled again, nor its variables be assigned from outside between a call and the next
-    `synchronize`.
-
-    Raises:
-        UsageError: the Keras engine is another one.
-    """
-    engine = keras.backend.backend()
-    if engine == "tensorflow":
-        from keras_azure.engines.tensorflow import TensorFlowSteps
-
-        return TensorFlowSteps(model, kind)
-    if engine == "jax":
-        from keras_azure.engines.jax import JaxSteps
-
-        return JaxSteps(model, kind)
-    raise UsageError(
-        f"Keras runs on {engine}, on which nothing can be trained here.", expected="the engine tensorflow or jax"
-    )
 
 
 def build_for_steps(model: keras.Model) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_azure.augmentations import build_augment
-from keras_azure.config import RunConfig
-from keras_azure.datasets import Dataset
-from keras_azure.observers import Observer
-from keras_azure.pipeline import Source, batches, held_source, open_source, steps_in_epoch
+from keras_azure.data import Dataset
+from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
+from keras_azure.pipeline import batches, steps_in_epoch
 from keras_azure.planning.work import Pictures
 
 _TRIED_PICTURES = 256

@@ -8,8 +8,8 @@ import psutil
 
 from keras_azure.backends.azure.sizes import SIZES, Price, Size, find_size, substitute
 from keras_azure.errors import UsageError
-from keras_azure.registry import as_spec
-from keras_azure.specs import Spec
+from keras_azure.registry.registry import as_spec
+from keras_azure.registry.specs import Spec
 
 _IDLE_MINUTES = 2  # by default, as the Azure backends have it
 # TensorFlow leaves the driver and others this share of a GPU's memory, and not less than so many bytes

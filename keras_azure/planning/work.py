@@ -7,22 +7,17 @@ from typing import Literal
 import keras
 
 from keras_azure.augmentations.plan import plan_stages
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
+from keras_azure.description.stages import learning_rates
+from keras_azure.engines.devices import dtype_policy, has_gpu
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.features import BATCH_SIZE as FEATURES_BATCH_SIZE
+from keras_azure.models.weights import without_weights
 from keras_azure.planning.memory import StepMemory, inference_memory, training_memory
 from keras_azure.planning.operations import Operations, step_operations
-from keras_azure.stages import learning_rates
-from keras_azure.training.compiling import (
-    build_model,
-    build_optimizer,
-    compile_model,
-    initial_learning_rate,
-)
-from keras_azure.training.devices import dtype_policy, has_gpu
+from keras_azure.training.compiling import build_model, build_optimizer, compile_model, initial_learning_rate
 from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
 from keras_azure.training.standardizing import Statistics
-from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.features import BATCH_SIZE as FEATURES_BATCH_SIZE
-from keras_azure.transfer.weights import without_weights
 
 
 @dataclass(frozen=True)

@@ -147,7 +147,7 @@ def _wait_for_turn() -> None:
 
 def _measure(case: dict[str, Any], wait_for_turn: Callable[[], None]) -> dict[str, Any]:
     # Only now: the engine is chosen, and what is printed before takes no second.
-    from keras_azure.quiet import silence_libraries
+    from keras_azure.keras_engine import silence_libraries
 
     silence_libraries()
     from keras_azure.throughput.cases import Case, measure_case

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
 
 _NEAR = 0.9  # of its ceiling: there is little left to gain
 _EVEN = 1.25  # how many times as fast the other one is where neither alone bounds

@@ -10,18 +10,21 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_azure.config import RunConfig
-from keras_azure.datasets import open_dataset
+from keras_azure.data import open_dataset
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 from keras_azure.engines import Steps, steps_of
-from keras_azure.environment import describe_environment
+from keras_azure.engines.devices import Device, device_name, dtype_policy, on_device, put
+from keras_azure.engines.environment import describe_environment
 from keras_azure.errors import UsageError
-from keras_azure.observers import Observer
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.parts import frozen_parts
+from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_at_once
 from keras_azure.planning.operations import step_operations
-from keras_azure.registry import as_spec
+from keras_azure.registry.registry import as_spec
 from keras_azure.throughput.advice import advice
 from keras_azure.throughput.cases import PRECISIONS, described, flops
-from keras_azure.throughput.device import device_name, put
 from keras_azure.throughput.peak import measured_tflops
 from keras_azure.throughput.price import price_of
 from keras_azure.throughput.step import OurStep, synthetic_batches
@@ -36,12 +39,8 @@ from keras_azure.training.compiling import (
     is_autoencoder,
 )
 from keras_azure.training.data import RunData, open_data
-from keras_azure.training.devices import Device, dtype_policy, on_device
 from keras_azure.training.placement import Place, place_augmentations
 from keras_azure.training.standardizing import Statistics
-from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.parts import frozen_parts
-from keras_azure.transfer.weights import without_weights
 
 Part = Literal["input", "step", "run"]
 _STREAM_STEPS = 1 << 20  # of a stream that is not to end while it is measured

@@ -7,19 +7,18 @@ from typing import Any, Literal
 
 import keras
 
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
 from keras_azure.engines import steps_of
+from keras_azure.engines.devices import device_name, dtype_policy, on_device, peak_memory
 from keras_azure.errors import UsageError
+from keras_azure.models.weights import without_weights
 from keras_azure.planning.operations import step_operations
-from keras_azure.registry import MODELS
-from keras_azure.throughput.device import device_name, peak_memory
+from keras_azure.registry.registry import MODELS
 from keras_azure.throughput.peak import documented_tflops
 from keras_azure.throughput.step import KerasStep, OurStep, synthetic_batches
 from keras_azure.throughput.timing import Candidate, Timing, measure
 from keras_azure.throughput.utilisation import Utilisation, watched
 from keras_azure.training.compiling import build_optimizer, compile_model, initial_learning_rate
-from keras_azure.training.devices import dtype_policy, on_device
-from keras_azure.transfer.weights import without_weights
 
 PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
 

@@ -11,7 +11,7 @@ import tempfile
 from configparser import ConfigParser
 from pathlib import Path
 
-from keras_azure.registry import MODELS
+from keras_azure.registry.registry import MODELS
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 
 from keras_azure.backends.azure.sizes import SIZES
-from keras_azure.throughput.device import device_name, put, wait
+from keras_azure.engines.devices import device_name, put, wait
 from keras_azure.throughput.timing import Candidate, measure
 
 Precision = Literal["float32", "float16", "bfloat16"]

@@ -6,7 +6,7 @@ from typing import Any
 
 from keras_azure.backends.azure.sizes import find_size, substitute
 from keras_azure.errors import UsageError
-from keras_azure.registry import as_spec
+from keras_azure.registry.registry import as_spec
 
 _SECONDS_AN_HOUR = 3600
 

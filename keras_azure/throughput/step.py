@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_azure.engines.devices import put, wait
 from keras_azure.engines.steps import Steps, build_for_steps
-from keras_azure.throughput.device import put, wait
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) uint8, one-hot labels (batch, classes) float32
 _BATCHES = 4  # that are taken in turns

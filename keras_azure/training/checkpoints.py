@@ -30,11 +30,11 @@ import keras
 import numpy as np
 import psutil
 
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
-from keras_azure.observers import Observer
+from keras_azure.models.untrusted import check_archive
 from keras_azure.training.history import Row, best_epoch
-from keras_azure.untrusted import check_archive
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _ELSEWHERE = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "lustre")  # types of file systems

@@ -5,16 +5,16 @@ import time
 
 import numpy as np
 
-from keras_azure.config import RunConfig
-from keras_azure.observers import Observer
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.features import Stream, compute_features
+from keras_azure.models.fitting import fit, name_of
 from keras_azure.pipeline import labels_of
 from keras_azure.training.compiling import build_loss
 from keras_azure.training.data import Part, RunData
 from keras_azure.training.history import Row
 from keras_azure.training.interrupts import StopRequests
-from keras_azure.transfer.classic import FeatureClassifier
-from keras_azure.transfer.features import Stream, compute_features
-from keras_azure.transfer.fitting import fit, name_of
 
 
 def fit_classifier(

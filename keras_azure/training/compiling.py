@@ -8,13 +8,13 @@ import keras
 import numpy as np
 from keras.src.utils.naming import reset_uids
 
-from keras_azure.config import RunConfig
-from keras_azure.datasets import Dataset
+from keras_azure.data import Dataset
+from keras_azure.description.config import RunConfig
+from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, WrongOption
-from keras_azure.registry import AUGMENTATIONS, MODELS, as_spec
-from keras_azure.stages import learning_rates
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.registry.registry import AUGMENTATIONS, MODELS, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
-from keras_azure.transfer import FeatureClassifier
 
 
 def check_options(config: RunConfig) -> None:

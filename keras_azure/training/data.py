@@ -11,23 +11,16 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.config import RunConfig
-from keras_azure.datasets import Dataset, open_dataset
-from keras_azure.datasets.memory import require_memory
+from keras_azure.data import Dataset, open_dataset
+from keras_azure.data.memory import require_memory
+from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError
-from keras_azure.observers import Observer
-from keras_azure.pipeline import (
-    Source,
-    batches,
-    held_source,
-    labels_of,
-    open_source,
-    samples_of_step,
-    steps_in_epoch,
-)
+from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
+from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
-from keras_azure.transfer.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
 _BYTES_OF_A_FEATURE = 4

@@ -2,12 +2,12 @@
 
 import keras
 
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
+from keras_azure.description.stages import Stage
 from keras_azure.errors import UsageError
-from keras_azure.registry import as_spec
-from keras_azure.stages import Stage
-from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.parts import Parts, blocks_of, frozen_parts, parts_of, set_trainable_blocks
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.parts import Parts, blocks_of, frozen_parts, parts_of, set_trainable_blocks
+from keras_azure.registry.registry import as_spec
 
 
 def check_stages(model: keras.Model | FeatureClassifier, config: RunConfig) -> None:

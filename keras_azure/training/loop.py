@@ -1,14 +1,37 @@
-"""The training loop: epochs of steps and of tests on the validation pictures, several of them in each call."""
+"""The training loop: epochs of steps and of tests on the validation pictures, several of them in each call.
+
+In a call are so many steps that calls cost nothing, and so few that all are heard in between.
+"""
 
 from collections.abc import Iterator
 
 import keras
+import numpy as np
 
-from keras_azure.engines import Batch, Steps, steps_of
+from keras_azure.engines import Batch, Done, Steps, steps_of
 from keras_azure.training.data import RunData
-from keras_azure.training.pace import LONGEST_CALL, Pace
 from keras_azure.training.placement import Place
 from keras_azure.training.progress import Progress
+
+CALL_SECONDS = 0.25  # what a call is to take
+LONGEST_CALL = 0.5  # seconds after which a call begins no further step, should its steps take longer than those before
+_MOST_STEPS = 1024
+_GROWTH = 4  # times as many steps as in the call before, at most
+
+
+class Pace:
+    """Learns from each call how many steps the next one is to make. What is trained does not depend on it.
+
+    Attributes:
+        steps: for the next call; one at first, which compiles.
+    """
+
+    def __init__(self):
+        self.steps = 1
+
+    def learn(self, done: Done) -> None:
+        wanted = CALL_SECONDS / max(float(np.median(done.seconds)), 1e-6)
+        self.steps = int(min(max(1, wanted), self.steps * _GROWTH, _MOST_STEPS))
 
 
 def train_epochs(train: Steps, progress: Progress, data: RunData, place: Place, first: int, last: int) -> None:

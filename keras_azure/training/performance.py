@@ -3,7 +3,7 @@
 import math
 from collections import Counter
 
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
 from keras_azure.engines import Done
 
 _FINENESS = 100  # places for each factor of e: times are kept within 1 %, in a few hundred numbers

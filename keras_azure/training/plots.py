@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from keras_azure.datasets import Dataset
+from keras_azure.data import Dataset
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.training.evaluation import Evaluation, PictureEvaluation
 from keras_azure.training.history import History

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping
 import keras
 import numpy as np
 
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
+from keras_azure.description.intervals import parse_interval
+from keras_azure.description.observers import Observer
+from keras_azure.description.stages import Stage
 from keras_azure.engines import Done, Steps
 from keras_azure.errors import RunFailed
-from keras_azure.intervals import parse_interval
-from keras_azure.observers import Observer
-from keras_azure.stages import Stage
-from keras_azure.tracking import Tracker
+from keras_azure.listeners.tracking import Tracker
 from keras_azure.training.checkpoints import Checkpoint, State
 from keras_azure.training.data import RunData
 from keras_azure.training.history import History

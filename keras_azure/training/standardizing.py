@@ -16,8 +16,8 @@ import keras
 import numpy as np
 from keras import layers
 
+from keras_azure.description.observers import Observer
 from keras_azure.files import write_json
-from keras_azure.observers import Observer
 
 FILE = "standardization.json"
 _SMALLEST_DEVIATION = 1e-3  # of a picture that is all one level; levels are whole numbers

@@ -11,17 +11,21 @@ from typing import Any
 
 import keras
 
-from keras_azure.config import RunConfig, RunResult
+from keras_azure.description.config import RunConfig
+from keras_azure.description.folder import DESCRIPTION, RESULTS
+from keras_azure.description.observers import Observer, RunFacts
+from keras_azure.description.result import RunResult
+from keras_azure.description.stages import Stage, learning_rates
 from keras_azure.engines import steps_of
-from keras_azure.environment import describe_environment
+from keras_azure.engines.devices import Device, dtype_policy, on_device
+from keras_azure.engines.environment import describe_environment
 from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
-from keras_azure.observers import Observer, RunFacts
+from keras_azure.listeners.tracking import Tracker
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.saving import load_model, save_model
+from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_in_epoch
-from keras_azure.runs import DESCRIPTION, RESULTS
-from keras_azure.saving import load_model, save_model
-from keras_azure.stages import Stage, learning_rates
-from keras_azure.tracking import Tracker
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import (
     build_model,
@@ -32,7 +36,6 @@ from keras_azure.training.compiling import (
     is_autoencoder,
 )
 from keras_azure.training.data import RunData, open_data, require_same_data
-from keras_azure.training.devices import Device, dtype_policy, on_device
 from keras_azure.training.evaluation import evaluate, evaluate_pictures
 from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
 from keras_azure.training.history import History
@@ -44,8 +47,6 @@ from keras_azure.training.plots import draw_plots
 from keras_azure.training.progress import Progress, stopped_early
 from keras_azure.training.standardizing import Statistics
 from keras_azure.training.writer import CheckpointWriter
-from keras_azure.transfer import FeatureClassifier
-from keras_azure.transfer.weights import without_weights
 
 
 @dataclass(frozen=True)

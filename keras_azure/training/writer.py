@@ -9,8 +9,8 @@ from typing import Any
 
 import keras
 
+from keras_azure.engines.variables import hold_values
 from keras_azure.training.checkpoints import Checkpoints, State, Values
-from keras_azure.variables import hold_values
 
 _Order = tuple[Future[None], State, dict[str, list[Any]], Callable[[], None]]
 

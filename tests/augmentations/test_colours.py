@@ -26,7 +26,7 @@ from keras_azure.augmentations.colours import (
     Solarize,
 )
 from keras_azure.augmentations.plan import ColourStage, plan_stages
-from keras_azure.registry import AUGMENTATIONS
+from keras_azure.registry.registry import AUGMENTATIONS
 
 TENSORFLOW = of_engine(DynamicBackend("tensorflow"))
 ALL_COLOURS = np.stack(np.meshgrid(*[np.arange(0, 256, 17, dtype=np.uint8)] * 3), axis=-1).reshape(64, 64, 3)

@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 from keras_azure.augmentations import DeviceAugment, build_augment
-from keras_azure.datasets import ArrayDataset
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
+from keras_azure.pipeline import batches
 
 SHAPE, CLASSES, COUNT = (9, 7, 3), 4, 11
 RNG = np.random.default_rng(0)

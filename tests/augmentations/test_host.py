@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import keras_azure.pipeline as pipeline
+import keras_azure.data.source as source_module
 from keras_azure.augmentations import build_augment
-from keras_azure.datasets import ArrayDataset
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
+from keras_azure.pipeline import batches
 
 SHAPE, CLASSES, COUNT = (9, 7, 3), 4, 20
 RNG = np.random.default_rng(0)
@@ -38,7 +39,7 @@ def source():
     return source_of(PICTURES)
 
 
-def source_of(pictures: np.ndarray) -> pipeline.Source:
+def source_of(pictures: np.ndarray) -> source_module.Source:
     split = (pictures, NUMBERS)
     return open_source(ArrayDataset(tuple("abcd"), {"train": split, "test": split}, "random"), "train", Observer())
 
@@ -92,7 +93,7 @@ def test_pictures_follow_from_seed_epoch_and_sample(source, specs, monkeypatch):
     assert_same(augmented(source, specs, batch_size=5), expected)
     late = augmented(source, specs, batch_size=5, first_step=3, steps=4)
     assert_same(late, [each[15:35] for each in expected])
-    monkeypatch.setattr(pipeline, "SHARE_OF_MEMORY", 0.0)
+    monkeypatch.setattr(source_module, "SHARE_OF_MEMORY", 0.0)
     streaming = open_source(OnDisk(), "train", Observer())
     assert streaming.pictures is None
     assert_same(augmented(streaming, specs), expected)

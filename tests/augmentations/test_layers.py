@@ -13,8 +13,8 @@ import tensorflow as tf
 from keras_azure.augmentations.layer import Augmentation
 from keras_azure.augmentations.mixing import Mixing
 from keras_azure.errors import SpecError, WrongOption
-from keras_azure.registry import AUGMENTATIONS
-from keras_azure.specs import Spec
+from keras_azure.registry.registry import AUGMENTATIONS
+from keras_azure.registry.specs import Spec
 from keras_azure.testing import check_augmentation
 
 LAYERS = (

@@ -10,9 +10,10 @@ from keras.src.utils.backend_utils import DynamicBackend
 from keras_azure.augmentations import build_augment
 from keras_azure.augmentations.arrays import NUMPY, of_engine
 from keras_azure.augmentations.mixing import CutMix, MixUp
-from keras_azure.datasets import ArrayDataset
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
+from keras_azure.pipeline import batches
 
 TENSORFLOW = of_engine(DynamicBackend("tensorflow"))
 SHAPE = (10, 16, 3)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from keras_azure.observers import Observer
-from keras_azure.store import entries, open_stored
+from keras_azure.data.store import entries, open_stored
+from keras_azure.description.observers import Observer
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 from PIL import Image
 
-from keras_azure.saving import save_model
+from keras_azure.models.saving import save_model
 
 CLASSES = ["dark", "bright"]
 

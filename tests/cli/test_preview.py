@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 import keras_azure
+from keras_azure.description.observers import Observer
 from keras_azure.errors import UsageError
-from keras_azure.observers import Observer
 
 
 def test_a_png_file_is_written_and_its_path_printed(kaz, tmp_path):

@@ -15,7 +15,8 @@ import pytest
 from PIL import Image
 
 from keras_azure.cli.run import _report
-from keras_azure.config import RunConfig, RunResult
+from keras_azure.description.config import RunConfig
+from keras_azure.description.result import RunResult
 
 
 def settings_of(run_dir):

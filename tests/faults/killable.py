@@ -41,7 +41,7 @@ def die_in(owner: object, name: str, only: Callable[..., bool] = lambda *argumen
 
 
 def in_the_step() -> None:
-    from keras_azure.training import pace
+    from keras_azure.training import loop as pace
     from keras_azure.training.progress import Progress
 
     pace.CALL_SECONDS = 0.0  # one step a call, so that each is a time of its own
@@ -49,7 +49,7 @@ def in_the_step() -> None:
 
 
 def in_evaluation() -> None:
-    from keras_azure.training import pace
+    from keras_azure.training import loop as pace
     from keras_azure.training.progress import Progress
 
     pace.CALL_SECONDS = 0.0
@@ -57,7 +57,7 @@ def in_evaluation() -> None:
 
 
 def in_the_test() -> None:
-    from keras_azure.display import Display
+    from keras_azure.listeners.display import Display
 
     die_in(Display, "advance", lambda self, activity, *rest: activity == "Testing")
 

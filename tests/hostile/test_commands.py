@@ -6,10 +6,10 @@ import pytest
 from PIL import Image
 
 from keras_azure.cli.new import new_model
-from keras_azure.datasets import open_dataset
+from keras_azure.data import open_dataset
+from keras_azure.data.locate import find_dataset
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError, UsageError
-from keras_azure.locate import find_dataset
-from keras_azure.observers import Observer
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_tfds_names(throw, texts, tmp_path):
 def test_predictions_show_no_names_raw(kaz, tmp_path):
     from keras import Sequential, layers
 
-    from keras_azure.saving import save_model
+    from keras_azure.models.saving import save_model
 
     model = Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")])
     save_model(model, tmp_path / "model.keras")
@@ -72,8 +72,8 @@ def test_predictions_show_no_names_raw(kaz, tmp_path):
 def test_a_model_that_takes_no_pictures_cannot_be_asked(tmp_path):
     from keras import Sequential, layers
 
-    from keras_azure.predictor import load
-    from keras_azure.saving import save_model
+    from keras_azure.models.predictor import load
+    from keras_azure.models.saving import save_model
 
     (tmp_path / "metrics.json").write_text('{"class_names": ["a", "b"]}')
     for shape in ((4,), (4, 4, 7), (None, None, 3), (100_000, 100_000, 1)):

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from keras_azure.datasets.folder import folder
-from keras_azure.display import PlainDisplay
+from keras_azure.data.folder import folder
+from keras_azure.data.locate import find_dataset
 from keras_azure.errors import DataError, UnreadableFile
-from keras_azure.locate import find_dataset
+from keras_azure.listeners.display import PlainDisplay
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from keras_azure.datasets.idx import idx, read_idx
+from keras_azure.data.idx import idx, read_idx
 from keras_azure.errors import UnreadableFile
 
 FILES = {

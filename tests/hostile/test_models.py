@@ -19,13 +19,13 @@ from keras.src.legacy.saving import legacy_h5_format
 from sklearn.linear_model import LogisticRegression
 
 from keras_azure.errors import RunFailed, UnusableWeights
-from keras_azure.predictor import load
-from keras_azure.saving import load_model, read_model, save_model
-from keras_azure.transfer import FeatureClassifier, start_from
-from keras_azure.transfer.estimators import from_bytes, to_bytes
-from keras_azure.transfer.fitting import fit
-from keras_azure.transfer.weights import load_safely, load_weights
-from keras_azure.untrusted import check_weights
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.estimators import from_bytes, to_bytes
+from keras_azure.models.fitting import fit
+from keras_azure.models.predictor import load
+from keras_azure.models.saving import load_model, read_model, save_model
+from keras_azure.models.untrusted import check_weights
+from keras_azure.models.weights import load_safely, load_weights, start_from
 
 CONFIG, WEIGHTS, METADATA = "config.json", "model.weights.h5", "metadata.json"
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_azure.datasets.pictures import picture_header, read_picture
+from keras_azure.data.pictures import picture_header, read_picture
 from keras_azure.errors import UnreadableFile
 
 ENORMOUS = 60_000  # pixels a side, which all of the formats can say

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 
 from keras_azure.errors import BrokenPlugin
-from keras_azure.registry import MODELS, REGISTRIES, damaged_packages
+from keras_azure.registry.registry import MODELS, REGISTRIES, damaged_packages
 
 HARMFUL = """
     from pathlib import Path

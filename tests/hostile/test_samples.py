@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from keras_azure.datasets import open_dataset
+from keras_azure.data import open_dataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
 from keras_azure.errors import BrokenPlugin, DataError
-from keras_azure.observers import Observer
-from keras_azure.pipeline import batches, open_source
+from keras_azure.pipeline import batches
 
 SHAPE = (3, 2, 1)
 RIGHT = np.zeros(SHAPE, np.uint8), 0

@@ -6,12 +6,12 @@ import json
 import pytest
 from hypothesis import strategies as st
 
-from keras_azure import specs
-from keras_azure.config import RunConfig, lay_over, read_config_file
+from keras_azure.data.locate import find_dataset
+from keras_azure.description.config import RunConfig, lay_over, read_config_file
+from keras_azure.description.stages import parse_stages
 from keras_azure.errors import ConfigError
-from keras_azure.locate import find_dataset
-from keras_azure.registry import AUGMENTATIONS, MODELS
-from keras_azure.stages import parse_stages
+from keras_azure.registry import specs
+from keras_azure.registry.registry import AUGMENTATIONS, MODELS
 
 FIELDS = [setting.name for setting in dataclasses.fields(RunConfig)]
 

@@ -1,6 +1,6 @@
 import pytest
 
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
 from keras_azure.planning.work import Pictures, work_of
 
 

@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from keras_azure.config import RunConfig
-from keras_azure.datasets import ArrayDataset
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 from keras_azure.errors import WrongOption
-from keras_azure.observers import Observer
+from keras_azure.models.features import BATCH_SIZE
 from keras_azure.planning.machines import machine_of
 from keras_azure.planning.plan import plan_run
-from keras_azure.transfer.features import BATCH_SIZE
 
 FROZEN = "transfer(backbone='mobilenetv2', weights='none', trainable_blocks=0)"
 

@@ -4,9 +4,9 @@ import pytest
 
 import keras_azure
 from keras_azure import MODELS, ArrayDataset
-from keras_azure.datasets.digits import digits
+from keras_azure.data.digits import digits
+from keras_azure.description.observers import Observer
 from keras_azure.errors import ConfigError, UnusableWeights, UsageError
-from keras_azure.observers import Observer
 
 SETTINGS = {"epochs": 2, "tracking": False, "observer": Observer()}
 
@@ -51,7 +51,7 @@ def test_labels_make_no_difference(trained, tmp_path, monkeypatch):
             original.class_names, {split: (pictures, labels[::-1]) for split, (pictures, labels) in splits.items()}, "d"
         )
 
-    monkeypatch.setattr("keras_azure.datasets.digits.digits", shuffled)
+    monkeypatch.setattr("keras_azure.data.digits.digits", shuffled)
     other = keras_azure.run("autoencoder", output=tmp_path / "run", **SETTINGS)
     assert other.test_loss == trained.test_loss
 

@@ -6,7 +6,7 @@ import pytest
 
 from kaz_cnn import cnn
 from keras_azure.errors import WrongOption
-from keras_azure.registry import MODELS
+from keras_azure.registry.registry import MODELS
 from keras_azure.testing import check_model
 
 

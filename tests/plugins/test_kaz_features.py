@@ -9,10 +9,10 @@ from sklearn.svm import LinearSVC
 from kaz_features import features
 from keras_azure import FeatureClassifier
 from keras_azure.errors import WrongOption
-from keras_azure.inspection import describe_model
-from keras_azure.registry import MODELS
+from keras_azure.models.fitting import fit
+from keras_azure.models.inspection import describe_model
+from keras_azure.registry.registry import MODELS
 from keras_azure.testing import check_model
-from keras_azure.transfer.fitting import fit
 
 SMALL = {"backbone": "mobilenetv3small", "weights": "none"}
 CLASSIFIERS = {

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_azure import MODELS
-from keras_azure.transfer.parts import parts_of
+from keras_azure.models.parts import parts_of
 
 # The top of the chapter's network: 2048 * 256 + 256 + 256 * 10 + 10.
 HEAD = 527_114

@@ -7,7 +7,7 @@ import pytest
 
 from keras_azure.errors import UnknownName
 from keras_azure.planning.operations import step_operations
-from keras_azure.registry import MODELS
+from keras_azure.registry.registry import MODELS
 from keras_azure.throughput import peak
 from keras_azure.throughput.cases import Case, flops, measure_case
 from keras_azure.throughput.utilisation import Utilisation, _read, watched

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 import keras_azure
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 from keras_azure.engines import steps_of
 from keras_azure.errors import RunInterrupted, UsageError, WrongOption
-from keras_azure.observers import Observer
 from keras_azure.training.compiling import build_model, build_optimizer, compile_model
 from keras_azure.training.data import open_data
 from keras_azure.training.placement import augmenting_model, faster_place, place_augmentations

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from keras_azure.description.observers import Observer
+from keras_azure.engines.variables import hold_values
 from keras_azure.errors import DamagedCheckpoint, RunFailed
-from keras_azure.observers import Observer
 from keras_azure.training import checkpoints as checkpoints_module
 from keras_azure.training.checkpoints import Checkpoints, State, Values
 from keras_azure.training.writer import CheckpointWriter
-from keras_azure.variables import hold_values
 
 VARIABLES = {
     "model": [keras.Variable(np.arange(12.0).reshape(3, 4)), keras.Variable(np.array([7, 9, 11]), dtype="uint32")],

@@ -10,8 +10,8 @@ import pytest
 
 import keras_azure
 from keras_azure import FeatureClassifier
+from keras_azure.description.observers import Observer
 from keras_azure.errors import RunInterrupted, UsageError
-from keras_azure.observers import Observer
 
 MODEL = "features(backbone='mobilenetv3small', weights='none', image_size=32)"
 SETTINGS = {"tracking": False, "observer": Observer(), "validation_split": 0.2}

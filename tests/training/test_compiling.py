@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 
 import keras_azure
-from keras_azure.config import RunConfig
-from keras_azure.datasets import ArrayDataset, open_dataset
+from keras_azure.data import open_dataset
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.source import open_source
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 from keras_azure.errors import ConfigError, WrongOption
-from keras_azure.observers import Observer
-from keras_azure.pipeline import labels_of, open_source
-from keras_azure.specs import Spec
+from keras_azure.pipeline import labels_of
+from keras_azure.registry.specs import Spec
 from keras_azure.training.compiling import (
     build_loss,
     build_model,

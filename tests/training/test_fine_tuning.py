@@ -13,10 +13,10 @@ from keras import layers
 from PIL import Image
 
 import keras_azure
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError, RunInterrupted, UsageError
-from keras_azure.observers import Observer
+from keras_azure.models.parts import blocks_of, parts_of
 from keras_azure.training.checkpoints import Checkpoints
-from keras_azure.transfer.parts import blocks_of, parts_of
 
 SETTINGS = {"epochs": 2, "batch_size": 8, "tracking": False, "observer": Observer()}
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 import keras_azure
-from keras_azure.observers import Observer
+from keras_azure.description.observers import Observer
 
 SETTINGS = {"epochs": 2, "batch_size": 64, "tracking": False, "checkpoint_every": "7steps"}
 MODEL = "cnn(filters=(4,), dense=(16,), dropout=0.3)"
@@ -31,7 +31,7 @@ def runs(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("keras_azure.training.checkpoints.KEPT", 1000)
         for name, seconds in (("one", 0.0), ("many", 1000.0)):
-            patch.setattr("keras_azure.training.pace.CALL_SECONDS", seconds)
+            patch.setattr("keras_azure.training.loop.CALL_SECONDS", seconds)
             patch.setattr("keras_azure.training.loop.LONGEST_CALL", 1000.0)
             listeners[name] = Listener()
             results[name] = keras_azure.run(MODEL, output=folder / name, observer=listeners[name], **SETTINGS)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from keras_azure.engines import Done
-from keras_azure.training import pace
-from keras_azure.training.pace import Pace
+from keras_azure.training import loop as pace
+from keras_azure.training.loop import Pace
 
 
 def calls(step_seconds: float, number: int) -> list[int]:

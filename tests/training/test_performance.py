@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import keras_azure
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 from keras_azure.engines import Done
-from keras_azure.observers import Observer
 from keras_azure.training.performance import StepTimes, advice_on_input
 
 

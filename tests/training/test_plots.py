@@ -4,7 +4,7 @@ import matplotlib.image
 import numpy as np
 import pytest
 
-from keras_azure.datasets import ArrayDataset
+from keras_azure.data.arrays import ArrayDataset
 from keras_azure.training.evaluation import Evaluation
 from keras_azure.training.history import History
 from keras_azure.training.plots import confusion_matrix, draw_plots, learning_curves, worst_mistakes

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import keras_azure
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError, RunFailed, RunInterrupted, UnreadableFile
-from keras_azure.observers import Observer
 
 TIMES = ("seconds", "images_per_second")
 SETTINGS = {"epochs": 3, "batch_size": 4, "tracking": False}

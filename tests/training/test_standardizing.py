@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import keras_azure
-from keras_azure.datasets.digits import digits
+from keras_azure.data.digits import digits
+from keras_azure.description.observers import Observer
 from keras_azure.errors import UnreadableFile
-from keras_azure.observers import Observer
 from keras_azure.training.standardizing import Statistics, measure, standardized
 
 SETTINGS = {"epochs": 1, "tracking": False, "observer": Observer()}

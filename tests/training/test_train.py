@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import keras_azure
-from keras_azure.datasets.digits import digits
+from keras_azure.data.digits import digits
+from keras_azure.description.observers import Observer
 from keras_azure.errors import BrokenPlugin, RunFailed, RunInterrupted, UnreadableFile, WrongOption
-from keras_azure.observers import Observer
 from keras_azure.training.checkpoints import Checkpoints
 
 TIMES = ("seconds", "images_per_second")
@@ -123,7 +123,7 @@ class Watcher(Observer):
     [(0, 0, 0.0), (2, 10, 0.0), (1, 80, 0.0), (1, 30, 0.05)],  # an epoch has 81 steps; one, or some, in a call
 )
 def test_a_stopped_run_goes_on_to_the_same_end(finished, tmp_path, monkeypatch, epoch, step, call_seconds):
-    monkeypatch.setattr("keras_azure.training.pace.CALL_SECONDS", call_seconds)
+    monkeypatch.setattr("keras_azure.training.loop.CALL_SECONDS", call_seconds)
     folder = tmp_path / "stopped"
     observer = StopAt(epoch, step)
     with pytest.raises(RunInterrupted) as stopped:
@@ -291,7 +291,7 @@ def test_a_loss_that_is_not_a_number_stops_the_run(install_plugin, tmp_path):
 
 
 def test_a_picture_that_breaks_while_training_is_named(picture_folder, tmp_path, monkeypatch):
-    monkeypatch.setattr("keras_azure.pipeline.SHARE_OF_MEMORY", 0.0)
+    monkeypatch.setattr("keras_azure.data.source.SHARE_OF_MEMORY", 0.0)
 
     class Vandal(Observer):
         def training_started(self, facts):
@@ -303,7 +303,7 @@ def test_a_picture_that_breaks_while_training_is_named(picture_folder, tmp_path,
 
 
 def test_a_model_file_with_code_in_it_is_refused(tmp_path):
-    from keras_azure.saving import load_model
+    from keras_azure.models.saving import load_model
 
     hostile = keras.Sequential([keras.layers.Input((2,)), keras.layers.Lambda(lambda x: x * 2)])
     hostile.save(tmp_path / "hostile.keras")

@@ -22,13 +22,14 @@ from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.travelling import FileSet, looks_secret
 from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
-from keras_azure.config import RunConfig, RunResult
+from keras_azure.description.config import RunConfig
+from keras_azure.description.folder import DESCRIPTION
+from keras_azure.description.observers import Observer
+from keras_azure.description.result import RunResult
 from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
-from keras_azure.observers import Observer
-from keras_azure.registry import as_spec
-from keras_azure.runs import DESCRIPTION
+from keras_azure.registry.registry import as_spec
 
 _DEFAULT_DATASTORE = "workspaceblobstore"  # which every workspace has; asked for where there is a login
 

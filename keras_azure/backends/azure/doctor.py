@@ -22,7 +22,7 @@ from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.wheels import packages_of
 from keras_azure.backends.azure.workspace import Workspace, locate_workspace
 from keras_azure.errors import CloudError, KerasAzureError, UsageError
-from keras_azure.registry import BACKENDS
+from keras_azure.registry.registry import BACKENDS
 
 _PACKAGES = ("azure-ai-ml", "azure-identity", "azure-storage-blob", "azureml-mlflow", "mlflow")
 _INSTALL = "pip install --upgrade 'keras-azure[azure]'"

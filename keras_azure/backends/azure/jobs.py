@@ -12,9 +12,9 @@ from keras_azure.backends.azure.job import TAG
 from keras_azure.backends.azure.results import fetch
 from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
 from keras_azure.backends.azure.workspace import find_workspace
+from keras_azure.description.folder import DESCRIPTION, runs_folder
+from keras_azure.description.observers import Observer
 from keras_azure.errors import CloudError, OutputExists, UsageError
-from keras_azure.observers import Observer
-from keras_azure.runs import DESCRIPTION, runs_folder
 
 
 def list_jobs(workspace: str | None, limit: int | None) -> list[dict[str, Any]]:

@@ -12,13 +12,13 @@ from pathlib import Path
 
 from keras_azure.backends.azure.travelling import FileSet, files_of_dataset, files_of_weights
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
+from keras_azure.description.folder import DESCRIPTION
+from keras_azure.description.observers import Observer
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
-from keras_azure.observers import Observer
-from keras_azure.registry import as_spec
-from keras_azure.runs import DESCRIPTION
-from keras_azure.specs import Spec
+from keras_azure.registry.registry import as_spec
+from keras_azure.registry.specs import Spec
 
 DATA, WEIGHTS, OUTPUT = "data", "weights", "run"  # the job's inputs and its output
 _ASSET = "azureml"  # the data set that is in the workspace already

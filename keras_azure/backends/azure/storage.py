@@ -13,8 +13,8 @@ from typing import Any, BinaryIO
 
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.travelling import FileSet, write_pack
+from keras_azure.description.observers import Observer
 from keras_azure.errors import CloudError, RunFailed
-from keras_azure.observers import Observer
 
 _THREADS = 8
 _BLOCK_BYTES = 4 << 20  # is sent at once: progress is shown, and what gets lost is sent again, by the block

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError
-from keras_azure.observers import Observer
-from keras_azure.specs import Spec
+from keras_azure.registry.specs import Spec
 
 _PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")  # how files of pictures begin
 _IDX = re.compile(r"(train|t10k)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?")

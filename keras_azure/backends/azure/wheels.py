@@ -21,8 +21,8 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from keras_azure.errors import UsageError
-from keras_azure.registry import AUGMENTATIONS, DATASETS, MODELS
-from keras_azure.specs import Spec
+from keras_azure.registry.registry import AUGMENTATIONS, DATASETS, MODELS
+from keras_azure.registry.specs import Spec
 
 _EPOCH = "315532800"  # 1980-01-01, the first day that a zip archive can have: the same files make the same wheel
 _LEFT_OUT = ("direct_url.json", "RECORD", "INSTALLER", "REQUESTED")  # what pip writes when it installs

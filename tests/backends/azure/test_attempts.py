@@ -41,8 +41,8 @@ def test_a_count_that_was_half_written_begins_again(begin, tmp_path, content):
 
 
 def test_the_count_does_not_make_the_run_folder_a_used_one(begin, tmp_path, monkeypatch):
-    from keras_azure.config import RunConfig
-    from keras_azure.runs import choose_run_dir
+    from keras_azure.description.config import RunConfig
+    from keras_azure.description.folder import choose_run_dir
 
     begin(3)
     assert choose_run_dir(RunConfig("cnn"), tmp_path / "run", None) == (tmp_path / "run", False)

@@ -20,8 +20,8 @@ from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import DATA
 from keras_azure.backends.azure.wheels import Packages
 from keras_azure.backends.azure.workspace import find_workspace
+from keras_azure.description.observers import Observer
 from keras_azure.errors import CloudError, JobFailed, NotAvailable, NotSignedIn, UsageError
-from keras_azure.observers import Observer
 
 BACKEND = "azure-nc4as-t4-v3"
 SIZE = "Standard_NC4as_T4_v3"

@@ -10,8 +10,8 @@ import time
 import pytest
 
 import keras_azure
+from keras_azure.description.observers import Observer
 from keras_azure.errors import JobFailed, RunInterrupted
-from keras_azure.observers import Observer
 
 SETTINGS = {"epochs": 1, "set": ["filters=(4, 8)", "dense=(8,)"], "cache": "memory"}
 SECONDS = 240

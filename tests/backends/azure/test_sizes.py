@@ -6,7 +6,7 @@ import pytest
 
 from keras_azure.backends.azure.sizes import SIZES, find_size, substitute
 from keras_azure.errors import UnknownName, UsageError
-from keras_azure.specs import is_name
+from keras_azure.registry.specs import is_name
 
 TODAY = datetime.date(2026, 11, 24)
 RETIRED = [size for size in SIZES if size.retirement]

@@ -7,8 +7,8 @@ import pytest
 from keras_azure.backends.azure import staging
 from keras_azure.backends.azure.staging import conda_file, stage
 from keras_azure.backends.azure.wheels import Packages
-from keras_azure.config import RunConfig
-from keras_azure.observers import Observer
+from keras_azure.description.config import RunConfig
+from keras_azure.description.observers import Observer
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from keras_azure.backends.azure import travelling
 from keras_azure.backends.azure.travelling import files_of_dataset, files_of_weights, looks_secret, write_pack
+from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError
-from keras_azure.observers import Observer
-from keras_azure.specs import Spec
+from keras_azure.registry.specs import Spec
 
 
 def sent(kind, root, observer=None, **options):

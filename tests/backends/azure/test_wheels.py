@@ -12,7 +12,7 @@ import pytest
 from keras_azure.backends.azure import wheels
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
 from keras_azure.errors import UsageError
-from keras_azure.specs import Spec
+from keras_azure.registry.specs import Spec
 
 CNN = ("model", Spec("cnn"))
 

@@ -1,0 +1,5 @@
+"""The Python functions behind `keras_azure.NAME` and `kaz NAME`.
+
+runs     run, resume, submit, job, dry_run, preview, bench, load
+plans    plan, and the look ahead before a run is submitted
+"""

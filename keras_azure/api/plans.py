@@ -1,0 +1,164 @@
+"""`keras_azure.plan`, what `kaz plan` does, as a function; and the look ahead before a run is submitted."""
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from keras_azure.backends import DEFAULT_REGION
+from keras_azure.description.config import RunConfig, describe_run
+from keras_azure.description.observers import Observer
+from keras_azure.errors import DataUnavailable, DoesNotFit, TooExpensive, UsageError
+from keras_azure.keras_engine import asked_engine, load_on
+from keras_azure.lazy import lazy
+from keras_azure.listeners.display import display_for_here, span
+from keras_azure.registry.registry import as_spec
+
+_HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
+
+
+def plan(
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    backend: str | Sequence[str] = (),
+    pictures: int | None = None,
+    classes: int = 10,
+    channels: int = 3,
+    prices: bool = False,
+    region: str = DEFAULT_REGION,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """What a run would need: memory, time and money, on one machine or on all, side by side. Nothing is trained.
+
+        plan = keras_azure.plan("resnet50", pictures=50_000, image_size=(224, 224))
+        plan["memory"]["total"], plan["machines"][0]["seconds"]
+
+    Args:
+        model, config, settings: as in `keras_azure.run`.
+        backend: the machines: "local", "azure-nc6", or several; by default all of Azure's current sizes.
+        pictures: how many there are to train with, where the data is not here; with `image_size`.
+        classes, channels: of these.
+        prices: with today's, from Azure's public list, which needs a network; else those that the table of sizes has.
+        region: of these prices.
+        observer: hears of the progress instead of the display.
+
+    Returns:
+        A JSON-safe mapping. Bytes, seconds and US dollars; what is a range is a list of its low and its high end.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    image_size = settings.pop("image_size", None) if pictures is not None else None
+    if pictures is not None and (image_size is None or pictures < 2 or classes < 2 or channels not in (1, 3)):
+        raise UsageError(
+            f"{pictures} pictures that are not here can only be planned for with their size.",
+            hint="--pictures 50000 --image-size 224 224 --classes 10",
+        )
+    described = describe_run(model, config, settings)
+    if described.engine == "jax":
+        raise UsageError("A plan is of the training step on TensorFlow.", hint="--engine tensorflow")
+    machine_of, current_machines = (
+        lazy(f"keras_azure.planning.machines:{name}") for name in ("machine_of", "current_machines")
+    )
+    backends = [backend] if isinstance(backend, str) else list(backend)
+    machines = [machine_of(each) for each in backends] if backends else current_machines()
+    facts = None if pictures is None else (pictures, (*image_size, channels), classes)
+    with display_for_here(observer) as display:
+        found = _retail_prices(region, display) if prices else None
+        return _plan_run(described, machines, display, facts, found)
+
+
+def look_ahead(
+    config: RunConfig,
+    observer: Observer | None,
+    *,
+    force: bool,
+    max_cost: float | None,
+    confirm: Callable[[str], bool] | None,
+) -> None:
+    """Looks, before a run is submitted, whether it fits and what it will cost, and says so.
+
+    Args:
+        force: submits what does not fit, and does not look.
+        max_cost: US dollars up to which nobody is asked.
+        confirm: asks; without it what may cost more is refused.
+
+    Raises:
+        DoesNotFit: there is not memory enough for a step.
+        TooExpensive: it may cost more, and nobody agreed to that.
+    """
+    if force and max_cost is None:
+        return
+    if asked_engine(config.engine) != "tensorflow":
+        if max_cost is not None:
+            raise UsageError(
+                "What a run costs is known before on TensorFlow alone.", hint="--engine tensorflow, or no --max-cost"
+            )
+        return
+    if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
+        if max_cost is not None:
+            raise UsageError(
+                f"What a run on {config.data} costs is not known before: the data is not here.", hint="no --max-cost"
+            )
+        return
+    machine = lazy("keras_azure.planning.machines:machine_of")(config.backend)
+    with display_for_here(observer) as display:
+        prices = _retail_prices(DEFAULT_REGION, display) if max_cost is not None and not machine.size.prices else None
+        estimate = _plan_run(config, [machine], display, None, prices)["machines"][0]
+        if not estimate["fits"] and not force:
+            needed, limit = (f"{estimate[name] / 1e9:.1f} GB" for name in ("memory_needed", "memory_limit"))
+            raise DoesNotFit(
+                f"Training needs {needed} of GPU memory, and of {estimate['size']} it can have {limit}.",
+                hint=f"{estimate['advice']}; --force submits it nevertheless; kaz plan shows where it fits",
+            )
+        text = _in_words(estimate)
+        if text:
+            display.message(text)
+    _agree(estimate, max_cost, confirm)
+
+
+def _agree(estimate: Mapping[str, Any], max_cost: float | None, confirm: Callable[[str], bool] | None) -> None:
+    if max_cost is None:
+        return
+    usd = estimate["usd"]
+    if usd is not None and usd[1] <= max_cost:
+        return
+    known = f"may cost up to {usd[1]:.2f} USD" if usd is not None else "may cost anything: no price is known"
+    problem = f"The run {known}, and --max-cost is {max_cost:g}"
+    if confirm is None or not confirm(f"{problem}. Submit it?"):
+        raise TooExpensive(f"{problem}. Nothing was submitted.", hint="a higher --max-cost; kaz plan shows other sizes")
+
+
+def _in_words(estimate: Mapping[str, Any]) -> str:
+    """ "Estimated: 5 to 12 min of training, 0.20 to 0.34 USD (price of 2026-11-26)"; nothing where nothing is known."""
+    if estimate["seconds"] is None:
+        return ""
+    parts = [f"Estimated: {span(estimate['seconds'])} of training"]
+    if estimate["usd"] is not None:
+        low, high = estimate["usd"]
+        date = estimate["price"]["date"]
+        parts.append(f"{low:.2f} to {high:.2f} USD with the node's start and end (price of {date})")
+    return ", ".join(parts)
+
+
+def _plan_run(
+    config: RunConfig, machines: Sequence[Any], display: Observer, facts: tuple | None, prices: Any | None
+) -> dict[str, Any]:
+    plan_run = load_on("tensorflow", "keras_azure.planning.plan:plan_run", display)
+    return plan_run(config, machines, display, facts=facts, prices=prices)
+
+
+def _retail_prices(region: str, display: Observer) -> Any | None:
+    """Today's prices; None, with a message, where there are none to be had."""
+    read = lazy("keras_azure.backends.azure.prices:retail_prices")
+    try:
+        dedicated, spot = read(region), read(region, spot=True)
+    except DataUnavailable as error:
+        display.message(f"{error.problem} The plan is without today's.")
+        return None
+    today = datetime.date.today().isoformat()
+    if old := sorted({price.date for price in dedicated.values()} - {today}):
+        display.message(f"Azure's prices cannot be read today; these are of {old[0]}.")
+    return lazy("keras_azure.planning.machines:Prices")(dedicated, spot)

@@ -1,0 +1,268 @@
+"""The Python API: what `kaz run`, `resume`, `jobs`, `bench`, `preview` and `predict` do, as functions."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from keras_azure.api.plans import look_ahead
+from keras_azure.backends import Backend, RemoteBackend, RunningJob
+from keras_azure.data.locate import find_dataset
+from keras_azure.description.config import RunConfig, describe_run, lay_over
+from keras_azure.description.folder import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
+from keras_azure.description.observers import Observer
+from keras_azure.description.result import RunResult
+from keras_azure.errors import UsageError
+from keras_azure.keras_engine import load_on, native_messages_held_back, silence_libraries
+from keras_azure.lazy import lazy
+from keras_azure.listeners.display import display_for_here
+from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, as_spec
+
+
+def run(
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    output: str | Path | None = None,
+    resume: bool | None = None,
+    observer: Observer | None = None,
+    force: bool = False,
+    max_cost: float | None = None,
+    confirm: Callable[[str], bool] | None = None,
+    **settings: Any,
+) -> RunResult:
+    """Trains a model and gives back its result.
+
+    Args:
+        model: the model's name or spec: "cnn", "cnn(dropout=0.2)".
+        config: a JSON file of settings, such as the run.json of another run; the arguments here lie over it.
+        output: the run folder; by default a new one in `runs/` that is named after the time and the model. If there is
+            an unfinished run of the same settings in it, that goes on.
+        resume: True to go on with an unfinished run, in `output` or the newest one of these settings in `runs/`, and
+            not to begin a new one; False for the opposite.
+        observer: hears of the progress instead of the display.
+        force: on a cluster, submits also what does not fit into a GPU's memory.
+        max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
+        confirm: gives whether to submit it.
+        settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, and for options of model and data
+            `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
+    """
+    described, backend = _described(model, config, settings)
+    with _run_dir(described, output, resume) as (run_dir, goes_on):
+        if isinstance(backend, RemoteBackend) and not goes_on:
+            look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
+        with display_for_here(observer) as display:
+            if goes_on:
+                display.message(f"Going on with the run in {run_dir}")
+            return backend.run(described, run_dir, display, resume=goes_on)
+
+
+def submit(
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    output: str | Path | None = None,
+    resume: bool | None = None,
+    observer: Observer | None = None,
+    force: bool = False,
+    max_cost: float | None = None,
+    confirm: Callable[[str], bool] | None = None,
+    **settings: Any,
+) -> RunningJob:
+    """Begins a run on a cluster, and does not wait for its end.
+
+        job = keras_azure.submit("cnn", backend="azure-nc6", epochs=3)
+        job.status()  # "Running"
+        job.result().test_accuracy  # waits, and fetches the run folder
+
+    Args:
+        model, config, output, resume, observer, force, max_cost, confirm, settings: as in `run`.
+
+    Returns:
+        A handle with `name`, `status`, `logs`, `result`, `cancel` and `to_json`; `job` makes it again.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described, backend = _described(model, config, settings)
+    _require_remote(backend, described)
+    with _run_dir(described, output, resume) as (run_dir, goes_on):
+        if not goes_on:
+            look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
+        with display_for_here(observer) as display:
+            return backend.submit(described, run_dir, display, resume=goes_on)
+
+
+def job(description: Mapping[str, Any]) -> RunningJob:
+    """The handle of a submitted run again, from what its `to_json` gave, in any process and on any machine.
+
+    Raises:
+        ConfigError: it describes no job.
+    """
+    return lazy("keras_azure.backends.azure.handle:Job").from_json(description)
+
+
+def dry_run(
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    output: str | Path | None = None,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Writes what `submit` would send to the cluster into the run folder, without a login and a network.
+
+    Args:
+        model, config, output, observer, settings: as in `run`.
+
+    Returns:
+        What would be uploaded, on which machines it would run, and what looks like a secret.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described, backend = _described(model, config, settings)
+    _require_remote(backend, described)
+    with _run_dir(described, output, resume=False) as (run_dir, _), display_for_here(observer) as display:
+        return backend.dry_run(described, run_dir, display)
+
+
+def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
+    described = describe_run(model, config, settings)
+    return described, BACKENDS.build(described.backend)
+
+
+@contextlib.contextmanager
+def _run_dir(config: RunConfig, output: str | Path | None, resume: bool | None) -> Iterator[tuple[Path, bool]]:
+    """The run folder, and whether the run in it goes on; gone again if nothing was written into it."""
+    run_dir, goes_on = choose_run_dir(config, Path(output) if output is not None else None, resume)
+    try:
+        yield run_dir, goes_on
+    finally:
+        with contextlib.suppress(OSError):
+            # Only what is empty goes: the folders of a run that could not even begin.
+            run_dir.rmdir()
+            runs_folder().rmdir()
+
+
+def _require_remote(backend: Backend, config: RunConfig) -> None:
+    if not isinstance(backend, RemoteBackend):
+        raise UsageError(
+            f"The backend {config.backend} runs on this machine, where nothing is submitted.",
+            hint="--backend azure-nc4as-t4-v3; kaz list backends shows them all",
+        )
+
+
+def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResult:
+    """Goes on with a run that was stopped, after its newest sound checkpoint, as if it had never stopped.
+
+    Raises:
+        UsageError: there is no run in the folder, or it is finished, or another process is at work in it.
+    """
+    run_dir = Path(run_dir).expanduser().absolute()
+    config = read_description(run_dir).resolved()
+    if is_finished(run_dir):
+        raise UsageError(
+            f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {run_dir / DESCRIPTION}"
+        )
+    backend = BACKENDS.build(config.backend)
+    with display_for_here(observer) as display:
+        return backend.run(config, run_dir, display, resume=True)
+
+
+def preview(
+    data: str = RunConfig.data,
+    *,
+    augment: Sequence[str] | str = (),
+    samples: int = 6,
+    draws: int = 6,
+    seed: int = RunConfig.seed,
+    observer: Observer | None = None,
+    image_size: tuple[int, int] | None = None,
+    skip_unreadable: bool | None = None,
+) -> Any:
+    """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
+
+    Args:
+        data, image_size, skip_unreadable: as in `run`.
+        augment: the augmentations, in their order.
+        samples: how many pictures.
+        draws: how many epochs of each.
+        seed: the run's seed: the same draws are made in training.
+        observer: hears of the progress instead of the display.
+
+    Returns:
+        A `matplotlib.figure.Figure`, which a notebook shows.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    if samples < 1 or draws < 1:
+        raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
+    augment = (augment,) if isinstance(augment, str) else tuple(augment)
+    data = str(
+        find_dataset(lay_over({"data": data}, {"image_size": image_size, "skip_unreadable": skip_unreadable})["data"])
+    )
+    for augmentation in augment:
+        AUGMENTATIONS.find(augmentation)
+    silence_libraries()
+    with display_for_here(observer) as display:
+        with native_messages_held_back():
+            contact_sheet = lazy("keras_azure.augmentations.contact_sheet:contact_sheet")
+        return contact_sheet(data, augment, samples, draws, seed, display)
+
+
+def bench(
+    model: str | None = None,
+    *,
+    part: Literal["input", "step", "run"] = "run",
+    config: str | Path | None = None,
+    rounds: int = 3,
+    seconds: float = 1.0,
+    observer: Observer | None = None,
+    **settings: Any,
+) -> dict[str, Any]:
+    """Measures this machine with a model and data; trains nothing to its end, and keeps nothing.
+
+    Args:
+        part: "input", "step" on made-up pictures, or "run": both alone, and together.
+        model, config, observer, settings: as in `run`. Of an Azure backend only the price is taken.
+        rounds: laps of each part, in turns; numbers are medians over them.
+        seconds: a lap takes about so long.
+
+    Returns:
+        The report that `keras_azure.throughput.bench.bench` describes.
+
+    Raises:
+        KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
+    """
+    described = describe_run(model, config, settings)
+    with display_for_here(observer) as display:
+        measure = load_on(described.engine, "keras_azure.throughput.bench:bench", display)
+        device = {"local-cpu": "cpu", "local-gpu": "gpu"}.get(as_spec(described.backend).name, "auto")
+        return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
+
+
+def load(run: str | Path) -> Any:
+    """The model of a finished run, to be asked about pictures.
+
+        predictor = keras_azure.load("runs/20250101-120000-cnn")
+        predictor.predict(["cat.jpg"])[0].class_name
+
+    Args:
+        run: the run folder, or the file of the model in it.
+
+    Returns:
+        A `keras_azure.models.predictor.Predictor`.
+
+    Raises:
+        KerasAzureError: there is no finished run, or its model gives no classes; see `keras_azure.errors`.
+    """
+    silence_libraries()
+    with native_messages_held_back():
+        load_run = lazy("keras_azure.models.predictor:load")
+        lazy("keras.distribution:list_devices")()  # the first look at them makes TensorFlow talk about the driver
+    return load_run(run)

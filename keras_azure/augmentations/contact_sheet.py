@@ -1,0 +1,109 @@
+"""A contact sheet: pictures of a data set beside what a run's augmentations make of them.
+
+The pictures go the way of a training run, with the same random numbers: what is shown is what is trained on.
+"""
+
+import io
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+from matplotlib.figure import Figure
+
+from keras_azure.augmentations import build_augment
+from keras_azure.data import Dataset, open_dataset
+from keras_azure.data.source import open_source
+from keras_azure.description.observers import Observer
+
+_INCHES = 1.2  # of a picture on the sheet
+_LOOKED_AT = 10  # pictures that are decoded for each one that is shown, to find different classes
+
+
+class ContactSheet(Figure):
+    """A figure that a notebook shows, also where nothing of `matplotlib.pyplot` is loaded."""
+
+    def _repr_png_(self) -> bytes:
+        png = io.BytesIO()
+        self.savefig(png, format="png")
+        return png.getvalue()
+
+
+def contact_sheet(
+    data: str, augment: Sequence[str], samples: int, draws: int, seed: int, observer: Observer
+) -> ContactSheet:
+    """A row for each of some training pictures, of different classes first: as it is, then as it is in each epoch.
+
+    Args:
+        data: a data set's spec.
+        augment: the augmentations, in their order.
+        samples: how many pictures.
+        draws: how many epochs.
+        seed: of the run.
+
+    Raises:
+        KerasAzureError: the data or an augmentation cannot be used.
+    """
+    dataset = open_dataset(data, observer)
+    observer.message(dataset.description)
+    augmentation = build_augment(augment, dataset.image_shape, len(dataset.class_names))
+    source = open_source(dataset, "train", observer, cache="none")  # only some of the pictures are looked at
+    chosen = _of_different_classes(dataset, samples, seed)
+    indices = tf.constant(chosen, tf.int64)
+    pictures, labels = source.read(indices)
+    shares = tf.one_hot(labels, len(dataset.class_names))
+    columns = [_Column("original", np.asarray(pictures), np.asarray(shares))]
+    for epoch in range(draws):
+        if augmentation is not None:
+            epochs = tf.fill(indices.shape, tf.constant(epoch, tf.int64))
+            pictures, shares = augmentation.on_host(source, seed, epochs, indices, np.arange(source.size))
+        columns.append(_Column(f"epoch {epoch + 1}", np.asarray(pictures), np.asarray(shares)))
+    return _draw(columns, dataset.class_names, ", then ".join(augment) or "no augmentation")
+
+
+@dataclass(frozen=True)
+class _Column:
+    heading: str
+    pictures: np.ndarray  # (samples, height, width, channels), 0..255
+    shares: np.ndarray  # the labels, (samples, num_classes)
+
+
+def _of_different_classes(dataset: Dataset, samples: int, seed: int) -> list[int]:
+    """The indices of `samples` training pictures, one of each class before a second one of any."""
+    size = dataset.split_sizes["train"]
+    looked_at = np.random.default_rng(seed).permutation(size)[: samples * _LOOKED_AT].tolist()
+    labels = [dataset.read("train", index)[1] for index in looked_at]
+    earlier = [labels[:place].count(label) for place, label in enumerate(labels)]
+    order = sorted(range(len(looked_at)), key=lambda place: (earlier[place], labels[place]))
+    return [looked_at[place] for place in order[:samples]]
+
+
+def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) -> ContactSheet:
+    rows, height, width, _ = columns[0].pictures.shape
+    mixed = any((column.shares.max(axis=1) < 1).any() for column in columns)
+    size = (_INCHES * len(columns) + 0.9, (_INCHES * height / width + (0.2 if mixed else 0)) * rows + 0.8)
+    figure = ContactSheet(figsize=size, layout="constrained")
+    figure.suptitle("\n".join(textwrap.wrap(title, int(12 * size[0]))), fontsize="medium")
+    grid = figure.subplots(rows, len(columns), squeeze=False)
+    for place, column in enumerate(columns):
+        grid[0, place].set_title(column.heading, fontsize="small")
+        for axes, picture, shares in zip(grid[:, place], column.pictures, column.shares, strict=True):
+            shown = np.clip(picture, 0, 255).astype(np.uint8)
+            axes.imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray", vmin=0, vmax=255)
+            axes.set(xticks=[], yticks=[])
+            if mixed:
+                axes.set_xlabel(_label(shares, class_names), fontsize="xx-small")
+    for axes, shares in zip(grid[:, 0], columns[0].shares, strict=True):
+        axes.set_ylabel(_shortened(class_names[shares.argmax()], 18), fontsize="small")
+    return figure
+
+
+def _label(shares: np.ndarray, class_names: Sequence[str]) -> str:
+    """`cat 70 %, dog 30 %`."""
+    largest = [index for index in np.argsort(-shares)[:3] if shares[index] >= 0.005]
+    return ", ".join(f"{_shortened(class_names[index], 8)} {shares[index]:.0%}" for index in largest)
+
+
+def _shortened(name: str, width: int) -> str:
+    return name if len(name) <= width else f"{name[: width - 1]}…"

@@ -1,0 +1,76 @@
+"""Data sets: each knows its class names and its splits, and gives samples by index.
+
+A data set plugin is `f(*, options) -> Dataset`, an entry point of the group `keras_azure.datasets`. The shortest one
+returns a `keras_azure.ArrayDataset`.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from keras_azure.description.observers import Observer
+from keras_azure.errors import BrokenPlugin
+from keras_azure.registry.registry import DATASETS
+from keras_azure.registry.specs import Spec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+class Dataset(Protocol):
+    """What a data set plugin builds.
+
+    Three more methods are optional:
+
+    - `prepare(observer)` does what takes long: fetching, looking through files. `open_dataset` calls it once, before
+      anything else is asked of the data set; the attributes below need not be there earlier.
+    - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
+      (N, height, width, channels) and int64 (N,), the samples in the order of their indices.
+    - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
+      if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
+      costs about as much as reading the files, and raises DataError where they cannot be read.
+
+    Attributes:
+        class_names: a label is an index into them; two or more.
+        split_sizes: the number of samples in "train", in "test", and in "validation" if there is such a split.
+        image_shape: height, width and channels (1 or 3) of every picture.
+        description: one phrase: "IDX folder /a/b: 60000 training and 10000 test pictures of 28x28x1 in 10 classes".
+    """
+
+    class_names: tuple[str, ...]
+    split_sizes: Mapping[str, int]
+    image_shape: tuple[int, int, int]
+    description: str
+
+    def read(self, split: str, index: int) -> "tuple[np.ndarray, int]":
+        """One sample: its picture, uint8 (height, width, channels) with values 0..255, and its label.
+
+        The same index always gives the same sample; threads may call this at the same time.
+
+        Raises:
+            IndexError: `index` is not in 0 .. split_sizes[split] - 1.
+            DataError: the picture cannot be read.
+        """
+        ...
+
+
+def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
+    """Builds the data set that a spec names and makes it ready to be read.
+
+    Args:
+        spec: a registered name with its options: "digits", "idx(path='/a/b')".
+        observer: hears how long work goes on, and what the user should know of the data.
+
+    Raises:
+        UsageError: there is no such data set, or it does not take these options.
+        DataError: the data cannot be used as it is.
+        BrokenPlugin: what the plugin gives is no data set.
+    """
+    dataset = DATASETS.build(spec)
+    if hasattr(dataset, "prepare"):
+        dataset.prepare(observer)
+    if not hasattr(dataset, "class_names"):
+        raise BrokenPlugin(
+            f"The data set {spec} gives a {type(dataset).__name__}, which has no class_names.",
+            expected="a data set, such as a keras_azure.ArrayDataset",
+        )
+    return dataset

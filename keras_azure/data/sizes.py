@@ -1,0 +1,65 @@
+"""The size of pictures: the option `image_size`, and what is done where pictures have different sizes."""
+
+import hashlib
+
+import numpy as np
+
+from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.resizing import Size, resize
+from keras_azure.description.observers import Observer
+
+DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
+LARGEST_SIDE = 10_000  # of a picture, in pixels
+_BATCH = 256  # pictures
+
+
+def check_image_size(image_size: Size | None) -> None:
+    """Refuses an option `image_size` that no picture can have.
+
+    Raises:
+        ValueError: a side is not in 1 .. 10,000.
+    """
+    if image_size is not None and not all(1 <= side <= LARGEST_SIDE for side in image_size):
+        raise ValueError(f"image_size is height and width, each from 1 to {LARGEST_SIDE}, and not {image_size}")
+
+
+def in_words(size: Size) -> str:
+    return f"{size[0]}x{size[1]}"
+
+
+def different_sizes(examples: str) -> str:
+    """What to tell a user whose pictures have different sizes; `examples` says where: ", such as 20x30 (a.png) ..."."""
+    return (
+        f"The pictures differ in size{examples}: all are brought to {in_words(DEFAULT_SIZE)}. "
+        "Pass --image-size HEIGHT WIDTH for another size."
+    )
+
+
+def resized(dataset: ArrayDataset, image_size: Size | None) -> "ArrayDataset | ResizedDataset":
+    """The data set with pictures of `image_size`; None leaves them as they are."""
+    if image_size is None or image_size == dataset.image_shape[:2]:
+        return dataset
+    return ResizedDataset(dataset, image_size)
+
+
+class ResizedDataset:
+    """A data set whose pictures are resized when they are read: all at once, they might not fit in memory."""
+
+    def __init__(self, dataset: ArrayDataset, image_size: Size):
+        self._dataset = dataset
+        self.class_names = dataset.class_names
+        self.split_sizes = dataset.split_sizes
+        self.image_shape = (*image_size, dataset.image_shape[-1])
+        self.description = f"{dataset.description}, resized to {in_words(image_size)}"
+
+    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+        picture, label = self._dataset.read(split, index)
+        return resize(picture, self.image_shape[:2]), label
+
+    def fingerprint(self, split: str, observer: Observer) -> str:
+        pictures, labels = self._dataset.arrays(split)
+        content = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=16)
+        for start in range(0, len(pictures), _BATCH):  # a copy of a part, where the array is no plain one
+            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]))
+        content.update(labels.astype("<i8").tobytes())
+        return content.hexdigest()

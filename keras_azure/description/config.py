@@ -1,0 +1,282 @@
+"""A run, described once: the same fields on the command line, in run.json, in Python and on a cluster's node."""
+
+import dataclasses
+import json
+import math
+import typing
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from keras_azure.data.locate import find_dataset
+from keras_azure.description.intervals import parse_interval
+from keras_azure.description.stages import Stage, parse_stages
+from keras_azure.errors import ConfigError, UnknownName
+from keras_azure.files import json_text
+from keras_azure.redaction import find_secret
+from keras_azure.registry import specs
+from keras_azure.registry.options import coerce
+from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
+
+# Keras's own names, as text, so that a wrong one is found before Keras is loaded; a test compares them with Keras.
+OPTIMIZERS = (
+    *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "muon"),
+    *("nadam", "rmsprop", "sgd"),
+)
+LOSSES = (
+    *("binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy"),
+    *("categorical_hinge", "kl_divergence", "mean_absolute_error", "mean_squared_error", "poisson"),
+)
+METRICS = (
+    *("auc", "categorical_crossentropy", "categorical_hinge", "f1_score", "kl_divergence", "mean_absolute_error"),
+    *("mean_squared_error", "precision", "recall", "top_k_categorical_accuracy"),
+)
+
+
+def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
+    return field(default=default, metadata={"help": description, "at_least": at_least, "below": below})
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """Everything that decides a run's result, flat and JSON-safe.
+
+    Raises:
+        ConfigError: a field has a value that it cannot have.
+    """
+
+    model: str = field(
+        metadata={"help": "The model plugin: cnn, or with options: 'cnn(filters=(16, 32), dropout=0.2)'."}
+    )
+    data: str = _setting("digits", "The data set: a name, tfds:NAME, or a folder of IDX files or of pictures.")
+    augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
+    augment_on: Literal["auto", "host", "device"] = _setting(
+        "auto", "Where augmentations run; auto: on the host, or in the step of a GPU that it cannot keep up with."
+    )
+    standardize: Literal["none", "featurewise", "samplewise"] = _setting(
+        "none", "Bring pixels to mean 0 and deviation 1: over the training pictures, or each picture by itself."
+    )
+    cache: Literal["auto", "memory", "disk", "none"] = _setting(
+        "auto", "Where decoded pictures are kept; auto: in memory if they fit, else on the disk, else not at all."
+    )
+    backend: str = _setting("local", "Where to run.")
+    epochs: int = _setting(10, "Rounds of training.", at_least=1)
+    batch_size: int = _setting(16, "Pictures a step.", at_least=1)
+    steps_per_epoch: int | None = _setting(
+        None, "Steps that make an epoch of an endless stream. By default the whole data set makes an epoch.", at_least=1
+    )
+    fine_tune: str | None = _setting(
+        None, "Stages after the head's: 'blocks=2,epochs=3;blocks=4,epochs=2', or auto. By default none."
+    )
+    learning_rate: float | None = _setting(None, "The step size. By default the optimizer's own.", at_least=0.0)
+    optimizer: str = _setting("adam", "A Keras optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
+    schedule: Literal["auto", "constant", "cosine"] = _setting(
+        "auto", "How the learning rate goes; cosine: up, then down to 0; auto: cosine in fine-tuning, else constant."
+    )
+    warmup: float = _setting(0.1, "The share of the steps in which a cosine schedule goes up.", at_least=0.0, below=1.0)
+    clip_norm: float | None = _setting(None, "Gradients are scaled down to this norm over all weights.", at_least=0.0)
+    loss: str | None = _setting(
+        None, "A Keras loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."
+    )
+    label_smoothing: float = _setting(
+        0.0, "The share of each label that is spread over all classes in the loss.", at_least=0.0, below=1.0
+    )
+    class_weights: Literal["none", "balanced"] = _setting(
+        "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
+    )
+    metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
+    validation_split: float = _setting(
+        0.1, "The share of the training pictures to validate on after each epoch.", at_least=0.0, below=1.0
+    )
+    early_stopping: int | None = _setting(
+        None, "Stop after so many epochs without a lower validation loss.", at_least=1
+    )
+    keep: Literal["last", "best"] = _setting("last", "The epoch whose weights are saved; best: lowest validation loss.")
+    checkpoint_every: str | None = _setting(
+        None, "Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."
+    )
+    precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = _setting("float32", "The Keras dtype policy.")
+    engine: Literal["auto", "tensorflow", "jax"] = _setting(
+        "auto", "What Keras computes with; auto: KERAS_BACKEND if it is set, else tensorflow."
+    )
+    seed: int = _setting(0, "The start of everything random.", at_least=0, below=2**31)
+    tracking: bool = _setting(True, "Record the run with MLflow.")
+
+    def __post_init__(self):
+        hints = typing.get_type_hints(type(self))
+        for setting in dataclasses.fields(self):
+            value, hint = getattr(self, setting.name), hints[setting.name]
+            try:
+                value = coerce(value, hint)
+            except ValueError:
+                raise ConfigError(
+                    f"The setting {setting.name!r} cannot be {value!r}.", expected=_described(hint)
+                ) from None
+            _check_range(setting, value)
+            _refuse_secret(setting.name, value)
+            object.__setattr__(self, setting.name, value)
+        parse_stages(self.fine_tune, self.epochs)
+        parse_interval(self.checkpoint_every)
+        if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
+            wanted = "early_stopping" if self.early_stopping else "keep='best'"
+            raise ConfigError(
+                f"{wanted} judges epochs by their validation loss, and validation_split is 0.",
+                hint="a validation_split of 0.1",
+            )
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """What is trained one after another; without `fine_tune` one stage, which is all."""
+        return parse_stages(self.fine_tune, self.epochs)
+
+    @property
+    def total_epochs(self) -> int:
+        """Of all stages."""
+        return sum(stage.epochs for stage in self.stages)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> "RunConfig":
+        """The config with these fields; the others have their defaults.
+
+        Raises:
+            ConfigError: a field is unknown or has a wrong value, or there is no model.
+        """
+        known = [setting.name for setting in dataclasses.fields(cls)]
+        for name in values:
+            if name not in known:
+                raise ConfigError(str(UnknownName.among("setting", name, known)))
+        if "model" not in values:
+            raise ConfigError("No model is named.", hint="kaz run cnn; kaz list models shows them all")
+        return cls(**values)
+
+    @classmethod
+    def from_json(cls, text: str) -> "RunConfig":
+        """The config of a run.json.
+
+        Raises:
+            ConfigError: the text is not a JSON object of known fields.
+        """
+        return cls.from_dict(_json_object(text))
+
+    def to_json(self) -> str:
+        return json_text(dataclasses.asdict(self))
+
+    def resolved(self) -> "RunConfig":
+        """The same run with every name found and the data's folder recognised. Imports no plugin.
+
+        Raises:
+            SpecError, UnknownName, AmbiguousName: a name is not one, or not one alone.
+            DataError: the data folder is not there or is no data set.
+        """
+        MODELS.find(self.model)
+        BACKENDS.find(self.backend)
+        for augmentation in self.augment:
+            AUGMENTATIONS.find(augmentation)
+        _require_name("optimizer", as_spec(self.optimizer).name, OPTIMIZERS)
+        if self.loss is not None:
+            _require_name("loss", as_spec(self.loss).name, LOSSES)
+        for metric in self.metrics:
+            _require_name("metric", as_spec(metric).name, METRICS)
+        return dataclasses.replace(self, model=_with_absolute_weights(self.model), data=str(find_dataset(self.data)))
+
+
+def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a run with `changes` laid over them, where None means unchanged.
+
+    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
+    `skip_unreadable` (for the data set), `register`, `strict_size` and `workspace` (for the backend).
+    """
+    changes = {name: value for name, value in changes.items() if value is not None}
+    options = changes.pop("set", ())
+    model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
+    data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
+    backend_options = {name: changes.pop(name) for name in ("register", "strict_size", "workspace") if name in changes}
+    merged = {**values, **changes}
+    # What is no text at all is refused with all other wrong values, by RunConfig.
+    if model_options and isinstance(merged.get("model"), str):
+        merged["model"] = str(as_spec(merged["model"]).with_options(**model_options))
+    data = merged.get("data", RunConfig.data)
+    if data_options and isinstance(data, str):
+        merged["data"] = str(find_dataset(data).with_options(**data_options))
+    backend = merged.get("backend", RunConfig.backend)
+    if backend_options and isinstance(backend, str):
+        merged["backend"] = str(as_spec(backend).with_options(**backend_options))
+    return merged
+
+
+def describe_run(model: str | None, config: str | Path | None, settings: Mapping[str, Any]) -> RunConfig:
+    """The run of a model, a file of settings and settings that lie over it, with every name found.
+
+    Raises:
+        KerasAzureError: they make no run.
+    """
+    values = read_config_file(Path(config)) if config is not None else {}
+    named = {"model": model} if model is not None else {}
+    return RunConfig.from_dict(lay_over(values, {**settings, **named})).resolved()
+
+
+def read_config_file(path: Path) -> dict[str, Any]:
+    """The fields that a JSON file sets, unchecked.
+
+    Raises:
+        ConfigError: there is no such file, or no JSON object in it.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"The config file {path} cannot be read: it is not UTF-8 text.") from error
+    except (OSError, ValueError) as error:  # a name that no file can have is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError(f"The config file {path} cannot be read: {reason}.") from error
+    return _json_object(text, f"The config file {path}")
+
+
+def _with_absolute_weights(model: str) -> str:
+    """The model with the path of its weights made absolute, so that run.json repeats the run from anywhere."""
+    spec = as_spec(model)
+    weights = spec.options.get("weights")
+    if not isinstance(weights, str) or weights in ("imagenet", "none"):
+        return model
+    path = Path(weights).expanduser()
+    return str(spec.with_options(weights=str(path.absolute()))) if path.exists() else model
+
+
+def _json_object(text: str, source: str = "The run description") -> dict[str, Any]:
+    try:
+        values = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{source} is not JSON: {error}.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(f"{source} is not a JSON object.", expected='an object such as {"model": "cnn"}')
+    return values
+
+
+def _check_range(setting: dataclasses.Field, value: Any) -> None:
+    low, high = setting.metadata.get("at_least"), setting.metadata.get("below")
+    if value is None or low is None:
+        return
+    if not low <= value < (math.inf if high is None else high):  # neither infinity nor NaN, which JSON can bring
+        expected = f"{low} or more" + (f", and below {high}" if high is not None else "")
+        raise ConfigError(f"The setting {setting.name!r} cannot be {value!r}.", expected=expected)
+
+
+def _refuse_secret(name: str, value: Any) -> None:
+    texts = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
+    if kind := next(filter(None, map(find_secret, texts)), None):
+        raise ConfigError(
+            f"The setting {name!r} holds a secret ({kind}), which run.json and the tracking server would keep.",
+            expected="a value that anyone may read",
+            hint="leave it to a login, a mounted folder, or an environment variable that the library itself reads",
+        )
+
+
+def _require_name(kind: str, name: str, known: Sequence[str]) -> None:
+    if name not in known:
+        raise UnknownName.among(kind, name, known)
+
+
+def _described(hint: Any) -> str:
+    if typing.get_origin(hint) is Literal:
+        return "one of " + ", ".join(typing.get_args(hint))
+    return getattr(hint, "__name__", str(hint)) if isinstance(hint, type) else str(hint)

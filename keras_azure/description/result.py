@@ -1,0 +1,53 @@
+"""What a finished run gives back."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from keras_azure.lazy import lazy
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a finished run gives back; all of it is in the run folder too.
+
+    Attributes:
+        run_dir: the run folder.
+        test_loss, test_accuracy: of the saved model, loaded again from its file, on the test split; an autoencoder has
+            no accuracy.
+        test_metrics: these and the further metrics that were asked for.
+        images_per_second: training throughput without the first step, which compiles.
+        parameters: the model's number of parameters, trainable or not.
+        seconds: wall time of the whole run.
+        epochs: finished epochs.
+        history: one mapping of numbers per epoch.
+        tracking: where MLflow keeps the run (`uri`, `run_id`), or None.
+        performance: what the network was trained on (`engine`, `device`, `xla`, `threads`), how many steps were made in
+            a call (`steps_per_call`), what a step took (`step_median_seconds`, `step_99th_percentile_seconds`), the
+            share of the time in which steps waited for pictures (`waiting_share`), and `epoch_images_per_second`. Empty
+            where no network was trained.
+    """
+
+    run_dir: Path
+    test_loss: float
+    test_accuracy: float | None
+    test_metrics: Mapping[str, float]
+    images_per_second: float
+    parameters: int
+    seconds: float
+    epochs: int
+    history: tuple[Mapping[str, float], ...] = field(repr=False)
+    tracking: Mapping[str, str] | None = None
+    performance: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def model(self) -> Any:
+        """The trained `keras.Model` or `FeatureClassifier`, loaded from the run folder."""
+        if (self.run_dir / "model.zip").exists():
+            return lazy("keras_azure.models.classic:FeatureClassifier").load(self.run_dir / "model.zip")
+        return lazy("keras_azure.models.saving:load_model")(self.run_dir / "model.keras")
+
+    def to_json(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}

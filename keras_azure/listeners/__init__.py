@@ -1,0 +1,5 @@
+"""Who hears of a run.
+
+display     terminal, notebook, plain lines
+tracking    MLflow
+"""

@@ -1,0 +1,125 @@
+"""How a classifier of scikit-learn learns from features, and how the best of several is chosen."""
+
+import dataclasses
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_score
+from sklearn.neighbors import KNeighborsClassifier
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC, LinearSVC
+
+from keras_azure.errors import DataError
+from keras_azure.models.classic import FeatureClassifier
+
+MOST_FOLDS = 5
+# To these a feature counts for more if its numbers are larger.
+_NEED_ONE_SCALE = (LinearSVC, SVC, LogisticRegression, KNeighborsClassifier)
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """What came of fitting.
+
+    Attributes:
+        classifier: with the estimator that was fitted, and no more choices.
+        scores: if there was a choice, the accuracy of each by its name, the mean over the folds.
+        folds: in how many parts the samples were for that; 0 without a choice.
+        converged: whether the estimator came to the end of its search within its iterations.
+    """
+
+    classifier: FeatureClassifier
+    scores: Mapping[str, float] = field(default_factory=dict)
+    folds: int = 0
+    converged: bool = True
+
+
+def fit(classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, seed: int) -> Fitted:
+    """Fits the estimator, or the one of the choices that is right most often when it has not seen the samples.
+
+    Args:
+        vectors: (n, d) float32.
+        labels: (n,) integers.
+        seed: the start of everything random; equal seeds give equal estimators.
+
+    Raises:
+        DataError: the samples are too few, or an estimator cannot be fitted to them.
+    """
+    vectors = np.asarray(vectors, np.float32)  # scikit-learn would compute in half precision, or not know it
+    if len(np.unique(labels)) < 2:
+        raise DataError("All training pictures are of one class.", expected="pictures of two classes or more")
+    candidates = [_prepared(each, seed) for each in (classifier.estimator, *classifier.choices)]
+    scores, folds = [], 0
+    if len(candidates) > 1:
+        folds = _folds(labels)
+        scores = [_score(each, vectors, labels, folds, seed) for each in candidates]
+    best = candidates[int(np.argmax(scores))] if scores else candidates[0]  # of equal ones, the first
+    converged = _fit_estimator(best, vectors, labels)
+    chosen = dataclasses.replace(classifier, estimator=best, choices=())
+    return Fitted(chosen, dict(zip(_names(candidates), scores, strict=False)), folds, converged)
+
+
+def name_of(estimator: Any) -> str:
+    """`LinearSVC`, also behind a scaler."""
+    return type(estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator).__name__
+
+
+def _names(estimators: Sequence[Any]) -> list[str]:
+    """The name of each, with a number if others before it have the same."""
+    names = [name_of(each) for each in estimators]
+    counts = [names[:number].count(name) for number, name in enumerate(names)]
+    return [f"{name} ({count + 1})" if count else name for name, count in zip(names, counts, strict=True)]
+
+
+def _prepared(estimator: Any, seed: int) -> Any:
+    """A copy that is not fitted, behind a scaler if it needs one, with its random numbers from the seed."""
+    copied = clone(estimator)
+    if isinstance(copied, _NEED_ONE_SCALE):
+        copied = make_pipeline(StandardScaler(), copied)
+    random = [name for name in copied.get_params() if name.rpartition("__")[2] == "random_state"]
+    return copied.set_params(**dict.fromkeys(random, seed))
+
+
+def _folds(labels: np.ndarray) -> int:
+    classes, counts = np.unique(labels, return_counts=True)
+    if counts.min() < 2:
+        raise DataError(
+            f"No classifier can be chosen by cross-validation: of class {classes[counts.argmin()]} there is only one "
+            "training picture.",
+            expected="two or more of each class",
+            hint="one classifier instead of a choice: --set classifier=svm",
+        )
+    return int(min(MOST_FOLDS, counts.min()))
+
+
+def _score(estimator: Any, vectors: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> float:
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)  # what counts is how often it is right
+            return float(cross_val_score(estimator, vectors, labels, cv=split, error_score="raise").mean())
+    except ValueError as error:
+        raise _unfit(estimator, len(labels), error) from error
+
+
+def _fit_estimator(estimator: Any, vectors: np.ndarray, labels: np.ndarray) -> bool:
+    """Fits, and tells whether it converged."""
+    try:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always", ConvergenceWarning)
+            estimator.fit(vectors, labels)
+        estimator.predict(vectors[:1])  # only here does k-NN find that there are too few neighbours
+    except ValueError as error:
+        raise _unfit(estimator, len(labels), error) from error
+    return not any(issubclass(each.category, ConvergenceWarning) for each in caught)
+
+
+def _unfit(estimator: Any, count: int, error: ValueError) -> DataError:
+    return DataError(f"The classifier {name_of(estimator)} cannot learn from {count} training pictures: {error}")

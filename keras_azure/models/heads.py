@@ -1,0 +1,55 @@
+"""What comes behind the features: from a vector to probabilities."""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_azure.errors import UnknownName
+from keras_azure.registry.options import coerce_options
+from keras_azure.registry.registry import as_spec
+
+
+def linear(features: Any, num_classes: int) -> Any:
+    """Nothing but the probabilities."""
+    return _probabilities(features, num_classes)
+
+
+def mlp(features: Any, num_classes: int, *, units: tuple[int, ...] = (256,), dropout: float = 0.0) -> Any:
+    """Fully connected layers before the probabilities.
+
+    Args:
+        units: of each layer.
+        dropout: the share of units that is left out in training behind each layer.
+    """
+    if any(count < 1 for count in units) or not 0 <= dropout < 1:
+        raise ValueError(f"units={units} must be 1 or more each, and dropout={dropout} at least 0 and below 1")
+    for number, count in enumerate(units, start=1):
+        features = layers.Dense(count, activation="relu", name=f"dense_{number}")(features)
+        if dropout:
+            features = layers.Dropout(dropout, name=f"dropout_{number}")(features)
+    return _probabilities(features, num_classes)
+
+
+_HEADS = {"linear": linear, "mlp": mlp}
+
+
+def build_head(spec: str, num_features: int, num_classes: int) -> keras.Model:
+    """The head that the spec names, such as `mlp(units=64)`: from (batch, num_features) to (batch, num_classes).
+
+    Raises:
+        UnknownName: there is no such head.
+        WrongOption: it does not take the options.
+    """
+    spec = as_spec(spec)
+    if spec.name not in _HEADS:
+        raise UnknownName.among("head", spec.name, _HEADS)
+    function = _HEADS[spec.name]
+    features = layers.Input((num_features,), name="features")
+    found = function(features, num_classes, **coerce_options(spec, function, 2, "head"))
+    return keras.Model(features, found, name="head")
+
+
+def _probabilities(features: Any, num_classes: int) -> Any:
+    # float32 also where the layers before compute in half precision: probabilities need the digits.
+    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)

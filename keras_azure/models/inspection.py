@@ -1,0 +1,80 @@
+"""What `kaz show` tells of a model: its layers as plain data."""
+
+import math
+from typing import Any
+
+import keras
+
+from keras_azure.errors import BrokenPlugin
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.weights import without_weights
+from keras_azure.registry.registry import MODELS, as_spec
+from keras_azure.registry.specs import Spec
+
+
+def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+    """Builds a model and gives its layers and parameter counts, JSON-safe.
+
+    Args:
+        input_shape: height, width and channels.
+
+    Returns:
+        `input_shape`, `num_classes`; `layers`, each with `name`, `type`, `output_shape` (None for the batch, and no
+        shape at all where a layer has none) and `parameters`; `trainable_parameters` and `parameters` of the whole.
+
+    Raises:
+        KerasAzureError: the model cannot be built so.
+    """
+    with without_weights():
+        model = MODELS.build(spec, input_shape, num_classes)
+    if not isinstance(model, keras.Model | FeatureClassifier):
+        name = as_spec(spec).name
+        raise BrokenPlugin(
+            f"The model {name!r} ({MODELS.find(spec).origin}) gives a {type(model).__name__}.",
+            expected="a keras.Model",
+            hint=f"kaz check {name}",
+        )
+    network = model.features if isinstance(model, FeatureClassifier) else model
+    layers = [_describe_layer(layer) for layer in network.layers]
+    if isinstance(model, FeatureClassifier):
+        layers.append(_describe_classifier(model))
+    return {
+        "input_shape": list(input_shape),
+        "num_classes": num_classes,
+        "layers": layers,
+        "trainable_parameters": 0 if isinstance(model, FeatureClassifier) else _count(model.trainable_weights),
+        "parameters": _count(network.weights),
+    }
+
+
+def _describe_classifier(model: FeatureClassifier) -> dict[str, Any]:
+    """What comes behind the features, as one more layer. How many numbers it learns is not known before."""
+    from keras_azure.models.fitting import name_of  # with scikit-learn, which other models need not wait for
+
+    return {
+        "name": "classifier",
+        "type": " or ".join(name_of(each) for each in (model.estimator, *model.choices)),
+        "output_shape": [None, model.num_classes],
+        "parameters": 0,
+    }
+
+
+def _describe_layer(layer: keras.Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "type": type(layer).__name__,
+        "output_shape": _output_shape(layer),
+        "parameters": _count(layer.weights),
+    }
+
+
+def _output_shape(layer: keras.Layer) -> list[int | None] | None:
+    try:
+        shape = layer.output.shape
+    except AttributeError:  # the layer was never called, or gives several outputs
+        return None
+    return list(shape)
+
+
+def _count(weights: list) -> int:
+    return sum(math.prod(weight.shape) for weight in weights)

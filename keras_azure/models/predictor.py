@@ -1,0 +1,178 @@
+"""A finished run put to use: from picture files to classes."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_azure.data.pictures import read_picture
+from keras_azure.data.sizes import LARGEST_SIDE
+from keras_azure.description.folder import DESCRIPTION, RESULTS
+from keras_azure.errors import RunFailed, UsageError
+from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.saving import load_model, reason
+
+BATCH_SIZE = 32  # pictures that are read and predicted at once
+_MODEL_FILES = ("model.keras", "model.zip")
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a model says of one picture.
+
+    Attributes:
+        path: the picture's file.
+        class_name, probability: the most probable class.
+        probabilities: of each class, in the order of the run's classes.
+    """
+
+    path: Path
+    class_name: str
+    probability: float
+    probabilities: Mapping[str, float] = field(repr=False)
+
+    def top(self, count: int) -> list[tuple[str, float]]:
+        """The `count` most probable classes with their probabilities, the most probable first."""
+        return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
+
+
+class Predictor:
+    """The model of a finished run.
+
+    Attributes:
+        model: a `keras.Model`, or a `FeatureClassifier`.
+        class_names: the classes in the order of the model's probabilities.
+        image_shape: height, width and channels of the pictures that the model takes.
+    """
+
+    def __init__(self, model: keras.Model | FeatureClassifier, class_names: Sequence[str]):
+        network = model.features if isinstance(model, FeatureClassifier) else model
+        self.model = model
+        self.class_names = tuple(class_names)
+        self.image_shape: tuple[int, int, int] = tuple(network.input_shape[1:])
+
+    def predict(self, paths: Sequence[str | Path] | str | Path) -> list[Prediction]:
+        """What the model says of picture files, in their order; they are brought to the model's size and channels.
+
+        Raises:
+            UnreadableFile: a file is not there, is no picture, or is damaged.
+        """
+        chosen = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+        return [prediction for batch in _batches(chosen) for prediction in self._predict_files(batch)]
+
+    def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
+        """The probabilities, (n, classes) float32, of pictures (n, height, width, channels), levels 0..255.
+
+        Raises:
+            UsageError: the pictures have another shape than `image_shape`.
+        """
+        pixels = np.asarray(pixels)
+        if pixels.shape[1:] != self.image_shape:
+            raise UsageError(
+                f"The model cannot take pixels of the shape {pixels.shape}.",
+                expected=f"(n, {', '.join(map(str, self.image_shape))})",
+            )
+        found = np.empty((len(pixels), len(self.class_names)), np.float32)
+        for start in range(0, len(pixels), BATCH_SIZE):
+            found[start : start + BATCH_SIZE] = self._predict_batch(pixels[start : start + BATCH_SIZE])
+        return found
+
+    def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
+        *size, channels = self.image_shape
+        hint = "leave it out"
+        pixels = np.stack([read_picture(path, tuple(size), channels, hint=hint) for path in paths])
+        for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
+            probabilities = dict(zip(self.class_names, row, strict=True))
+            best = max(probabilities, key=probabilities.get)
+            yield Prediction(path, best, probabilities[best], probabilities)
+
+    def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
+        try:
+            if isinstance(self.model, FeatureClassifier):
+                return self.model.predict(pixels)
+            return np.asarray(self.model.predict_on_batch(pixels.astype(np.float32)))
+        except Exception as error:  # a file may hold layers or a classifier that are loaded and do not fit together
+            raise RunFailed(f"The model cannot compute probabilities: {reason(error)}.") from error
+
+
+def load(run: str | Path) -> Predictor:
+    """The model of a finished run, and what its classes are called.
+
+    Args:
+        run: the run folder, or the file of the model in it.
+
+    Raises:
+        UsageError: there is no run, it is not finished, or its model gives no probabilities of classes.
+        RunFailed: a file of the run is damaged or unsafe.
+    """
+    path = Path(run).expanduser()
+    run_dir = path.parent if path.is_file() else path
+    class_names = _class_names(run_dir)
+    model = _load_any(path if path.is_file() else _model_file(run_dir))
+    inputs, outputs = _shapes(model)
+    if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
+        raise UsageError(
+            f"The model of the run in {run_dir} takes no pictures: what goes in has the shape {inputs}.",
+            expected=f"(None, height, width, channels) with 1 or 3 channels and sides up to {LARGEST_SIDE}",
+        )
+    if outputs != (None, len(class_names)):
+        raise UsageError(
+            f"The model of the run in {run_dir} gives no probabilities of classes: what comes out has "
+            f"the shape {outputs}.",
+            expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
+        )
+    return Predictor(model, class_names)
+
+
+def _class_names(run_dir: Path) -> list[str]:
+    results = run_dir / RESULTS
+    if not results.is_file():
+        if (run_dir / DESCRIPTION).is_file():
+            raise UsageError(f"The run in {run_dir} is not finished.", hint=f"kaz resume {run_dir}")
+        raise UsageError(f"There is no run in {run_dir}: it has no {RESULTS}.", hint="the folder that kaz run printed")
+    try:
+        names = json.loads(results.read_text(encoding="utf-8"))["class_names"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise RunFailed(
+            f"The file {results} does not tell the classes: {type(error).__name__}: {reason(error)}."
+        ) from error
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
+        raise RunFailed(
+            f"The file {results} does not tell the classes.",
+            expected="class_names, a list of different texts",
+        )
+    return names
+
+
+def _shapes(model: keras.Model | FeatureClassifier) -> tuple[tuple, tuple]:
+    """What goes into a model and what comes out of it.
+
+    Raises:
+        RunFailed: the model does not tell, as one without an input.
+    """
+    try:
+        if isinstance(model, FeatureClassifier):
+            return model.features.input_shape, (None, model.num_classes)
+        return model.input_shape, model.output_shape
+    except (AttributeError, ValueError) as error:
+        raise RunFailed(f"The model of the run does not tell what it takes: {reason(error)}.") from error
+
+
+def _model_file(run_dir: Path) -> Path:
+    for name in _MODEL_FILES:
+        if (run_dir / name).is_file():
+            return run_dir / name
+    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(_MODEL_FILES))
+
+
+def _load_any(path: Path) -> Any:
+    return FeatureClassifier.load(path) if path.suffix == ".zip" else load_model(path)
+
+
+def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:
+    for start in range(0, len(paths), BATCH_SIZE):
+        yield paths[start : start + BATCH_SIZE]

@@ -1,0 +1,109 @@
+"""Models that are saved repeatably, and loaded without running code from their files."""
+
+import json
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import keras
+
+from keras_azure.errors import RunFailed
+from keras_azure.files import write_atomically
+from keras_azure.models.untrusted import check_archive, check_config, check_size, check_weights
+
+_SHARED_OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
+_EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+_CHUNK = 1 << 22  # bytes
+_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+
+
+def save_model(model: keras.Model, path: Path) -> None:
+    """Saves as `.keras`; equal models give equal files.
+
+    For that the dates and the memory addresses that Keras writes are taken out.
+    """
+
+    def write(beside: Path) -> None:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".saved-", suffix=path.suffix) as saved:
+            model.save(saved.name)
+            with zipfile.ZipFile(saved.name) as source, zipfile.ZipFile(beside, "w") as target:
+                for name in sorted(source.namelist()):
+                    _copy_repeatably(name, source, target)
+
+    write_atomically(path, write)
+
+
+def load_model(path: Path) -> keras.Model:
+    """Loads a `.keras` file in safe mode: one that would run code of its own is refused.
+
+    Raises:
+        RunFailed: the file is damaged, unsafe, or of a plugin that is not installed.
+    """
+    try:
+        return read_model(path)
+    except Exception as error:  # Keras raises what the damaged part happened to cause
+        raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
+
+
+def read_model(path: Path, *, compile: bool = True) -> keras.Model:
+    """Loads a `.keras` file after looking through it.
+
+    Raises:
+        ValueError: it does or holds what a model has no need of.
+        Exception: whatever damage happens to cause.
+    """
+    with zipfile.ZipFile(path) as archive:
+        check_archive(archive, path.stat().st_size)
+        config = json.loads(archive.read(_CONFIG))
+        check_config(config)
+        check_weights(archive.read(_WEIGHTS))
+    check_size(config, path.stat().st_size)
+    return keras.saving.load_model(path, compile=compile, safe_mode=True)
+
+
+def reason(error: Exception) -> str:
+    """What an error of a library says first, without the full stop."""
+    first = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return first.rstrip(".")
+
+
+def undated(name: str) -> zipfile.ZipInfo:
+    """An entry of a zip archive that does not tell when it was written."""
+    return zipfile.ZipInfo(name, _EARLIEST_ZIP_DATE)
+
+
+def renumbering() -> Callable[[bytes], bytes]:
+    """Gives each different number, as digits, the next one of 1, 2, 3 ...: the same for the same number.
+
+    Memory addresses mark what is one and the same object; any numbers that are theirs alone will do.
+    """
+    numbers: dict[bytes, bytes] = {}
+    return lambda number: numbers.setdefault(number, str(len(numbers) + 1).encode())
+
+
+def copy_entry(source: BinaryIO, size: int, name: str, target: zipfile.ZipFile) -> None:
+    """Copies `size` bytes, which may be gigabytes, into an undated entry."""
+    entry = undated(name)
+    entry.file_size = size
+    with target.open(entry, "w") as writing:
+        shutil.copyfileobj(source, writing, _CHUNK)
+
+
+def _copy_repeatably(name: str, source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
+    """Copies an entry of a `.keras` archive without what differs between two saves of one model."""
+    if name == "metadata.json":
+        metadata = json.loads(source.read(name))
+        metadata.pop("date_saved", None)
+        target.writestr(undated(name), json.dumps(metadata))
+    elif name == _CONFIG:
+        # Keras marks objects that layers share by their address in memory.
+        number = renumbering()
+        config = _SHARED_OBJECT.sub(lambda match: match[1] + number(match[2]), source.read(name))
+        target.writestr(undated(name), config)
+    else:  # the weights
+        with source.open(name) as reading:
+            copy_entry(reading, source.getinfo(name).file_size, name, target)

@@ -1,0 +1,208 @@
+"""The registries. Plugins are text until they are used: listing them imports none of them.
+
+A package adds a plugin through an entry point, and first-party ones do just the same; there is no built-in list.
+
+    [options.entry_points]
+    keras_azure.models =
+        cnn = kaz_cnn:cnn
+"""
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass
+from importlib import metadata
+from typing import Any
+
+from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
+from keras_azure.registry import specs
+from keras_azure.registry.options import coerce_options
+from keras_azure.registry.specs import Spec
+
+_TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
+
+
+@dataclass(frozen=True, order=True)
+class Entry:
+    """What an installed package says of one plugin, read from its metadata without importing it."""
+
+    name: str
+    package: str  # as pip knows it: "keras-azure"
+    target: str  # "module:attribute"
+
+    @property
+    def origin(self) -> str:
+        return f"{self.target} in the package {self.package}"
+
+
+class Registry:
+    """The plugins of one kind.
+
+    Attributes:
+        kind: the word for one of them, for messages: "model".
+        group: the entry-point group: "keras_azure.models".
+    """
+
+    def __init__(self, kind: str):
+        self.kind = kind
+        self.group = f"keras_azure.{self.plural}"
+
+    @property
+    def plural(self) -> str:
+        return f"{self.kind.replace(' ', '')}s"
+
+    def entries(self) -> list[Entry]:
+        """All plugins of this kind, by name. Imports nothing and never fails."""
+        # A set: an editable install can show the same package twice.
+        return sorted({*_entries(self.group)})
+
+    def find(self, spec: str | Spec) -> Entry:
+        """The plugin that a spec names, still not imported.
+
+        Raises:
+            SpecError: the text is not a spec.
+            UnknownName: no plugin has the name.
+            AmbiguousName: more than one package claims it.
+        """
+        name = as_spec(spec).name
+        entries = self.entries()
+        matches = [entry for entry in entries if entry.name == name]
+        if not matches:
+            known = [entry.name for entry in entries if specs.is_name(entry.name)]
+            raise UnknownName.among(self.kind, name, known, hint=f"kaz list {self.plural}")
+        if len(matches) > 1:
+            packages = [entry.package for entry in matches]
+            raise AmbiguousName(
+                f"The {self.kind} {name!r} is claimed by {' and '.join(packages)}.",
+                hint=f"uninstall one of them: pip uninstall {packages[-1]}",
+            )
+        return matches[0]
+
+    def load(self, spec: str | Spec) -> Callable[..., Any]:
+        """Imports a plugin and gives its callable.
+
+        Raises:
+            BrokenPlugin: the import failed; the original error is its cause.
+        """
+        entry = self.find(spec)
+        if not _TARGET.fullmatch(entry.target):
+            raise BrokenPlugin(
+                f"The {self.kind} {entry.name!r} of the package {entry.package} has the entry point {entry.target!r}.",
+                expected="module:function",
+                hint=f"repair or remove the package: pip uninstall {entry.package}",
+            )
+        try:
+            plugin = metadata.EntryPoint(entry.name, entry.target, self.group).load()
+        except KeyboardInterrupt:
+            raise
+        # A plugin that calls sys.exit() while it is imported must not take the command with it.
+        except BaseException as error:
+            raise BrokenPlugin(
+                f"The {self.kind} {entry.name!r} cannot be loaded ({entry.origin}): {type(error).__name__}: {error}",
+                hint=f"repair or remove the package: pip uninstall {entry.package}",
+            ) from error
+        try:
+            inspect.signature(plugin)
+        except Exception:  # what is no callable may say so in its own way
+            raise BrokenPlugin(
+                f"The {self.kind} {entry.name!r} ({entry.origin}) is no function or class.",
+                expected="an entry point that names a callable with a signature",
+            ) from None
+        return plugin
+
+    def check_options(self, spec: str | Spec, positional: int = 0) -> dict[str, Any]:
+        """The options of the spec as the plugin's signature wants them, beside `positional` arguments.
+
+        Raises:
+            WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
+            BrokenPlugin: the plugin cannot be imported.
+        """
+        spec = as_spec(spec)
+        return coerce_options(spec, self.load(spec), positional, self.kind)
+
+    def build(self, spec: str | Spec, *arguments: Any) -> Any:
+        """Calls the plugin with `arguments` and the options of the spec, checked against its signature.
+
+        Raises:
+            WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
+            BrokenPlugin: the plugin failed with these options.
+        """
+        spec = as_spec(spec)
+        plugin = self.load(spec)
+        options = coerce_options(spec, plugin, len(arguments), self.kind)
+        try:
+            return plugin(*arguments, **options)
+        except KerasAzureError:
+            raise
+        except (Exception, SystemExit) as error:
+            if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
+                raise WrongOption(
+                    f"The {self.kind} {spec} refuses its options: {error}",
+                    expected=f"{spec.name}{inspect.signature(plugin)}",
+                    hint=f"kaz show {spec.name}",
+                ) from error
+            entry = self.find(spec)
+            raise BrokenPlugin(
+                f"The {self.kind} {spec} ({entry.origin}) failed: {type(error).__name__}: {error}",
+                hint=f"kaz check {spec.name}",
+            ) from error
+
+    def signature(self, spec: str | Spec) -> inspect.Signature:
+        return inspect.signature(self.load(spec))
+
+
+def damaged_packages() -> list[str]:
+    """The installed packages whose entry points cannot be read: whatever plugins they have are left out."""
+    try:
+        metadata.entry_points(group=MODELS.group)
+    except Exception:
+        return sorted({_name_of(package) for package in metadata.distributions() if _sections_of(package) is None})
+    return []
+
+
+def _entries(group: str) -> Iterable[Entry]:
+    try:
+        return [Entry(point.name, _name_of(point.dist), point.value) for point in metadata.entry_points(group=group)]
+    except Exception:  # one package with damaged metadata takes all others along: they are read one by one
+        packages: dict[str, metadata.Distribution] = {}
+        for package in metadata.distributions():
+            packages.setdefault(_name_of(package), package)  # of two versions Python uses the first
+        return [
+            Entry(name, package_name, target)
+            for package_name, package in packages.items()
+            for name, target in (_sections_of(package) or {}).get(group, {}).items()
+        ]
+
+
+def _sections_of(package: metadata.Distribution) -> Mapping[str, Mapping[str, str]] | None:
+    """The names and targets of each group; None where the file has no UTF-8, or lines that are no entry points.
+
+    The backport importlib_metadata, where it is installed, refuses a whole package for one target that is none.
+    """
+    sections = ConfigParser(delimiters="=", interpolation=None, strict=False, default_section="")
+    sections.optionxform = str
+    try:
+        sections.read_string(package.read_text("entry_points.txt") or "")
+        return {group: dict(sections[group]) for group in sections.sections()}
+    except Exception:
+        return None
+
+
+def _name_of(package: metadata.Distribution | None) -> str:
+    try:
+        name = package and package.name
+    except Exception:  # the metadata are damaged; the backport importlib_metadata has an error of its own for that
+        name = None
+    return str(name or "(no package)")  # what is no ASCII can be an email.header.Header
+
+
+def as_spec(spec: str | Spec) -> Spec:
+    return spec if isinstance(spec, Spec) else specs.parse(spec)
+
+
+MODELS = Registry("model")
+AUGMENTATIONS = Registry("augmentation")
+DATASETS = Registry("data set")
+BACKENDS = Registry("backend")
+REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS)

@@ -1,0 +1,78 @@
+"""The contract of data sets."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from keras_azure.data import Dataset, open_dataset
+from keras_azure.description.observers import Observer
+from keras_azure.registry.specs import Spec
+from keras_azure.testing.findings import Findings, is_whole, name_of, short, with_article
+
+
+def check_dataset(dataset: Dataset | str | Spec) -> None:
+    """Checks a data set: what it says of itself, and its first, last and some other samples of each split.
+
+    Args:
+        dataset: the data set, or the spec of a registered one.
+
+    Raises:
+        ContractError: the data set breaks its contract.
+        KerasAzureError: it cannot be opened.
+    """
+    findings = Findings(f"The data set {name_of(dataset)!r}")
+    if isinstance(dataset, str | Spec):
+        dataset = open_dataset(dataset, Observer())
+    missing = [name for name in ("class_names", "split_sizes", "image_shape", "read") if not hasattr(dataset, name)]
+    if missing:
+        findings.add(f"it has no {' and no '.join(missing)}", "the attributes of keras_azure.datasets.Dataset")
+        findings.settle()
+    with findings.when("described"):
+        findings.extend(_description_problems(dataset))
+    findings.settle()
+    for split in dataset.split_sizes:
+        with findings.when(f"read in the split {split!r}"):
+            findings.extend(_sample_problems(dataset, split))
+    findings.settle()
+
+
+def _description_problems(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    names, shape = list(dataset.class_names), tuple(dataset.image_shape)
+    if len(names) < 2 or len(set(names)) < len(names) or not all(isinstance(name, str) for name in names):
+        yield f"its class_names are {short(names)}", "two or more different strings"
+    for split in ("train", "test"):
+        if not dataset.split_sizes.get(split, 0) > 0:
+            yield f"its split_sizes are {short(dict(dataset.split_sizes))}", f"samples in {split!r}"
+    if len(shape) != 3 or not all(is_whole(size) and size > 0 for size in shape) or shape[-1] not in (1, 3):
+        yield f"its image_shape is {shape}", "(height, width, channels) with 1 or 3 channels"
+
+
+def _sample_problems(dataset: Dataset, split: str) -> Iterator[tuple[str, str]]:
+    size, shape, num_classes = dataset.split_sizes[split], tuple(dataset.image_shape), len(dataset.class_names)
+    chosen = sorted({0, size // 3, size // 2, size - 1})
+    arrays = dataset.arrays(split) if hasattr(dataset, "arrays") else None
+    if arrays is not None and [len(array) for array in arrays] != [size, size]:
+        yield f"arrays({split!r}) has {[len(array) for array in arrays]} samples", f"{size} pictures and {size} labels"
+        return
+    for index in chosen:
+        called = f"read({split!r}, {index})"
+        image, label = dataset.read(split, index)
+        if getattr(image, "shape", None) != shape or image.dtype != np.uint8:
+            found = f"{image.shape} {image.dtype}" if hasattr(image, "dtype") else with_article(image)
+            yield f"{called} gives a picture of {found}", f"{shape} uint8"
+            return
+        if not is_whole(label) or not 0 <= label < num_classes:
+            yield f"{called} gives the label {label!r}", f"an integer from 0 to {num_classes - 1}"
+            return
+        again = dataset.read(split, index)
+        if not np.array_equal(image, again[0]) or label != again[1]:
+            yield f"{called} gives something else each time", "the same sample"
+            return
+        if arrays is not None and not (np.array_equal(arrays[0][index], image) and arrays[1][index] == label):
+            yield f"{called} is not the sample that arrays({split!r}) has there", "the same sample"
+            return
+    try:
+        dataset.read(split, size)
+    except IndexError:
+        return
+    yield f"read({split!r}, {size}) gives a sample, although {split!r} has {size}", "an IndexError"
