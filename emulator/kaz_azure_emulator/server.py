@@ -73,7 +73,7 @@ async def _run(folder: Path, with_parent: bool) -> None:
         stack.callback(tracking.stop)
         tracking.start()  # the slowest goes first; everything else is done meanwhile
         storage.start()
-        proxy = Proxy({})
+        proxy = Proxy({}, clock.sleep)
         service = _listener()
         await proxy.start(_last_port(folder))
         proxy.ports = dict.fromkeys(settings.service_hosts, service.getsockname()[1])

@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -28,13 +27,6 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
-def wait_until_gone(folder: Path, seconds: float = 10) -> list[psutil.Process]:
-    deadline = time.monotonic() + seconds
-    while (left := processes_of(folder)) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    return left
-
-
 def client_of(azure: AzureEmulator):
     from azure.ai.ml import MLClient
     from azure.identity import EnvironmentCredential
@@ -49,13 +41,6 @@ def submit(client, text: str):
     client.compute.begin_create_or_update(AmlCompute(name="cpu", size="Standard_DS3_v2", max_instances=1)).result()
     job = command(command=text, environment=Environment(image="ubuntu:22.04"), compute="cpu")
     return client.jobs.create_or_update(job).name
-
-
-def wait(client, name: str, *statuses: str) -> None:
-    deadline = time.monotonic() + 30
-    while client.jobs.get(name).status not in statuses:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
 
 
 @pytest.fixture
@@ -88,17 +73,29 @@ def test_nothing_is_left(tmp_path):
             free.bind(("127.0.0.1", address.port))
 
 
-def test_it_ends_with_the_process_that_started_it(tmp_path):
+def test_it_ends_with_the_process_that_started_it(tmp_path, wait_until):
     folder = tmp_path / "state"
     parent = subprocess.Popen([sys.executable, "-c", CODE, str(folder)], stdout=subprocess.PIPE)
     assert parent.stdout.readline() == b"up\n"
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    assert wait_until_gone(folder) == []
+    wait_until(lambda: processes_of(folder) == [])
 
 
-def test_a_killed_service_takes_its_children_along_and_marks_jobs_at_the_next_start(tmp_path, environment, folder):
+def log_of(azure: AzureEmulator, job: str) -> str | None:
+    """What storage has of a job's log; None where it has none."""
+    from azure.storage.blob import BlobClient
+
+    settings = azure.settings
+    path = f"ExperimentRun/dcid.{job}/user_logs/std_log.txt"
+    with BlobClient(f"https://{settings.blob_host}", "azureml", path, credential=settings.account_key) as blob:
+        return blob.download_blob(encoding="utf-8").readall() if blob.exists() else None
+
+
+def test_a_killed_service_takes_its_children_along_and_marks_jobs_at_the_next_start(
+    tmp_path, environment, folder, wait_until, wait_for_job
+):
     from azure.ai.ml.entities import Data
 
     azure = AzureEmulator(tmp_path / "state")
@@ -106,14 +103,14 @@ def test_a_killed_service_takes_its_children_along_and_marks_jobs_at_the_next_st
     environment(azure)
     client = client_of(azure)
     client.data.create_or_update(Data(name="kept", version="1", path=str(folder), type="uri_folder"))
-    done, killed = submit(client, "true"), None
-    wait(client, done, "Completed")
-    killed = submit(client, "echo here; sleep 12345")
-    wait(client, killed, "Running")
-    time.sleep(1.5)  # until the log's first line is in storage
+    done = submit(client, "true")
+    wait_for_job(client, done, "Completed")
+    seconds = str(10**6 + os.getpid())  # which no other process sleeps for
+    killed = submit(client, f"echo here; sleep {seconds}")
+    wait_until(lambda: log_of(azure, killed) == "here\n")
     os.kill(azure.process_id, signal.SIGKILL)
-    assert wait_until_gone(tmp_path / "state") == []
-    assert not [process for process in psutil.process_iter(["cmdline"]) if "12345" in (process.info["cmdline"] or [])]
+    wait_until(lambda: processes_of(tmp_path / "state") == [])
+    assert not [process for process in psutil.process_iter(["cmdline"]) if seconds in (process.info["cmdline"] or [])]
     before = azure.environment
     azure.stop()
 
@@ -124,15 +121,15 @@ def test_a_killed_service_takes_its_children_along_and_marks_jobs_at_the_next_st
         client.jobs.download(killed, download_path=tmp_path / "back", all=True)
         assert next((tmp_path / "back").rglob("std_log.txt")).read_text() == "here\n"
         assert client.data.get("kept", version="1").version == "1"
-        wait(client, submit(client, "true"), "Completed")
+        wait_for_job(client, submit(client, "true"), "Completed")
 
 
-def test_the_command(tmp_path):
+def test_the_command(tmp_path, wait_until):
     folder = tmp_path / "state"
 
     def run(*arguments: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-m", "kaz_azure_emulator", *arguments, "--state-folder", str(folder)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+        return subprocess.run(command, capture_output=True, text=True)
 
     assert run("status").returncode == 1
     started = run("start")
@@ -147,7 +144,7 @@ def test_the_command(tmp_path):
     assert run("reset").returncode == 0
     assert '"faults": []' in run("status").stdout
     assert run("stop").returncode == 0
-    assert wait_until_gone(folder, seconds=1) == []
+    wait_until(lambda: processes_of(folder) == [])
     assert (folder / "state.db").exists()
     assert run("stop", "--delete").returncode == 0
     assert not folder.exists()
