@@ -6,7 +6,6 @@ import time
 
 from kaz_azure_emulator.state import State
 
-
 _LOOK_SECONDS = 0.05  # between two looks at whether time has been made to pass
 
 

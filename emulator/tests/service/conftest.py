@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-
 FINAL = ("Completed", "Failed", "Canceled")
 PATIENCE_SECONDS = 300.0  # so that a test that waits for what does not come ends; a busy machine may take a while
 
