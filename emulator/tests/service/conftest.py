@@ -1,6 +1,8 @@
 """What tests of the service share."""
 
+import contextlib
 import logging
+import os
 import time
 import urllib.error
 import urllib.request
@@ -8,7 +10,10 @@ from collections.abc import Callable, Mapping
 from email.message import Message
 from pathlib import Path
 
+import psutil
 import pytest
+
+from kaz_azure_emulator import AzureEmulator
 
 FINAL = ("Completed", "Failed", "Canceled")
 PATIENCE_SECONDS = 300.0  # so that a test that waits for what does not come ends; a busy machine may take a while
@@ -64,6 +69,48 @@ def ask() -> Callable[..., tuple[int, str, Message]]:
                 return error.code, error.read().decode(), error.headers
 
     return send
+
+
+@pytest.fixture(scope="session")
+def post(ask) -> Callable[..., tuple[int, str, Message]]:
+    """Asks an endpoint: `status, text, headers = post(address, key)`."""
+
+    def send(address: str, key: str | None, body: bytes = b'{"data": [1]}', **headers: str) -> tuple[int, str, Message]:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named |= {"Authorization": f"Bearer {key}"} if key else {}
+        return ask(address, body, {"Content-Type": "application/json", **named})
+
+    return send
+
+
+@pytest.fixture(scope="session")
+def processes_of() -> Callable[[Path], list[psutil.Process]]:
+    """Every process that names a folder, or is a child of one that does."""
+
+    def find(folder: Path) -> list[psutil.Process]:
+        found = []
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                if process.pid != os.getpid() and any(str(folder) in part for part in process.cmdline()):
+                    found += [process, *process.children(recursive=True)]
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def servers_of(processes_of) -> Callable[[AzureEmulator], list[psutil.Process]]:
+    """The servers of deployments that run below an emulator."""
+
+    def find(azure: AzureEmulator) -> list[psutil.Process]:
+        found = []
+        for process in processes_of(azure.state_folder):
+            with contextlib.suppress(psutil.Error):
+                if "scoring_server.py" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
+
+    return find
 
 
 @pytest.fixture(scope="module")

@@ -1,13 +1,8 @@
 """Online endpoints: created, deployed to, asked, and what goes wrong with them."""
 
-import contextlib
 import json
-import os
-import signal
 
-import psutil
 import pytest
-from azure.ai.ml import MLClient
 from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.ai.ml.entities import (
     CodeConfiguration,
@@ -19,9 +14,6 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.exceptions import MlException, ValidationException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.identity import EnvironmentCredential
-
-from kaz_azure_emulator import AzureEmulator
 
 SCORE = """
 import json, os, pathlib, time
@@ -94,18 +86,6 @@ def endpoint(client, deploy):
     created.traffic = {"blue": 100}
     client.online_endpoints.begin_create_or_update(created).result()
     return client.online_endpoints.get("numbers")
-
-
-@pytest.fixture(scope="module")
-def post(ask):
-    """Asks an endpoint: `status, text, headers = post(address, key)`."""
-
-    def send(address: str, key: str | None, body: bytes = b'{"data": [1]}', **headers: str):
-        headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        headers |= {"Authorization": f"Bearer {key}"} if key else {}
-        return ask(address, body, {"Content-Type": "application/json", **headers})
-
-    return send
 
 
 def invoke(client, assets, endpoint: str = "numbers", **options):
@@ -245,7 +225,7 @@ def test_tokens(client, assets, azure_emulator, mode, post):
     azure_emulator.advance(-24 * 3600)
 
 
-def test_an_endpoint_is_deleted(client, endpoint, azure_emulator, ask):
+def test_an_endpoint_is_deleted(client, endpoint, azure_emulator, ask, servers_of):
     client.online_endpoints.begin_delete("numbers").result()
     assert "numbers" not in [each.name for each in client.online_endpoints.list()]
     client.online_endpoints.begin_delete("numbers").result()  # there is nothing to delete, which is no error
@@ -253,39 +233,3 @@ def test_an_endpoint_is_deleted(client, endpoint, azure_emulator, ask):
     with pytest.raises(OSError):
         ask(endpoint.scoring_uri)
     assert "numbers.westus2.inference.ml.azure.com" in azure_emulator.refused_hosts
-
-
-def servers_of(azure: AzureEmulator) -> list[psutil.Process]:
-    """The servers of deployments that run below an emulator."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            words = " ".join(process.cmdline())
-            if "scoring_server.py" in words and str(azure.state_folder) in words:
-                found.append(process)
-    return found
-
-
-def test_deployments_outlive_a_killed_service_and_no_reset(tmp_path, assets, monkeypatch, wait_until, post):
-    azure = AzureEmulator(tmp_path / "state")
-    azure.start()
-    for name, value in azure.environment.items():
-        monkeypatch.setenv(name, value)
-    client = MLClient.from_config(EnvironmentCredential(), path=azure.state_folder / "config.json")
-    created = client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="kept")).result()
-    client.online_deployments.begin_create_or_update(deployment(assets, "blue", "kept")).result()
-    created.traffic = {"blue": 100}
-    client.online_endpoints.begin_create_or_update(created).result()
-    assert servers_of(azure)
-
-    os.kill(azure.process_id, signal.SIGKILL)
-    wait_until(lambda: servers_of(azure) == [])
-    azure.stop()
-
-    with AzureEmulator(tmp_path / "state") as again:
-        key = client.online_endpoints.get_keys("kept").primary_key
-        wait_until(lambda: post(created.scoring_uri, key)[0] == 200)
-        assert client.online_deployments.get("blue", "kept").provisioning_state == "Succeeded"
-        again.reset()
-        assert servers_of(again) == []
-        assert list(client.online_endpoints.list()) == []

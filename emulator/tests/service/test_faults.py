@@ -46,11 +46,12 @@ def test_an_error_of_ones_choice(client, azure_emulator):
     assert (refusal.value.status_code, refusal.value.error.code) == (403, "AuthorizationFailed")
 
 
-def test_slow_answers(client, azure_emulator):
+def test_slow_answers(client, azure_emulator, wait_until):
     azure_emulator.fault("workspaces.get", delay=600)
     answers = []
     with begun(lambda: answers.append(client.workspaces.get().location)) as slow:
         try:
+            wait_until(lambda: not azure_emulator.faults)  # its request has come
             assert client.datastores.get_default().name == "workspaceblobstore"  # others are not held up
             azure_emulator.advance(500)
             slow.join(0.2)
