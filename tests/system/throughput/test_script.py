@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 # What Python runs in each process before all else: it hides packages, and that this one is installed.
 HIDING = """
 import importlib.metadata, sys

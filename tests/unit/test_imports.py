@@ -12,7 +12,7 @@ import pytest
 
 import keras_azure
 
-REPOSITORY = Path(__file__).parents[1]  # the sources, wherever the package that is tested is installed
+REPOSITORY = Path(__file__).parents[2]  # the sources, wherever the package that is tested is installed
 PACKAGE = REPOSITORY / "keras_azure"
 PLUGINS = REPOSITORY / "plugins"
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[2]
+REPOSITORY = Path(__file__).parents[3]
 MACHINE = {
     "date": "2026-01-02T03:04:05+00:00",
     "processor": "A Processor",

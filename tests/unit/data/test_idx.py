@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from keras_azure.data.idx import idx, read_idx
 from keras_azure.errors import DataError, UnreadableFile
 
-MNIST = Path(__file__).parents[3] / "shared/data/mnist"
+MNIST = Path(__file__).parents[4] / "shared/data/mnist"
 
 
 def packed(array: np.ndarray, type_code: int = 0x08) -> bytes:

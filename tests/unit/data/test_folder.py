@@ -10,7 +10,7 @@ from keras_azure.data.folder import FolderDataset, folder
 from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
-SHARED = Path(__file__).parents[3] / "shared/data"
+SHARED = Path(__file__).parents[4] / "shared/data"
 needs_shared_data = pytest.mark.skipif(not SHARED.is_dir(), reason="the shared data are not here")
 
 
