@@ -25,7 +25,7 @@ def check_dataset(dataset: Dataset | str | Spec) -> None:
         dataset = open_dataset(dataset, Observer())
     missing = [name for name in ("class_names", "split_sizes", "image_shape", "read") if not hasattr(dataset, name)]
     if missing:
-        findings.add(f"it has no {' and no '.join(missing)}", "the attributes of keras_azure.datasets.Dataset")
+        findings.add(f"it has no {' and no '.join(missing)}", "the attributes of keras_azure.data.Dataset")
         findings.settle()
     with findings.when("described"):
         findings.extend(_description_problems(dataset))

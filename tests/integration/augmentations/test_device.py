@@ -106,9 +106,10 @@ def test_the_shapes_are_known_beforehand(source, specs):
 ON_JAX = """
     import jax, keras, numpy as np
     from keras_azure.augmentations import DeviceAugment, build_augment
-    from keras_azure.datasets import ArrayDataset
-    from keras_azure.observers import Observer
-    from keras_azure.pipeline import batches, open_source
+    from keras_azure.data.arrays import ArrayDataset
+    from keras_azure.description.observers import Observer
+    from keras_azure.data.source import open_source
+    from keras_azure.pipeline import batches
 
     pictures = np.random.default_rng(0).integers(0, 256, (8, 9, 7, 3), np.uint8)
     split = (pictures, np.arange(8) % 4)

@@ -362,7 +362,7 @@ def test_infinite_numbers_in_a_spec_are_refused():
 
 ON_JAX = """
 import jax, keras, numpy as np, tensorflow as tf
-from keras_azure.registry import AUGMENTATIONS
+from keras_azure.registry.registry import AUGMENTATIONS
 
 images = np.random.default_rng(0).integers(0, 256, (4, 6, 7, 3), np.uint8)
 data = {"images": images, "labels": np.eye(4, dtype="float32")}

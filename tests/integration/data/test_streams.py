@@ -12,7 +12,7 @@ from keras_azure.data.streams import Streams
 LEFT = """
 import time
 import numpy as np, tensorflow as tf
-from keras_azure.streams import Streams
+from keras_azure.data.streams import Streams
 
 def slow(step):
     time.sleep(0.01)

@@ -357,16 +357,16 @@ def test_mnist_is_the_one_of_tfds(tmp_path, monkeypatch):
 
 SILENCE = """
 import sys
-from keras_azure.quiet import native_messages_held_back, silence_libraries
+from keras_azure.keras_engine import native_messages_held_back, silence_libraries
 
 silence_libraries()
 with native_messages_held_back():
     import tensorflow
 
     tensorflow.constant(0)
-from keras_azure.datasets import tfds
+from keras_azure.data import tfds
 from keras_azure.errors import DataUnavailable
-from keras_azure.observers import Observer
+from keras_azure.description.observers import Observer
 
 name, data_dir = sys.argv[1:]
 data = tfds.tfds(name=name, data_dir=data_dir, download=False)

@@ -57,7 +57,7 @@ import os, sys
 import tensorflow as tf
 tf.config.threading.set_inter_op_parallelism_threads(1)
 import numpy as np
-from keras_azure.config import RunConfig
+from keras_azure.description.config import RunConfig
 from keras_azure.engines import steps_of
 from keras_azure.planning.work import Pictures
 from keras_azure.training.compiling import build_model, build_optimizer, compile_model

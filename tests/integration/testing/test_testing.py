@@ -614,7 +614,7 @@ class Unreadable(Data):
         (EmptyTrain, "its split_sizes are {'train': 0, 'test': 2}", "samples in 'train'"),
         (FlatImages, "its image_shape is (4, 5)", "1 or 3 channels"),
         (TwoChannels, "its image_shape is (4, 5, 2)", "1 or 3 channels"),
-        (NoRead, "it has no read", "keras_azure.datasets.Dataset"),
+        (NoRead, "it has no read", "keras_azure.data.Dataset"),
         (FloatImages, "read('train', 0) gives a picture of (4, 5, 1) float64", "(4, 5, 1) uint8"),
         (OtherShape, "gives a picture of (3, 5, 1) uint8", "(4, 5, 1) uint8"),
         (NoArray, "gives a picture of a list", "(4, 5, 1) uint8"),

@@ -194,7 +194,7 @@ import signal, sys
 from pathlib import Path
 import keras_azure
 from keras_azure.errors import RunInterrupted
-from keras_azure.observers import Observer
+from keras_azure.description.observers import Observer
 
 class Stop(Observer):
     def step_done(self, step, logs):

@@ -201,8 +201,8 @@ def test_nothing_is_left_when_the_pictures_cannot_be_decoded(folder, error):
 PROCESS = """
 import sys, time
 import numpy as np
-from keras_azure.observers import Observer
-from keras_azure.store import open_stored
+from keras_azure.description.observers import Observer
+from keras_azure.data.store import open_stored
 
 class Pictures:
     image_shape, split_sizes, description = (40, 50, 3), {"train": 6}, "pictures"
