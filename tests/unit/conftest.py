@@ -16,8 +16,9 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """Only where these tests run alone can it be told who loaded what: other tiers load all of it, while collected."""
     alone = all(Path(__file__).parent in item.path.parents for item in session.items)
     if alone and (loaded := heavy()):
+        names = ", ".join(sorted(loaded))
         raise pytest.UsageError(
-            f"a module in tests/unit loads {', '.join(sorted(loaded))} when it is imported; its place is tests/integration"
+            f"a module in tests/unit loads {names} when it is imported: put it in tests/integration"
         )
 
 
@@ -27,4 +28,4 @@ def loads_nothing_heavy(request: pytest.FixtureRequest):
     before = heavy()
     yield
     loaded = heavy() - before
-    assert not loaded, f"this test loads {', '.join(sorted(loaded))}; its place is tests/integration"
+    assert not loaded, f"this test loads {', '.join(sorted(loaded))}; put it in tests/integration"

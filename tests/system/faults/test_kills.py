@@ -1,6 +1,6 @@
 """Runs that are killed with SIGKILL, at any moment and in every place, go on to the end that they would have had.
 
-`pytest tests/system/faults/test_kills.py --kills 100` kills a hundred runs at random; without it two are, in every place.
+`pytest tests/system/faults --kills 100` kills a hundred runs at random; without it two are, in every place.
 """
 
 import contextlib
