@@ -17,9 +17,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     alone = all(Path(__file__).parent in item.path.parents for item in session.items)
     if alone and (loaded := heavy()):
         names = ", ".join(sorted(loaded))
-        raise pytest.UsageError(
-            f"a module in tests/unit loads {names} when it is imported: put it in tests/integration"
-        )
+        raise pytest.UsageError(f"a module in tests/unit loads {names} on import: put it in tests/integration")
 
 
 @pytest.fixture(autouse=True)
