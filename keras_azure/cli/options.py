@@ -70,8 +70,9 @@ def with_config_options(command: Callable) -> Callable:
         for setting in dataclasses.fields(RunConfig)
         if setting.name not in parameters
     ]
-    command.__signature__ = inspect.Signature([*parameters.values(), *options])
-    command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
+    signature = inspect.Signature([*parameters.values(), *options])
+    command.__signature__ = signature  # type: ignore[attr-defined]  # of functions too, as inspect's pages say
+    command.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
     return command
 
 

@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import numpy as np
 
@@ -79,7 +79,7 @@ def read_idx(path: Path, dimensions: int) -> np.ndarray:
         raise UnreadableFile(f"The IDX file {path} cannot be read: {error.strerror}.") from error
 
 
-def _parse(file: BinaryIO, most_bytes: int, dimensions: int, path: Path) -> np.ndarray:
+def _parse(file: IO[bytes] | gzip.GzipFile, most_bytes: int, dimensions: int, path: Path) -> np.ndarray:
     """Reads the content of an IDX file that has no more than `most_bytes`."""
     shape = _read_header(file, dimensions, path)
     claimed = math.prod(shape)
@@ -96,7 +96,7 @@ def _parse(file: BinaryIO, most_bytes: int, dimensions: int, path: Path) -> np.n
     return np.frombuffer(content, np.uint8).reshape(shape)
 
 
-def _read_header(file: BinaryIO, dimensions: int, path: Path) -> tuple[int, ...]:
+def _read_header(file: IO[bytes] | gzip.GzipFile, dimensions: int, path: Path) -> tuple[int, ...]:
     magic = file.read(4)
     if not magic:
         raise _refusal(path, "it is empty")

@@ -89,7 +89,7 @@ def hash_file(path: Path) -> bytes:
         UnreadableFile: it cannot be read.
     """
     with _open(path) as file, _explained(f"The picture {path}", _HINT):
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()  # type: ignore[arg-type]  # a file
 
 
 def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
@@ -141,7 +141,7 @@ def _reduction(*times_too_large: float) -> int:
 
 
 def _decoded(file: BinaryIO, channels: int) -> np.ndarray:
-    image = _recognised(file)
+    image: Image.Image = _recognised(file)
     image.load()
     if image.mode in ("I", "I;16"):  # 0..65535, which Pillow would cut off at 255
         wide = np.asarray(image).astype(np.uint32)

@@ -7,7 +7,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 import keras
 
@@ -85,7 +85,7 @@ def renumbering() -> Callable[[bytes], bytes]:
     return lambda number: numbers.setdefault(number, str(len(numbers) + 1).encode())
 
 
-def copy_entry(source: BinaryIO, size: int, name: str, target: zipfile.ZipFile) -> None:
+def copy_entry(source: IO[bytes], size: int, name: str, target: zipfile.ZipFile) -> None:
     """Copies `size` bytes, which may be gigabytes, into an undated entry."""
     entry = undated(name)
     entry.file_size = size

@@ -72,7 +72,7 @@ class Estimate:
             "memory_needed": self.needed,
             "largest_batch": self.largest_batch,
             "bound": self.step.bound if self.step else None,
-            "step_seconds": _pair(self.step and self.step.seconds),
+            "step_seconds": _pair(self.step.seconds if self.step else None),
             "images_per_second": _pair(self.images_per_second),
             "seconds": _pair(self.seconds),
             "usd": _pair(self.usd),

@@ -64,7 +64,8 @@ def gpu_step(phase: Phase, size: Size, precision: str) -> StepTime | None:
 def input_time(core_seconds: float, machine: Machine) -> Range:
     """Seconds that all processors of a machine take for what keeps one core of this one at work for so long."""
     if machine.size is None:
-        return Range(core_seconds / os.cpu_count(), core_seconds / os.cpu_count())
+        here = core_seconds / (os.cpu_count() or 1)
+        return Range(here, here)
     on_node = core_seconds / machine.size.vcpus
     return Range(on_node / _SHARE_OF_A_CORE.high, on_node / _SHARE_OF_A_CORE.low)
 
@@ -92,7 +93,8 @@ def step_here(phase: Phase) -> StepTime:
 
 def _seconds(step: Callable[[], object]) -> Range:
     step()  # compiles
-    times, begun = [], time.perf_counter()
+    times: list[float] = []
+    begun = time.perf_counter()
     while len(times) < 2 or time.perf_counter() - begun < _TRIED_SECONDS:
         before = time.perf_counter()
         step()

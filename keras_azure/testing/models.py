@@ -209,7 +209,8 @@ def _training_problems(
     model: keras.Model, input_shape: tuple[int, int, int], num_classes: int
 ) -> Iterator[tuple[str, str]]:
     pixels = some_pixels(input_shape, count=8)
-    loss_name, targets = "categorical_crossentropy", np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
+    loss_name = "categorical_crossentropy"
+    targets: np.ndarray = np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
     if model.output_shape[1:] == pixels.shape[1:]:
         loss_name, targets = "mean_squared_error", pixels / 255
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
