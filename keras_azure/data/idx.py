@@ -1,10 +1,9 @@
-"""The data set `idx`: a folder of four files in the format that MNIST came in.
+"""The reader of the data set `idx`: a folder of four files in the format that MNIST came in.
 
 An IDX file is a header (two zero bytes, a byte for the type of the values, a byte for the number of dimensions, and
 each dimension's size as a big-endian 32-bit number) and the values. http://yann.lecun.com/exdb/mnist/ describes it.
 """
 
-import contextlib
 import gzip
 import math
 import os
@@ -16,12 +15,12 @@ from typing import BinaryIO
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.formats.idx import idx_files
 from keras_azure.data.memory import require_memory
-from keras_azure.data.sizes import ResizedDataset, check_image_size, resized
+from keras_azure.data.sizes import ResizedDataset, resized
 from keras_azure.data.splits import described
 from keras_azure.errors import DataError, UnreadableFile
 
-_STEMS = {"train": "train", "test": "t10k"}
 _TYPES = {0x08: "uint8", 0x09: "int8", 0x0B: "int16", 0x0C: "int32", 0x0D: "float32", 0x0E: "float64"}
 _UINT8 = 0x08
 _GZIP = b"\x1f\x8b"
@@ -30,18 +29,9 @@ _CHUNK = 1 << 20  # bytes
 
 
 def idx(*, path: str, image_size: tuple[int, int] | None = None) -> ArrayDataset | ResizedDataset:
-    """A folder of the four MNIST-style files, compressed with gzip or not.
-
-    Args:
-        path: the folder that holds train-images-idx3-ubyte, train-labels-idx1-ubyte, t10k-images-idx3-ubyte and
-            t10k-labels-idx1-ubyte; names such as train-images.idx3-ubyte.gz will do, too.
-        image_size: height and width that the pictures are stretched to.
-    """
-    check_image_size(image_size)
+    """Reads the data set that `formats.idx.Idx` describes."""
     folder = Path(path)
-    files = {
-        split: (_find(folder, stem, "images", 3), _find(folder, stem, "labels", 1)) for split, stem in _STEMS.items()
-    }
+    files = idx_files(folder)
     splits = {split: _read_split(*pair) for split, pair in files.items()}
     _check_agreement(files, splits)
     num_classes = int(splits["train"][1].max()) + 1
@@ -124,16 +114,6 @@ def _refusal(path: Path, reason: str) -> UnreadableFile:
         expected="an IDX file as MNIST has them, complete",
         hint="fetch or write the file again",
     )
-
-
-def _find(folder: Path, stem: str, content: str, dimensions: int) -> Path:
-    usual = f"{stem}-{content}-idx{dimensions}-ubyte"
-    names = [usual, f"{usual}.gz", usual.replace("-idx", ".idx"), f"{usual.replace('-idx', '.idx')}.gz"]
-    with contextlib.suppress(OSError):  # such as a path that is too long
-        for name in names:
-            if (folder / name).is_file():
-                return folder / name
-    raise DataError(f"The IDX folder {folder} has no file {usual}.", expected=" or ".join(names))
 
 
 def _read_split(pictures_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_azure.backends.azure import travelling
-from keras_azure.backends.azure.travelling import files_of_dataset, files_of_weights, looks_secret, write_pack
+from keras_azure.backends.azure import manifest
+from keras_azure.backends.azure.manifest import files_of_dataset, files_of_weights, looks_secret, write_pack
 from keras_azure.description.observers import Observer
 from keras_azure.errors import DataError
 from keras_azure.registry.specs import Spec
@@ -133,11 +133,11 @@ def test_different_files_have_different_digests(tmp_path_factory, contents):
 
 
 def test_many_small_files_are_packed_and_others_are_not(pictures, idx_folder, monkeypatch):
-    monkeypatch.setattr(travelling, "_MANY_FILES", 6)
+    monkeypatch.setattr(manifest, "_MANY_FILES", 6)
     packed = sent("folder", pictures)
     assert packed.is_packed
     assert not sent("idx", idx_folder).is_packed
-    monkeypatch.setattr(travelling, "_SMALL_BYTES", 10)
+    monkeypatch.setattr(manifest, "_SMALL_BYTES", 10)
     assert not sent("folder", pictures).is_packed
     assert sent("folder", pictures).digest != packed.digest  # another asset: it has other files
 
@@ -160,11 +160,11 @@ def test_a_pack_is_the_same_whoever_makes_it_and_when(pictures):
 
 @given(st.lists(st.integers(0, 300), max_size=30))
 def test_packs_hold_each_file_once_and_are_no_larger_than_they_have_to_be(sizes):
-    files = tuple(travelling.File(str(index), None, size * 1_000_000) for index, size in enumerate(sizes))
-    packs = travelling.FileSet(files, "", True).packs
+    files = tuple(manifest.File(str(index), None, size * 1_000_000) for index, size in enumerate(sizes))
+    packs = manifest.FileSet(files, "", True).packs
     assert [file for pack in packs for file in pack] == list(files)
     for pack in packs:
-        assert len([file for file in pack if file.size]) <= 1 or sum(f.size for f in pack) <= travelling._PACK_BYTES
+        assert len([file for file in pack if file.size]) <= 1 or sum(f.size for f in pack) <= manifest._PACK_BYTES
 
 
 @pytest.mark.parametrize(
