@@ -1,8 +1,8 @@
-"""Which data set a `--data` text means: a registered name, `NAME:TEXT` where that data set knows what to make of it, or a
-path, which is recognised by what is there.
+"""Which data set a `--data` text means: a registered name, a text that begins with one (`tfds:mnist`), or a path, which
+the data sets themselves recognise.
 
-No file is opened here and nothing heavy loads, so that a wrong path is reported at once. Data sets of other packages are
-imported only where a path is none of ours.
+Nothing heavy loads here, so that a wrong path is reported at once. Data sets of other packages are imported only where
+none of ours recognises a path.
 """
 
 from collections.abc import Iterable, Iterator
