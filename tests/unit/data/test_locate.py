@@ -184,8 +184,11 @@ def test_other_packages_are_imported_only_where_none_of_ours_recognises_the_data
     make(here, "images/cat/1.png", "images/dog/1.png", "a.tiles")
     for file in here.glob("images/*/*.png"):
         file.write_bytes(b"\x89PNG\r\n\x1a\n")
+    (here / "idx").mkdir()
     for stem in ("train", "t10k"):
-        make(here, f"idx/{stem}-images-idx3-ubyte", f"idx/{stem}-labels-idx1-ubyte")
+        for content, dimensions in (("images", 3), ("labels", 1)):
+            file = here / "idx" / f"{stem}-{content}-idx{dimensions}-ubyte"
+            file.write_bytes(bytes([0, 0, 8, dimensions, *([0, 0, 0, 1] * dimensions), 0]))
     code = """
 import json, sys
 from keras_azure.data.local_files import is_here, local_files

@@ -60,11 +60,26 @@ def test_of_an_idx_folder_only_its_four_files_travel(idx_folder):
 
 
 @pytest.mark.parametrize("ending", ["-idx{}-ubyte", "-idx{}-ubyte.gz", ".idx{}-ubyte", ".idx{}-ubyte.gz"])
-def test_all_names_that_idx_files_have(tmp_path, ending):
-    for stem in ("train", "t10k"):
-        for content, dimensions in (("images", 3), ("labels", 1)):
-            (tmp_path / f"{stem}-{content}{ending.format(dimensions)}").write_bytes(b"x")
-    assert len(sent("idx", tmp_path).files) == 4
+def test_all_names_that_idx_files_have(idx_folder, ending):
+    for file in [*idx_folder.iterdir()]:
+        stem, content, dimensions, _ = file.name.replace("-idx", "-").split("-")
+        file.rename(idx_folder / f"{stem}-{content}{ending.format(dimensions)}")
+    assert len(sent("idx", idx_folder).files) == 4
+
+
+@pytest.mark.parametrize(
+    "content", [b"-----BEGIN", b"", b"\x1f\x8bno gzip", bytes([0, 0, 8, 1]) + b"\0\0\0\1", b"\0\0"]
+)
+def test_a_link_to_something_else_than_an_idx_file_is_refused_as_by_the_reader(idx_folder, tmp_path, content):
+    images = idx_folder / "t10k-images-idx3-ubyte"
+    images.unlink()
+    (tmp_path / "id_rsa").write_bytes(content)
+    images.symlink_to(tmp_path / "id_rsa")
+    with pytest.raises(UnreadableFile) as here:
+        open_dataset(Spec("idx", {"path": str(idx_folder)}), Observer())
+    with pytest.raises(UnreadableFile) as there:
+        sent("idx", idx_folder)
+    assert str(there.value) == str(here.value)
 
 
 def test_links_to_idx_files_are_followed_and_of_two_spellings_that_which_is_read_is_taken(idx_folder, tmp_path):
