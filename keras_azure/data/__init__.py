@@ -109,7 +109,7 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
         DataError: the data cannot be used as it is.
         BrokenPlugin: what the plugin gives is no data set.
     """
-    dataset = DATASETS.build(spec)
+    dataset: Dataset = DATASETS.build(spec)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
     if not hasattr(dataset, "class_names"):
