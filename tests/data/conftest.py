@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 
 class Listener(Observer):

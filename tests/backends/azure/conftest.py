@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 EMULATED = ("test_faults.py", "test_runs.py")  # which take an emulator, and seconds to minutes
 VARIABLES = (
