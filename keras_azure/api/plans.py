@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_azure.backends import DEFAULT_REGION
 from keras_azure.description.config import RunConfig, describe_run
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataUnavailable, DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
 from keras_azure.lazy import lazy

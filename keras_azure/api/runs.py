@@ -9,8 +9,8 @@ from keras_azure.api.plans import look_ahead
 from keras_azure.backends import Backend, RemoteBackend, RunningJob
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.config import RunConfig, describe_run, lay_over
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
-from keras_azure.description.observers import Observer
 from keras_azure.description.result import RunResult
 from keras_azure.errors import UsageError
 from keras_azure.keras_engine import load_on, native_messages_held_back, silence_libraries

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.description.result import RunResult
 
 DEFAULT_REGION = "eastus"  # of Azure, whose prices stand for all where none is named

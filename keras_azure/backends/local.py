@@ -9,8 +9,8 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
-from keras_azure.description.observers import Observer
 from keras_azure.description.result import RunResult
 from keras_azure.errors import OutputExists, RunFailed, RunInUse
 from keras_azure.keras_engine import load_on

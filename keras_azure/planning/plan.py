@@ -8,7 +8,7 @@ from typing import Any
 from keras_azure.backends.azure.sizes import Price
 from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
 from keras_azure.planning.input import InputCost, input_cost
 from keras_azure.planning.machines import Machine, Prices

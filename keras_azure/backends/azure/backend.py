@@ -23,8 +23,8 @@ from keras_azure.backends.azure.travelling import FileSet, looks_secret
 from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
-from keras_azure.description.observers import Observer
 from keras_azure.description.result import RunResult
 from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
 from keras_azure.files import write_text

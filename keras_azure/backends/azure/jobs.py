@@ -12,8 +12,8 @@ from keras_azure.backends.azure.job import TAG
 from keras_azure.backends.azure.results import fetch
 from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
 from keras_azure.backends.azure.workspace import find_workspace
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, runs_folder
-from keras_azure.description.observers import Observer
 from keras_azure.errors import CloudError, OutputExists, UsageError
 
 

@@ -20,7 +20,7 @@ from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import DATA
 from keras_azure.backends.azure.wheels import Packages
 from keras_azure.backends.azure.workspace import find_workspace
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import CloudError, JobFailed, NotAvailable, NotSignedIn, UsageError
 
 BACKEND = "azure-nc4as-t4-v3"
