@@ -91,7 +91,7 @@ def submit(
     """
     described, backend = _described(model, config, settings)
     if not isinstance(backend, Submits):
-        raise _refusal(described, "submits nothing: it runs where you are")
+        raise _refusal(described, "submits nothing")
     with _run_dir(described, output, resume) as (run_dir, goes_on):
         if not goes_on:
             look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
@@ -129,7 +129,8 @@ def dry_run(
     """
     described, backend = _described(model, config, settings)
     if not isinstance(backend, DryRuns):
-        raise _refusal(described, "has nothing to show of what it would submit")
+        writes = "does not show what it would submit" if isinstance(backend, Submits) else "submits nothing"
+        raise _refusal(described, writes)
     with _run_dir(described, output, resume=False) as (run_dir, _), display_for_here(observer) as display:
         return backend.dry_run(described, run_dir, display)
 
