@@ -150,7 +150,7 @@ def test_a_job_that_nobody_has(kaz):
 
 
 def test_a_run_that_was_cancelled_is_resumed_and_is_the_run_of_this_machine(kaz, barn, tmp_path):
-    settings = {"epochs": 12, "observer": keras_azure.Observer(), **TINY}
+    settings = {"epochs": 40, "observer": keras_azure.Observer(), **TINY}
     job = keras_azure.submit("cnn", backend="barn", output=tmp_path / "run", **settings)
     checkpoints = barn / job.name / "run" / "checkpoints"
     while not list(checkpoints.glob("*")) and job.status() == "Running":
@@ -165,7 +165,7 @@ def test_a_run_that_was_cancelled_is_resumed_and_is_the_run_of_this_machine(kaz,
     resumed = json.loads(out)
     here = keras_azure.run("cnn", output=tmp_path / "here", **settings)
     assert resumed["test_metrics"] == here.test_metrics
-    print(list(job.logs()))
+    assert re.search(r"; [1-9]\d* epochs and \d+ steps are done\n", "\n".join(job.logs()))
 
 
 def test_its_flag_is_a_keyword_in_python_and_help_in_a_terminal(kaz, tmp_path):
