@@ -29,7 +29,7 @@ from keras_azure.registry.registry import (
 )
 from keras_azure.registry.specs import Spec, is_name
 
-_Kind = Literal["models", "augmentations", "datasets", "backends"]
+_Kind = Literal["models", "augmentations", "datasets", "backends", "callbacks", "losses", "metrics", "optimizers"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -44,18 +44,21 @@ def list_plugins(
     *,
     json: _Json = False,
 ) -> None:
-    """List the installed plugins of each kind."""
-    entries = {registry.plural: registry.entries() for registry in REGISTRIES if kind in (None, registry.plural)}
+    """List the installed plugins of each kind; what Keras has itself where one kind is asked for."""
+    chosen = [registry for registry in REGISTRIES if kind in (None, registry.plural)]
     if json:
-        listed = {plural: [dataclasses.asdict(entry) for entry in found] for plural, found in entries.items()}
+        listed = {each.plural: [dataclasses.asdict(entry) for entry in each.all_entries()] for each in chosen}
         print_json(listed[kind] if kind else listed)
         return
-    for number, (plural, found) in enumerate(entries.items()):
+    for number, registry in enumerate(chosen):
         if number:
             print_text()
+        found = registry.all_entries() if kind else registry.entries()
         remarks = _remarks(found)
         rows = [(e.name, e.package, e.target + remark) for e, remark in zip(found, remarks, strict=True)]
-        _print_table((plural, "package", "target"), rows)
+        _print_table((registry.plural, "package", "target"), rows)
+        if kind is None and registry.of_keras:
+            print_text(f"and {len(registry.of_keras)} of Keras: kaz list {registry.plural}")
     for package in damaged_packages():
         print_text(f"The package {package} is left out: its entry points cannot be read.", err=True)
 

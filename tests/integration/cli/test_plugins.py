@@ -92,11 +92,29 @@ def test_what_a_family_does_not_have_is_refused_with_the_nearest(kaz):
     assert "'device' of the backend 'local' cannot be 'tpu'" in err
 
 
+def test_list_shows_what_keras_has_where_it_is_asked_for(kaz, install_plugin):
+    install_plugin("kaz-hard", {"losses": "hard = kaz_hard:hard\npoisson = kaz_hard:poisson"}, "raise RuntimeError")
+    _, out, _ = kaz("list")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["hard", "kaz-hard", "kaz_hard:hard"] in rows
+    assert "and 13 of Keras: kaz list optimizers" in out
+    assert "keras.losses" not in out
+    _, out, _ = kaz("list", "losses")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["hard", "kaz-hard", "kaz_hard:hard"] in rows
+    assert ["huber", "keras", "keras.losses:Huber"] in rows
+    assert [row[1] for row in rows if row[0] == "poisson"] == ["kaz-hard"]  # before Keras's, not beside it
+    listed = json.loads(kaz("list", "losses", "--json")[1])
+    assert {"name": "huber", "package": "keras", "target": "keras.losses:Huber"} in listed
+
+
 def test_list_as_json(kaz):
     listed = json.loads(kaz("list", "models", "--json")[1])
     assert {"name": "cnn", "package": "keras-azure", "target": "kaz_cnn:cnn"} in listed
     every = json.loads(kaz("list", "--json")[1])
-    assert [*every] == ["models", "augmentations", "datasets", "backends"]
+    assert [*every] == [
+        *("models", "augmentations", "datasets", "backends", "callbacks", "losses", "metrics", "optimizers")
+    ]
     assert every["models"] == listed
 
 
@@ -109,9 +127,12 @@ def test_list_does_not_cut_long_names_in_a_pipe(kaz, install_plugin):
 
 
 def test_list_of_an_unknown_kind(kaz):
-    code, _, err = kaz("list", "optimizers")
+    code, _, err = kaz("list", "engines")
     assert code == 2
-    assert "'models', 'augmentations', 'datasets', 'backends'" in " ".join(err.replace("│", " ").split())
+    assert (
+        "'models', 'augmentations', 'datasets', 'backends', 'callbacks', 'losses', 'metrics', 'optimizers'"
+        in " ".join(err.replace("│", " ").split())
+    )
 
 
 def test_list_passes_over_what_is_broken_and_marks_what_is_ambiguous(kaz, broken_plugin, twins):

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_azure.description.config import LOSSES, METRICS, OPTIMIZERS, RunConfig, lay_over, read_config_file
+from keras_azure.description.config import RunConfig, lay_over, read_config_file
 from keras_azure.description.result import RunResult
 from keras_azure.errors import AmbiguousName, ConfigError, DataError, SpecError, UnknownName
+from keras_azure.registry import keras_names
+from keras_azure.registry.registry import CALLBACKS
 from keras_azure.training.compiling import build_loss, build_metrics, build_optimizer
 
 texts = st.text(max_size=20)
@@ -279,25 +281,40 @@ LABELS = np.eye(3, dtype=np.float32)[[0, 1, 2, 0, 1, 2]]
 PROBABILITIES = np.full((6, 3), 1 / 3, np.float32)
 
 
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("name", keras_names.OPTIMIZERS)
 def test_keras_has_the_optimizer(name):
     optimizer = build_optimizer(RunConfig("cnn", optimizer=name), 0.5, 100)
     assert isinstance(optimizer, keras.optimizers.Optimizer)
     assert float(optimizer.learning_rate) == 0.5
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", keras_names.LOSSES)
 def test_keras_has_the_loss(name):
     loss = build_loss(RunConfig("cnn", loss=name))(LABELS, PROBABILITIES)
     assert math.isfinite(loss)
 
 
-@pytest.mark.parametrize("name", METRICS)
+NEEDED = {
+    "f1_score": "f1_score(average=macro)",  # Keras's default is a number per class
+    "fbeta_score": "fbeta_score(average=macro)",
+    "precision_at_recall": "precision_at_recall(recall=0.5)",
+    "recall_at_precision": "recall_at_precision(precision=0.5)",
+    "sensitivity_at_specificity": "sensitivity_at_specificity(specificity=0.5)",
+    "specificity_at_sensitivity": "specificity_at_sensitivity(sensitivity=0.5)",
+}
+
+
+@pytest.mark.parametrize("name", keras_names.METRICS)
 def test_keras_has_the_metric(name):
-    spec = {"f1_score": "f1_score(average=macro)"}.get(name, name)  # Keras's default is a number per class
+    spec = NEEDED.get(name, name)
     for metric in build_metrics(RunConfig("cnn", metrics=spec)):
         metric.update_state(LABELS, PROBABILITIES)
         assert math.isfinite(metric.result())
+
+
+@pytest.mark.parametrize("name", keras_names.CALLBACKS)
+def test_keras_has_the_callback(name):
+    assert issubclass(CALLBACKS.load(name), keras.callbacks.Callback)
 
 
 def test_the_path_of_weights_becomes_absolute(tmp_path, monkeypatch):

@@ -4,7 +4,19 @@ import sys
 import pytest
 
 from keras_azure.errors import AmbiguousName, BrokenPlugin, SpecError, UnknownName, WrongOption
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, DATASETS, MODELS, REGISTRIES, Entry, as_spec
+from keras_azure.registry.registry import (
+    AUGMENTATIONS,
+    BACKENDS,
+    CALLBACKS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    REGISTRIES,
+    Entry,
+    as_spec,
+)
 from keras_azure.registry.specs import Spec
 
 NET = """
@@ -19,9 +31,10 @@ NET = """
 
 def test_the_groups_are_the_documented_ones():
     assert [registry.group for registry in REGISTRIES] == [
-        *("keras_azure.models", "keras_azure.augmentations", "keras_azure.datasets", "keras_azure.backends")
+        *("keras_azure.models", "keras_azure.augmentations", "keras_azure.datasets", "keras_azure.backends"),
+        *("keras_azure.callbacks", "keras_azure.losses", "keras_azure.metrics", "keras_azure.optimizers"),
     ]
-    assert REGISTRIES == (MODELS, AUGMENTATIONS, DATASETS, BACKENDS)
+    assert REGISTRIES == (MODELS, AUGMENTATIONS, DATASETS, BACKENDS, CALLBACKS, LOSSES, METRICS, OPTIMIZERS)
 
 
 def test_first_party_plugins_are_entries_like_all_others():

@@ -7,9 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import kaz_azure_emulator
-
-README = Path(kaz_azure_emulator.__file__).with_name("README.md")
+README = Path(__file__).parents[2] / "README.md"
 
 
 def names_of(cell: str) -> set[str]:

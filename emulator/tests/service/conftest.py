@@ -4,7 +4,6 @@ Tests that ask by hand make an opener each time: `urllib.request.urlopen` keeps 
 """
 
 import logging
-import os
 from pathlib import Path
 
 import pytest
@@ -38,14 +37,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "data"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Read when the SDK is imported: how many seconds it waits between two looks at a job.
-    os.environ.setdefault("AZUREML_RUN_POLLING_INTERVAL_MIN", "1")
-
-
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.slow)  # the emulator takes seconds to start
             # The SDK uses what its own libraries want to drop.
             item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
