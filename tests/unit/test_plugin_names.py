@@ -23,7 +23,7 @@ DEFAULTS = {
     ("backends/azure/staging.py", "local"),  # a job's node is where it runs
 }
 # Keys that are no plugin's name: the folder in which files are.
-OTHERS = {(file, "folder") for file in ("backends/azure/handle.py", "cli/cache.py", "cli/jobs.py")}
+OTHERS = {(file, "folder") for file in ("backends/azure/handle.py", "cli/cache.py", "cli/jobs.py", "data/store.py")}
 
 
 def names() -> dict[str, Entry]:
