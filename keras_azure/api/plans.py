@@ -60,12 +60,12 @@ def plan(
     backends = [backend] if isinstance(backend, str) else list(backend)
     facts = None if pictures is None else (pictures, (*image_size, channels), classes)
     with display_for_here(observer) as display:
-        teller, asked = Once(display), {"prices": prices, "region": region}
+        teller, asked = _Once(display), {"prices": prices, "region": region}
         machines = [machine_of(each, teller, **asked) for each in backends] or all_machines(teller, **asked)
         return _plan_run(described, machines, display, facts)
 
 
-class Once(Observer):
+class _Once(Observer):
     """Passes each message on once: backends of one kind say the same of each machine."""
 
     def __init__(self, observer: Observer):
