@@ -34,7 +34,7 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.models.untrusted import check_archive
-from keras_azure.training.history import Row, best_epoch
+from keras_azure.training.history import VAL_LOSS, Monitor, Row
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _ELSEWHERE = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "lustre")  # types of file systems
@@ -62,11 +62,12 @@ class State:
         stage: of fine-tuning; 0 without.
         history: a row for each finished epoch, from which the best epoch and early stopping follow.
         train_logs: the epoch's means in training, where all its steps are done and its validation is not; else None.
-        images, seconds: pictures that finished epochs trained on, and what that took without anything beside it.
+        images, seconds: images that finished epochs trained on, and what that took without anything beside it.
         epoch_images, epoch_seconds: the same, in the epoch that is not finished.
         epoch_elapsed, elapsed: seconds that this epoch, and the whole run, have taken.
         tracking: where MLflow keeps the run, if it does.
         data: what tells that the data is still the same.
+        ended: whether a listener has ended training; what is left of the epoch is its validation.
     """
 
     epochs: int = 0
@@ -82,6 +83,7 @@ class State:
     elapsed: float = 0.0
     tracking: Mapping[str, str] | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    ended: bool = False
 
     @property
     def name(self) -> str:
@@ -143,10 +145,15 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of a run folder."""
+    """The checkpoints of a run folder.
 
-    def __init__(self, run_dir: Path):
+    Args:
+        monitor: tells the best epoch, whose checkpoint is kept.
+    """
+
+    def __init__(self, run_dir: Path, monitor: Monitor = VAL_LOSS):
         self.folder = run_dir / "checkpoints"
+        self._monitor = monitor
 
     def save(self, state: State, values: Values) -> None:
         """Saves, then removes what is neither among the newest nor of the best epoch.
@@ -161,7 +168,7 @@ class Checkpoints:
             "values": values.content,
         }
         write_atomically(self.folder / state.name, lambda beside: _write_archive(beside, entries), self._spare)
-        best = best_epoch(state.history)
+        best = self._monitor.best_epoch(state.history)
         names = self.names()
         for name in names[:-KEPT]:
             if name != State(epochs=best or 0).name:
@@ -183,7 +190,7 @@ class Checkpoints:
         for name in reversed(self.names()):
             try:
                 checkpoint = self.load(name)
-                best = best_epoch(checkpoint.state.history) if keep_best else None
+                best = self._monitor.best_epoch(checkpoint.state.history) if keep_best else None
                 if best is not None and best != checkpoint.state.epochs:
                     self.load(State(epochs=best).name)
                 return checkpoint
@@ -294,7 +301,11 @@ def _parse_state(text: bytes) -> State:
         raise ValueError("its history has not a row for each epoch")
     if not all(_is_number(value) for row in [*state.history, state.train_logs or {}] for value in row.values()):
         raise ValueError("its history has values that are no numbers")
-    if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None):
+    if (
+        not isinstance(state.data, dict)
+        or not isinstance(state.tracking, dict | None)
+        or state.ended not in (True, False)
+    ):
         raise ValueError("its state has another form")
     return state
 
