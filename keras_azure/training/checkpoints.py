@@ -34,7 +34,7 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.models.untrusted import check_archive
-from keras_azure.training.history import VAL_LOSS, Monitor, Row
+from keras_azure.training.history import Row, best_epoch
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _ELSEWHERE = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "lustre")  # types of file systems
@@ -145,15 +145,10 @@ class Checkpoint:
 
 
 class Checkpoints:
-    """The checkpoints of a run folder.
+    """The checkpoints of a run folder."""
 
-    Args:
-        monitor: tells the best epoch, whose checkpoint is kept.
-    """
-
-    def __init__(self, run_dir: Path, monitor: Monitor = VAL_LOSS):
+    def __init__(self, run_dir: Path):
         self.folder = run_dir / "checkpoints"
-        self._monitor = monitor
 
     def save(self, state: State, values: Values) -> None:
         """Saves, then removes what is neither among the newest nor of the best epoch.
@@ -168,7 +163,7 @@ class Checkpoints:
             "values": values.content,
         }
         write_atomically(self.folder / state.name, lambda beside: _write_archive(beside, entries), self._spare)
-        best = self._monitor.best_epoch(state.history)
+        best = best_epoch(state.history)
         names = self.names()
         for name in names[:-KEPT]:
             if name != State(epochs=best or 0).name:
@@ -190,7 +185,7 @@ class Checkpoints:
         for name in reversed(self.names()):
             try:
                 checkpoint = self.load(name)
-                best = self._monitor.best_epoch(checkpoint.state.history) if keep_best else None
+                best = best_epoch(checkpoint.state.history) if keep_best else None
                 if best is not None and best != checkpoint.state.epochs:
                     self.load(State(epochs=best).name)
                 return checkpoint
@@ -304,7 +299,7 @@ def _parse_state(text: bytes) -> State:
     if (
         not isinstance(state.data, dict)
         or not isinstance(state.tracking, dict | None)
-        or state.ended not in (True, False)
+        or type(state.ended) is not bool
     ):
         raise ValueError("its state has another form")
     return state

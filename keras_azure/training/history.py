@@ -4,7 +4,6 @@ import csv
 import io
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,40 +13,15 @@ from keras_azure.files import write_text
 Row = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Monitor:
-    """What epochs are judged by: which is the best, and whether it is time to stop.
-
-    Attributes:
-        name: the column of the history; the lowest value is the best.
-    """
-
-    name: str = "val_loss"
-
-    def best_epoch(self, rows: Sequence[Row]) -> int | None:
-        """The number of the best epoch, the first of equals; None where none can be judged."""
-        judged = [row for row in rows if math.isfinite(row.get(self.name, math.nan))]
-        return int(min(judged, key=lambda row: row[self.name])["epoch"]) if judged else None
-
-    def epochs_since_best(self, rows: Sequence[Row]) -> int:
-        """How many of these epochs came after the best of them."""
-        best = self.best_epoch(rows)
-        return 0 if best is None else int(rows[-1]["epoch"] - best)
-
-
-VAL_LOSS = Monitor()
-
-
 class History(Sequence[Row], Listener):
     """The rows of a run and of its `history.csv`, which is rewritten as a whole after each epoch.
 
     A run that is resumed has its rows from the checkpoint: they and the weights are of one moment.
     """
 
-    def __init__(self, run_dir: Path, rows: Sequence[Row] = (), monitor: Monitor = VAL_LOSS):
+    def __init__(self, run_dir: Path, rows: Sequence[Row] = ()):
         self.path = run_dir / "history.csv"
         self.rows = list(rows)
-        self.monitor = monitor
 
     def epoch_done(self, epoch: int, row: Row) -> None:
         self.append(row)
@@ -68,15 +42,21 @@ class History(Sequence[Row], Listener):
 
     @property
     def best_epoch(self) -> int | None:
-        return self.monitor.best_epoch(self.rows)
+        return best_epoch(self.rows)
 
     def in_stage(self, number: int) -> list[Row]:
         """The rows of one stage; without fine-tuning all rows are of stage 0."""
         return [row for row in self.rows if row.get("stage", 0) == number]
 
+    def epochs_since_best(self, stage: int) -> int:
+        """How many epochs of a stage came after its lowest validation loss."""
+        rows = self.in_stage(stage)
+        best = best_epoch(rows)
+        return 0 if best is None else int(rows[-1]["epoch"] - best)
+
     def is_stopped_early(self, stage: int, patience: int | None) -> bool:
         """Whether a stage ends with so many epochs without a better one."""
-        return patience is not None and self.monitor.epochs_since_best(self.in_stage(stage)) >= patience
+        return patience is not None and self.epochs_since_best(stage) >= patience
 
     def __getitem__(self, index):
         return self.rows[index]
@@ -86,3 +66,9 @@ class History(Sequence[Row], Listener):
 
     def __iter__(self) -> Iterator[Row]:
         return iter(self.rows)
+
+
+def best_epoch(rows: Sequence[Row]) -> int | None:
+    """The number of the epoch with the lowest validation loss, the first of equals; None without validation."""
+    judged = [row for row in rows if math.isfinite(row.get("val_loss", math.nan))]
+    return int(min(judged, key=lambda row: row["val_loss"])["epoch"]) if judged else None

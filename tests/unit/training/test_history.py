@@ -3,7 +3,7 @@
 import csv
 import math
 
-from keras_azure.training.history import VAL_LOSS, History
+from keras_azure.training.history import History, best_epoch
 
 
 def test_the_file_has_the_numbers_without_loss(tmp_path):
@@ -28,6 +28,5 @@ def test_the_best_epoch_has_the_lowest_validation_loss_that_is_a_number(tmp_path
     rows = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate(losses, start=1)]
     history = History(tmp_path, rows)
     assert history.best_epoch == 3  # the first of equals
-    assert history.is_stopped_early(0, patience=2)
-    assert not history.is_stopped_early(0, patience=3)
-    assert VAL_LOSS.best_epoch([{"epoch": 1, "loss": 0.1}]) is None
+    assert history.epochs_since_best(0) == 2
+    assert best_epoch([{"epoch": 1, "loss": 0.1}]) is None
