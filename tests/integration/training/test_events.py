@@ -107,7 +107,7 @@ class EndsAt(Listener):
         if (self.epoch, step) == self.place:
             self.stop_training = True
             self.means = {name: float(value) for name, value in result.logs.items()}
-        assert (self.epoch, step) <= self.place or self.place[1] is None
+        assert self.place[1] is None or (self.epoch, step) <= self.place
 
     def epoch_done(self, epoch, row):
         self.stop_training |= self.place == (epoch, None)
