@@ -21,7 +21,7 @@ from keras_azure.registry.options import missing_options
 from keras_azure.registry.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec, damaged_packages
 from keras_azure.registry.specs import Spec, is_name
 
-_Kind = Literal["models", "augmentations", "datasets", "backends"]
+_Kind = Literal["models", "augmentations", "datasets", "backends", "callbacks", "losses", "metrics", "optimizers"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -36,18 +36,21 @@ def list_plugins(
     *,
     json: _Json = False,
 ) -> None:
-    """List the installed plugins of each kind."""
-    entries = {registry.plural: registry.entries() for registry in REGISTRIES if kind in (None, registry.plural)}
+    """List the installed plugins of each kind; what Keras has itself where one kind is asked for."""
+    chosen = [registry for registry in REGISTRIES if kind in (None, registry.plural)]
     if json:
-        listed = {plural: [dataclasses.asdict(entry) for entry in found] for plural, found in entries.items()}
+        listed = {each.plural: [dataclasses.asdict(entry) for entry in each.all_entries()] for each in chosen}
         print_json(listed[kind] if kind else listed)
         return
-    for number, (plural, found) in enumerate(entries.items()):
+    for number, registry in enumerate(chosen):
         if number:
             print_text()
+        found = registry.all_entries() if kind else registry.entries()
         remarks = _remarks([entry.name for entry in found])
         rows = [(e.name, e.package, e.target + remark) for e, remark in zip(found, remarks, strict=True)]
-        _print_table((plural, "package", "target"), rows)
+        _print_table((registry.plural, "package", "target"), rows)
+        if kind is None and registry.of_keras:
+            print_text(f"and {len(registry.of_keras)} of Keras: kaz list {registry.plural}")
     for package in damaged_packages():
         print_text(f"The package {package} is left out: its entry points cannot be read.", err=True)
 
@@ -165,7 +168,7 @@ def _having(spec: Spec) -> list[Registry]:
     Raises:
         UnknownName: there is none.
     """
-    names = {registry: _names(registry) for registry in REGISTRIES}
+    names = {registry: [entry.name for entry in registry.all_entries()] for registry in REGISTRIES}
     found = [registry for registry in REGISTRIES if spec.name in names[registry]]
     if not found:
         raise UnknownName.among("plugin", spec.name, itertools.chain(*names.values()), hint="kaz list")
@@ -197,7 +200,7 @@ def _describe(registry: Registry, spec: Spec, input_shape: tuple[int, int, int],
 
 def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
     """One plugin's report; its `outcome` is "ok", "loaded" (more cannot be checked here) or "failed"."""
-    entries = [entry for entry in registry.entries() if entry.name == spec.name]
+    entries = [entry for entry in registry.all_entries() if entry.name == spec.name]
     report = {
         "kind": registry.kind,
         "name": spec.name,

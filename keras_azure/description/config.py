@@ -4,7 +4,7 @@ import dataclasses
 import json
 import math
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -17,21 +17,7 @@ from keras_azure.files import json_text
 from keras_azure.redaction import find_secret
 from keras_azure.registry import specs
 from keras_azure.registry.options import coerce
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, MODELS, as_spec
-
-# Keras's own names, as text, so that a wrong one is found before Keras is loaded; a test compares them with Keras.
-OPTIMIZERS = (
-    *("adadelta", "adafactor", "adagrad", "adam", "adamax", "adamw", "ftrl", "lamb", "lion", "muon"),
-    *("nadam", "rmsprop", "sgd"),
-)
-LOSSES = (
-    *("binary_crossentropy", "binary_focal_crossentropy", "categorical_crossentropy", "categorical_focal_crossentropy"),
-    *("categorical_hinge", "kl_divergence", "mean_absolute_error", "mean_squared_error", "poisson"),
-)
-METRICS = (
-    *("auc", "categorical_crossentropy", "categorical_hinge", "f1_score", "kl_divergence", "mean_absolute_error"),
-    *("mean_squared_error", "precision", "recall", "top_k_categorical_accuracy"),
-)
+from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, LOSSES, METRICS, MODELS, OPTIMIZERS, as_spec
 
 
 def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
@@ -183,11 +169,11 @@ class RunConfig:
         BACKENDS.find(self.backend)
         for augmentation in self.augment:
             AUGMENTATIONS.find(augmentation)
-        _require_name("optimizer", as_spec(self.optimizer).name, OPTIMIZERS)
+        OPTIMIZERS.find(self.optimizer)
         if self.loss is not None:
-            _require_name("loss", as_spec(self.loss).name, LOSSES)
+            LOSSES.find(self.loss)
         for metric in self.metrics:
-            _require_name("metric", as_spec(metric).name, METRICS)
+            METRICS.find(metric)
         return dataclasses.replace(self, model=_with_absolute_weights(self.model), data=str(find_dataset(self.data)))
 
 
@@ -279,11 +265,6 @@ def _refuse_secret(name: str, value: Any) -> None:
             expected="a value that anyone may read",
             hint="leave it to a login, a mounted folder, or an environment variable that the library itself reads",
         )
-
-
-def _require_name(kind: str, name: str, known: Sequence[str]) -> None:
-    if name not in known:
-        raise UnknownName.among(kind, name, known)
 
 
 def _described(hint: Any) -> str:

@@ -5,6 +5,8 @@ A package adds a plugin through an entry point, and first-party ones do just the
     [options.entry_points]
     keras_azure.models =
         cnn = kaz_cnn:cnn
+
+Of what Keras brings itself, optimizers, losses, metrics and callbacks, the names are found behind those of plugins.
 """
 
 import inspect
@@ -13,13 +15,16 @@ from collections.abc import Callable, Iterable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib import metadata
+from types import MappingProxyType
 from typing import Any
 
 from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
-from keras_azure.registry import specs
+from keras_azure.lazy import lazy
+from keras_azure.registry import keras_names, specs
 from keras_azure.registry.options import coerce_options
 from keras_azure.registry.specs import Spec
 
+KERAS = "keras"  # the package of what Keras has itself
 _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
 
 
@@ -41,24 +46,45 @@ class Registry:
 
     Attributes:
         kind: the word for one of them, for messages: "model".
+        plural: the word for all of them, in commands: "models".
         group: the entry-point group: "keras_azure.models".
+        of_keras: what Keras has of the kind; a plugin of the same name comes before it.
     """
 
-    def __init__(self, kind: str):
+    def __init__(
+        self,
+        kind: str,
+        plural: str | None = None,
+        of_keras: Mapping[str, str] = MappingProxyType({}),
+        from_function: str | None = None,
+    ):
+        """
+        Args:
+            of_keras: the classes of `keras.<plural>` by name.
+            from_function: `module:name` of what makes one from a plain function of labels and predictions, its name and
+                its options, where a plugin may also be such a function.
+        """
         self.kind = kind
+        self.plural = plural or f"{kind.replace(' ', '')}s"
         self.group = f"keras_azure.{self.plural}"
-
-    @property
-    def plural(self) -> str:
-        return f"{self.kind.replace(' ', '')}s"
+        self.of_keras = tuple(
+            Entry(name, KERAS, f"keras.{self.plural}:{class_name}") for name, class_name in of_keras.items()
+        )
+        self._from_function = from_function
 
     def entries(self) -> list[Entry]:
         """All plugins of this kind, by name. Imports nothing and never fails."""
         # A set: an editable install can show the same package twice.
         return sorted({*_entries(self.group)})
 
+    def all_entries(self) -> list[Entry]:
+        """The plugins, and those of Keras's own that none of them stands before."""
+        plugins = self.entries()
+        taken = {entry.name for entry in plugins}
+        return sorted([*plugins, *(entry for entry in self.of_keras if entry.name not in taken)])
+
     def find(self, spec: str | Spec) -> Entry:
-        """The plugin that a spec names, still not imported.
+        """The plugin that a spec names, or else what Keras has of that name; still not imported.
 
         Raises:
             SpecError: the text is not a spec.
@@ -66,7 +92,7 @@ class Registry:
             AmbiguousName: more than one package claims it.
         """
         name = as_spec(spec).name
-        entries = self.entries()
+        entries = self.all_entries()
         matches = [entry for entry in entries if entry.name == name]
         if not matches:
             known = [entry.name for entry in entries if specs.is_name(entry.name)]
@@ -121,8 +147,22 @@ class Registry:
         spec = as_spec(spec)
         return coerce_options(spec, self.load(spec), positional, self.kind)
 
-    def build(self, spec: str | Spec, *arguments: Any) -> Any:
+    def takes(self, spec: str | Spec, option: str) -> bool:
+        """Whether the plugin has an option of this name.
+
+        Raises:
+            BrokenPlugin: the plugin cannot be imported.
+        """
+        parameters = self.signature(spec).parameters
+        return option in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
+
+    def build(self, spec: str | Spec, *arguments: Any, **defaults: Any) -> Any:
         """Calls the plugin with `arguments` and the options of the spec, checked against its signature.
+
+        A plain function `(y_true, y_pred, *, options)` is made a loss or a metric of its name.
+
+        Args:
+            defaults: options that the spec's own lie over.
 
         Raises:
             WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
@@ -130,12 +170,22 @@ class Registry:
         """
         spec = as_spec(spec)
         plugin = self.load(spec)
-        options = coerce_options(spec, plugin, len(arguments), self.kind)
+        laid = Spec(spec.name, {**defaults, **spec.options})
         try:
-            return plugin(*arguments, **options)
+            if self.find(spec).package == KERAS:  # which tells itself what it does not take
+                return plugin(*arguments, **laid.options)
+            if self._from_function is not None and takes_labels(plugin):
+                options = coerce_options(laid, plugin, 2, self.kind)
+                return lazy(self._from_function)(plugin, spec.name, options)
+            return plugin(*arguments, **coerce_options(laid, plugin, len(arguments), self.kind))
         except KerasAzureError:
             raise
         except (Exception, SystemExit) as error:
+            if self.find(spec).package == KERAS and isinstance(error, TypeError | ValueError):
+                reason = next(iter(str(error).splitlines()), type(error).__name__)
+                raise WrongOption(
+                    f"The {self.kind} {spec} is not accepted by Keras: {reason}", hint=f"kaz show {spec.name}"
+                ) from error
             if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
                 raise WrongOption(
                     f"The {self.kind} {spec} refuses its options: {error}",
@@ -197,6 +247,12 @@ def _name_of(package: metadata.Distribution | None) -> str:
     return str(name or "(no package)")  # what is no ASCII can be an email.header.Header
 
 
+def takes_labels(plugin: Callable[..., Any]) -> bool:
+    """Whether a loss or a metric is a plain function of labels and predictions, and nothing that makes one."""
+    parameters = [] if inspect.isclass(plugin) else [*inspect.signature(plugin).parameters]
+    return parameters[:2] == ["y_true", "y_pred"]
+
+
 def as_spec(spec: str | Spec) -> Spec:
     return spec if isinstance(spec, Spec) else specs.parse(spec)
 
@@ -205,4 +261,8 @@ MODELS = Registry("model")
 AUGMENTATIONS = Registry("augmentation")
 DATASETS = Registry("data set")
 BACKENDS = Registry("backend")
-REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS)
+CALLBACKS = Registry("callback", of_keras=keras_names.CALLBACKS)
+LOSSES = Registry("loss", "losses", keras_names.LOSSES, "keras_azure.models.measures:FunctionLoss")
+METRICS = Registry("metric", of_keras=keras_names.METRICS, from_function="keras_azure.models.measures:FunctionMetric")
+OPTIMIZERS = Registry("optimizer", of_keras=keras_names.OPTIMIZERS)
+REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS, CALLBACKS, LOSSES, METRICS, OPTIMIZERS)

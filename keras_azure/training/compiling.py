@@ -1,7 +1,6 @@
 """The model of a run, built and compiled as its config says."""
 
 import dataclasses
-from types import ModuleType
 from typing import Any
 
 import keras
@@ -11,9 +10,9 @@ from keras.src.utils.naming import reset_uids
 from keras_azure.data import Dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
-from keras_azure.errors import BrokenPlugin, WrongOption
+from keras_azure.errors import BrokenPlugin
 from keras_azure.models.classic import FeatureClassifier
-from keras_azure.registry.registry import AUGMENTATIONS, MODELS, as_spec
+from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
 
 
@@ -97,9 +96,9 @@ def initial_learning_rate(config: RunConfig) -> float:
 
 def _plain_optimizer(config: RunConfig) -> keras.optimizers.Optimizer:
     # With a name: Keras's own names count up within a process, and would make equal models unequal files.
-    name = as_spec(config.optimizer).name
+    name = {"name": as_spec(config.optimizer).name} if OPTIMIZERS.takes(config.optimizer, "name") else {}
     clipping = {} if config.clip_norm is None else {"global_clipnorm": config.clip_norm}
-    return _from_keras("optimizer", config.optimizer, keras.optimizers, name=name, **clipping)
+    return _of_kind(keras.Optimizer, OPTIMIZERS, config.optimizer, **name, **clipping)
 
 
 def _cosine(highest: float, warmup: float, steps: int) -> keras.optimizers.schedules.LearningRateSchedule:
@@ -118,20 +117,26 @@ def _cosine(highest: float, warmup: float, steps: int) -> keras.optimizers.sched
 def build_loss(config: RunConfig, gives_pictures: bool = False) -> keras.losses.Loss:
     name = config.loss or ("mean_squared_error" if gives_pictures else "categorical_crossentropy")
     smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
-    return _from_keras("loss", name, keras.losses, **smoothing)
+    return _of_kind(keras.Loss, LOSSES, name, **smoothing)
 
 
 def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
     """The metrics that the config adds to accuracy, fresh."""
-    return [_from_keras("metric", metric, keras.metrics) for metric in config.metrics]
+    return [_of_kind(keras.Metric, METRICS, metric) for metric in config.metrics]
 
 
-def _from_keras(kind: str, spec: str, module: ModuleType, **defaults: Any) -> Any:
-    """An object of keras.optimizers, keras.losses or keras.metrics from a spec such as `sgd(momentum=0.9)`."""
-    spec = as_spec(spec)
-    classes = {name.lower(): value for name, value in vars(module).items() if isinstance(value, type)}
-    try:
-        return classes[spec.name.replace("_", "")](**defaults | spec.options)
-    except (TypeError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise WrongOption(f"The {kind} {spec} is not accepted by Keras: {reason}") from error
+def _of_kind(wanted: type, registry: Registry, spec: str, **defaults: Any) -> Any:
+    """What a plugin, or Keras, makes of a spec such as `sgd(momentum=0.9)`.
+
+    Raises:
+        WrongOption: an option is wrong.
+        BrokenPlugin: the plugin fails, or makes something else.
+    """
+    built = registry.build(spec, **defaults)
+    if not isinstance(built, wanted):
+        raise BrokenPlugin(
+            f"The {registry.kind} {spec} ({registry.find(spec).origin}) is a {type(built).__name__}.",
+            expected=f"a keras.{wanted.__name__}",
+            hint=f"kaz check {as_spec(spec).name}",
+        )
+    return built
