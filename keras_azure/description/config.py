@@ -17,7 +17,16 @@ from keras_azure.files import json_text
 from keras_azure.redaction import find_secret
 from keras_azure.registry import specs
 from keras_azure.registry.options import coerce
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, LOSSES, METRICS, MODELS, OPTIMIZERS, as_spec
+from keras_azure.registry.registry import (
+    AUGMENTATIONS,
+    BACKENDS,
+    CALLBACKS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    as_spec,
+)
 
 
 def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
@@ -174,6 +183,8 @@ class RunConfig:
             LOSSES.find(self.loss)
         for metric in self.metrics:
             METRICS.find(metric)
+        for callback in self.callbacks:
+            CALLBACKS.find(callback)
         return dataclasses.replace(self, model=_with_absolute_weights(self.model), data=str(find_dataset(self.data)))
 
 

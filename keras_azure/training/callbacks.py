@@ -51,7 +51,7 @@ class Callbacks(Listener):
         tell: shows a line to the user.
         interrupt: asks the run to stop, as Ctrl-C does; gives whether it was asked before.
         earlier: what a checkpoint has of them, of a run that is resumed.
-        stopped: the line that says which of them ended training, if one has, in a run that is resumed.
+        ended: whether one of them has ended training before.
 
     Raises:
         UsageError: a run that is resumed has other callbacks.
@@ -64,7 +64,7 @@ class Callbacks(Listener):
         tell: Callable[[str], None],
         interrupt: Callable[[], bool],
         earlier: Mapping[str, Any] | None = None,
-        stopped: str = "",
+        ended: bool = False,
     ):
         if earlier is not None and [*earlier] != [*callbacks]:
             before, now = (", ".join(names) or "none" for names in (earlier, callbacks))
@@ -72,8 +72,7 @@ class Callbacks(Listener):
                 f"The run in {run_dir} was begun with other callbacks: {before} then, {now} now.",
                 expected="the same ones, in the same order",
             )
-        self.stopped = stopped
-        self.stop_training = bool(stopped)
+        self.stop_training = ended
         self._callbacks = callbacks
         self._run_dir = run_dir
         self._tell = tell
@@ -93,9 +92,8 @@ class Callbacks(Listener):
         return bool(self._at_test_batches if self._testing else self._at_train_batches)
 
     @property
-    def in_validation(self) -> bool:
-        """Whether a callback has heard of a validation's begin, and is to hear of its end before a checkpoint."""
-        return self._testing and bool(self._at_tests)
+    def whole_validations(self) -> bool:  # type: ignore[override]  # who has heard of its begin is to hear of its end
+        return bool(self._at_tests)
 
     def training_started(self, facts: RunFacts) -> None:
         self._facts = facts
@@ -155,7 +153,7 @@ class Callbacks(Listener):
             BrokenPlugin: a callback gives what no checkpoint can keep.
         """
         states = {name: self._state_of(name, callback) for name, callback in self._callbacks.items()}
-        return {"callbacks": states, "stopped": self.stopped}
+        return {"callbacks": states}
 
     def _begin(self, model: keras.Model) -> None:
         self._model = model
@@ -188,11 +186,12 @@ class Callbacks(Listener):
             if self._model is not None and self._model.stop_training and not self.stop_training:
                 self.stop_training = True
                 within = hook != "on_epoch_end" and self._step < self._facts.steps_per_epoch
-                where = f"in epoch {self._epoch + 1}, after {self._step} steps" if within else (
-                    f"after epoch {self._epoch + 1}"
+                where = (
+                    f"in epoch {self._epoch + 1}, after {self._step} steps"
+                    if within
+                    else (f"after epoch {self._epoch + 1}")
                 )
-                self.stopped = f"Stopped by the callback {name} {where}."
-                self._tell(self.stopped)
+                self._tell(f"Stopped by the callback {name} {where}.")
 
     @contextlib.contextmanager
     def _failures(self, name: str, hook: str) -> Iterator[None]:
@@ -213,7 +212,9 @@ class Callbacks(Listener):
             with self._failures(name, "get_state"):
                 state = callback.get_state()
         elif attributes := _attributes(callback):
-            state = {attribute: getattr(callback, attribute) for attribute in attributes if hasattr(callback, attribute)}
+            state = {
+                attribute: getattr(callback, attribute) for attribute in attributes if hasattr(callback, attribute)
+            }
         try:
             return _storable(state)
         except ValueError as error:
@@ -271,7 +272,12 @@ def _has_state(callback: Callback) -> bool:
 
 
 def _keeps_state(callback: Callback) -> bool:
-    return _has_state(callback) or type(callback).__module__.startswith("keras.")
+    return _has_state(callback) or is_of_keras(callback)
+
+
+def is_of_keras(callback: Callback) -> bool:
+    """Whether it is one that Keras brings, and no subclass of one."""
+    return type(callback).__module__.startswith("keras.")
 
 
 def _attributes(callback: Callback) -> tuple[str, ...]:

@@ -70,7 +70,6 @@ class State:
         tracking: where MLflow keeps the run, if it does.
         data: what tells that the data is still the same.
         callbacks: the state of each callback by name, None of one that gives none; JSON-safe but for arrays in it.
-        stopped: what a callback ended training with, before the last epoch; else nothing.
     """
 
     epochs: int = 0
@@ -87,7 +86,6 @@ class State:
     tracking: Mapping[str, str] | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, Any] = field(default_factory=dict)
-    stopped: str = ""
 
     @property
     def name(self) -> str:
@@ -313,7 +311,7 @@ def _parse_state(text: bytes) -> State:
         raise ValueError("its history has values that are no numbers")
     if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None):
         raise ValueError("its state has another form")
-    if not isinstance(state.callbacks, dict) or not isinstance(state.stopped, str):
+    if not isinstance(state.callbacks, dict):
         raise ValueError("its state of callbacks has another form")
     return state
 

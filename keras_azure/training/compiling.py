@@ -82,9 +82,14 @@ def is_autoencoder(model: keras.Model) -> bool:
 def build_optimizer(config: RunConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """The optimizer of one stage of `steps` steps, whose learning rate rises to `learning_rate` at most."""
     optimizer = _plain_optimizer(config)
-    cosine = config.schedule == "cosine" or (config.schedule == "auto" and config.fine_tune is not None)
+    cosine = follows_cosine(config)
     optimizer.learning_rate = _cosine(learning_rate, config.warmup, steps) if cosine else learning_rate
     return optimizer
+
+
+def follows_cosine(config: RunConfig) -> bool:
+    """Whether the learning rate follows a schedule, so that nothing else can set it."""
+    return config.schedule == "cosine" or (config.schedule == "auto" and config.fine_tune is not None)
 
 
 def initial_learning_rate(config: RunConfig) -> float:

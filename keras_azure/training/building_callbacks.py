@@ -1,0 +1,149 @@
+"""The callbacks of a run: built from their names, looked at before training, and led to the run folder."""
+
+import contextlib
+import importlib.util
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras.callbacks import Callback
+
+from keras_azure.description.config import RunConfig
+from keras_azure.description.folder import DESCRIPTION, RESULTS
+from keras_azure.errors import BrokenPlugin, UsageError
+from keras_azure.registry.registry import CALLBACKS, as_spec
+from keras_azure.training.callbacks import is_of_keras
+from keras_azure.training.compiling import follows_cosine
+
+# Of Keras's own callbacks: the attribute with the file or folder that they write.
+_PATHS: dict[type[Callback], str] = {
+    keras.callbacks.CSVLogger: "filename",
+    keras.callbacks.ModelCheckpoint: "filepath",
+    keras.callbacks.TensorBoard: "log_dir",
+}
+_OF_THE_RUN = {
+    *(DESCRIPTION, RESULTS, "history.csv", "model.keras", "model.zip", "report.html"),
+    *("tracking.json", "standardization.json", "checkpoints", "plots"),
+}
+TENSORBOARD = "tensorboard>=2.20,<2.22"
+
+
+def build_callbacks(config: RunConfig, objects: Sequence[Any] = ()) -> dict[str, Callback]:
+    """The callbacks that a config names, and behind them `objects`, by the names that errors call them by.
+
+    Raises:
+        WrongOption: an option is wrong.
+        BrokenPlugin: a plugin fails, or makes something else.
+        UsageError: an object is no callback.
+    """
+    built: dict[str, Callback] = {}
+    for text in config.callbacks:
+        callback = CALLBACKS.build(text)
+        if not isinstance(callback, Callback):
+            raise BrokenPlugin(
+                f"The callback {text} ({CALLBACKS.find(text).origin}) is a {type(callback).__name__}.",
+                expected="a keras.callbacks.Callback",
+                hint=f"kaz check {as_spec(text).name}",
+            )
+        built[_unused(str(as_spec(text)), built)] = callback
+    for callback in objects:
+        if not isinstance(callback, Callback):
+            given = f"the class {callback.__name__}" if isinstance(callback, type) else f"a {type(callback).__name__}"
+            raise UsageError(f"A callback cannot be {given}.", expected="an object of keras.callbacks.Callback")
+        built[_unused(type(callback).__name__, built)] = callback
+    return built
+
+
+def check_callbacks(
+    callbacks: Mapping[str, Callback], config: RunConfig, metrics: Sequence[keras.metrics.Metric]
+) -> None:
+    """Refuses what cannot work in this run, before anything is read.
+
+    Args:
+        metrics: that the run's model is compiled with.
+
+    Raises:
+        UsageError: a callback cannot work in this run.
+    """
+    numbers = [name for each in ("loss", *(metric.name for metric in metrics)) for name in (each, f"val_{each}")]
+    if not config.validation_split:
+        numbers = [name for name in numbers if not name.startswith("val_")]
+    numbers.append("learning_rate")
+    numbers_may_come = False  # from a callback that adds to the logs which those behind it get
+    for name, callback in callbacks.items():
+        if isinstance(callback, keras.callbacks.BackupAndRestore):
+            raise UsageError(
+                f"The callback {name} would make checkpoints beside those that a run has anyway.",
+                hint="kaz resume RUN_FOLDER; --checkpoint-every 500steps for checkpoints within epochs",
+            )
+        sets_rate = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
+        if isinstance(callback, sets_rate) and follows_cosine(config):
+            raise UsageError(
+                f"The callback {name} cannot set the learning rate, which follows a cosine here.",
+                hint="--schedule constant",
+            )
+        if isinstance(callback, keras.callbacks.TensorBoard) and importlib.util.find_spec("tensorboard") is None:
+            raise UsageError(
+                f"The callback {name} needs the package tensorboard, which is not installed.",
+                hint=f"pip install '{TENSORBOARD}'",
+            )
+        if (monitor := _monitored(callback)) not in (None, *numbers) and not numbers_may_come:
+            raise UsageError(
+                f"The callback {name} monitors {monitor!r}, which the run does not have.",
+                expected=f"one of {', '.join(numbers)}",
+            )
+        if (attribute := _path_attribute(callback)) is not None:
+            first = Path(getattr(callback, attribute)).parts[:1]
+            if first and first[0] in _OF_THE_RUN:
+                raise UsageError(
+                    f"The callback {name} would write {getattr(callback, attribute)}, which the run itself writes.",
+                    hint=f"another {attribute}",
+                )
+        numbers_may_come |= isinstance(callback, keras.callbacks.LambdaCallback) or not is_of_keras(callback)
+
+
+@contextlib.contextmanager
+def led_to(run_dir: Path, callbacks: Mapping[str, Callback], *, resumed: bool) -> Iterator[None]:
+    """While entered, Keras's own callbacks that write files write those with relative paths into the run folder.
+
+    Args:
+        resumed: files that are written line by line are continued.
+    """
+    before: list[tuple[Callback, str, Any]] = []
+
+    def set_attribute(callback: Callback, name: str, value: Any) -> None:
+        before.append((callback, name, getattr(callback, name)))
+        setattr(callback, name, value)
+
+    for callback in callbacks.values():
+        if (attribute := _path_attribute(callback)) is not None:
+            path = run_dir / getattr(callback, attribute)
+            if path.is_relative_to(run_dir):
+                path.parent.mkdir(parents=True, exist_ok=True)
+            set_attribute(callback, attribute, str(path))
+        if resumed and isinstance(callback, keras.callbacks.CSVLogger):
+            set_attribute(callback, "append", True)
+    try:
+        yield
+    finally:
+        for callback, name, value in reversed(before):
+            setattr(callback, name, value)
+
+
+def _unused(name: str, taken: Mapping[str, Any]) -> str:
+    numbered = (f"{name} ({number})" for number in range(2, len(taken) + 2))
+    return name if name not in taken else next(each for each in numbered if each not in taken)
+
+
+def _monitored(callback: Callback) -> str | None:
+    kinds = (keras.callbacks.EarlyStopping, keras.callbacks.ModelCheckpoint, keras.callbacks.ReduceLROnPlateau)
+    if not isinstance(callback, kinds):
+        return None
+    if isinstance(callback, keras.callbacks.ModelCheckpoint) and not callback.save_best_only:
+        return None
+    return callback.monitor
+
+
+def _path_attribute(callback: Callback) -> str | None:
+    return next((attribute for kind, attribute in _PATHS.items() if isinstance(callback, kind)), None)
