@@ -26,38 +26,32 @@ _OF_THE_RUN = {
     *(DESCRIPTION, RESULTS, "history.csv", "model.keras", "model.zip", "report.html"),
     *("tracking.json", "standardization.json", "checkpoints", "plots"),
 }
+Callbacks = Mapping[str, Callback]  # by the names that lines and errors call them by
 TENSORBOARD = "tensorboard>=2.20,<2.22"
 
 
-def build_callbacks(config: RunConfig, objects: Sequence[Any] = ()) -> dict[str, Callback]:
-    """The callbacks that a config names, and behind them `objects`, by the names that errors call them by.
+def build_callbacks(config: RunConfig) -> dict[str, Callback]:
+    """The callbacks of a config, by the names that lines and errors call them by.
 
     Raises:
         WrongOption: an option is wrong.
         BrokenPlugin: a plugin fails, or makes something else.
-        UsageError: an object is no callback.
+        UsageError: what was given in Python is no callback.
     """
     built: dict[str, Callback] = {}
     for text in config.callbacks:
-        callback = CALLBACKS.build(text)
+        spec, callback = as_spec(text), CALLBACKS.build(text)
         if not isinstance(callback, Callback):
             raise BrokenPlugin(
                 f"The callback {text} ({CALLBACKS.find(text).origin}) is a {type(callback).__name__}.",
                 expected="a keras.callbacks.Callback",
-                hint=f"kaz check {as_spec(text).name}",
+                hint=f"kaz check {spec.name}",
             )
-        built[_unused(str(as_spec(text)), built)] = callback
-    for callback in objects:
-        if not isinstance(callback, Callback):
-            given = f"the class {callback.__name__}" if isinstance(callback, type) else f"a {type(callback).__name__}"
-            raise UsageError(f"A callback cannot be {given}.", expected="an object of keras.callbacks.Callback")
-        built[_unused(type(callback).__name__, built)] = callback
+        built[_unused(str(spec), built)] = callback
     return built
 
 
-def check_callbacks(
-    callbacks: Mapping[str, Callback], config: RunConfig, metrics: Sequence[keras.metrics.Metric]
-) -> None:
+def check_callbacks(callbacks: Callbacks, config: RunConfig, metrics: Sequence[keras.metrics.Metric]) -> None:
     """Refuses what cannot work in this run, before anything is read.
 
     Args:
@@ -104,7 +98,7 @@ def check_callbacks(
 
 
 @contextlib.contextmanager
-def led_to(run_dir: Path, callbacks: Mapping[str, Callback], *, resumed: bool) -> Iterator[None]:
+def led_to(run_dir: Path, callbacks: Callbacks, *, resumed: bool) -> Iterator[None]:
     """While entered, Keras's own callbacks that write files write those with relative paths into the run folder.
 
     Args:

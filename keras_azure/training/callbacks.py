@@ -9,7 +9,6 @@ model and the optimizer are given what they had at the checkpoint.
 """
 
 import contextlib
-import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from keras_azure.training.checkpoints import ARRAY_TYPES
 _NOT_LOGS = ("epoch", "stage", "stage_learning_rate", "images_per_second", "seconds")  # of the history's columns
 _TRAIN_BATCHES = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", "on_batch_end")
 _TEST_BATCHES = ("on_test_batch_begin", "on_test_batch_end")
+_BATCHES = (*_TRAIN_BATCHES, *_TEST_BATCHES)
 _TESTS = ("on_test_begin", "on_test_end", *_TEST_BATCHES)
 # Of Keras's own callbacks: what a checkpoint keeps of them.
 _STATES: dict[type[Callback], tuple[str, ...]] = {
@@ -186,18 +186,13 @@ class Callbacks(Listener):
             if self._model is not None and self._model.stop_training and not self.stop_training:
                 self.stop_training = True
                 within = hook != "on_epoch_end" and self._step < self._facts.steps_per_epoch
-                where = (
-                    f"in epoch {self._epoch + 1}, after {self._step} steps"
-                    if within
-                    else (f"after epoch {self._epoch + 1}")
-                )
-                self._tell(f"Stopped by the callback {name} {where}.")
+                where = f"in epoch {self._epoch + 1}, after {self._step} steps" if within else ""
+                self._tell(f"Stopped by the callback {name} {where or f'after epoch {self._epoch + 1}'}.")
 
     @contextlib.contextmanager
     def _failures(self, name: str, hook: str) -> Iterator[None]:
         try:
-            with contextlib.redirect_stdout(sys.stderr):  # what a command prints on stdout is its result alone
-                yield
+            yield
         except KerasAzureError:
             raise
         except KeyboardInterrupt:
@@ -247,7 +242,10 @@ def _unchanged(model: keras.Model) -> Iterator[None]:
 
 
 def _looks_at(callback: Callback, hooks: Collection[str]) -> bool:
-    """Whether a callback has one of these methods of its own."""
+    """Whether a callback has one of these methods of its own, or says whether it looks at batches."""
+    says = getattr(callback, "looks_at_batches", None)
+    if says is not None and set(hooks) <= {*_BATCHES}:
+        return bool(says)
     return any(_has(callback, hook) for hook in hooks)
 
 
@@ -257,7 +255,7 @@ def _has(callback: Callback, hook: str) -> bool:
     if function is getattr(Callback, hook):
         return False
     for kind, looks in _LOOKS_AT_BATCHES.items():
-        if hook in (*_TRAIN_BATCHES, *_TEST_BATCHES) and function is getattr(kind, hook):
+        if hook in _BATCHES and function is getattr(kind, hook):
             return looks(callback)
     return True
 

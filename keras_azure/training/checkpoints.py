@@ -35,7 +35,7 @@ from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.models.untrusted import check_archive
 from keras_azure.training.history import Row, best_epoch
-from keras_azure.training.monitor import Monitor
+from keras_azure.training.monitor import VALIDATION_LOSS, Monitor
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _ELSEWHERE = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "lustre")  # types of file systems
@@ -156,7 +156,7 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of a run folder."""
 
-    def __init__(self, run_dir: Path, monitor: Monitor = Monitor()):
+    def __init__(self, run_dir: Path, monitor: Monitor = VALIDATION_LOSS):
         self.folder = run_dir / "checkpoints"
         self.monitor = monitor
 

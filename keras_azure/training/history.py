@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from keras_azure.files import write_text
-from keras_azure.training.monitor import Monitor
+from keras_azure.training.monitor import VALIDATION_LOSS, Monitor
 
 Row = dict[str, float]
 
@@ -21,7 +21,7 @@ class History(Sequence[Row]):
         monitor: what epochs are judged by.
     """
 
-    def __init__(self, run_dir: Path, rows: Sequence[Row] = (), monitor: Monitor = Monitor()):
+    def __init__(self, run_dir: Path, rows: Sequence[Row] = (), monitor: Monitor = VALIDATION_LOSS):
         self.path = run_dir / "history.csv"
         self.rows = list(rows)
         self.monitor = monitor
@@ -61,7 +61,7 @@ class History(Sequence[Row]):
         return iter(self.rows)
 
 
-def best_epoch(rows: Sequence[Row], monitor: Monitor = Monitor()) -> int | None:
+def best_epoch(rows: Sequence[Row], monitor: Monitor = VALIDATION_LOSS) -> int | None:
     """The number of the epoch that the monitor finds best, the first of equals; None without validation."""
     judged = [row for row in rows if math.isfinite(row.get(monitor.name, math.nan))]
     sign = -1 if monitor.highest else 1

@@ -27,6 +27,9 @@ class Monitor:
         return f"{'higher' if self.highest else 'lower'} {name}"
 
 
+VALIDATION_LOSS = Monitor()
+
+
 def find_monitor(config: RunConfig, metrics: Iterable[Any]) -> Monitor:
     """The monitor of a config: `val_loss`, or a metric's `val_NAME`, with `(mode=max)` or `(mode=min)` where that is
     not known.
