@@ -14,7 +14,7 @@ from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.registry.registry import CALLBACKS, as_spec
 from keras_azure.training.callbacks import is_of_keras
-from keras_azure.training.compiling import follows_cosine
+from keras_azure.training.compiling import follows_schedule
 
 # Of Keras's own callbacks: the attribute with the file or folder that they write.
 _PATHS: dict[type[Callback], str] = {
@@ -47,7 +47,7 @@ def build_callbacks(config: RunConfig) -> dict[str, Callback]:
                 expected="a keras.callbacks.Callback",
                 hint=f"kaz check {spec.name}",
             )
-        built[_unused(str(spec), built)] = callback
+        built[_unused(str(spec) if spec.given is None else type(callback).__name__, built)] = callback
     return built
 
 
@@ -72,10 +72,10 @@ def check_callbacks(callbacks: Callbacks, config: RunConfig, metrics: Sequence[k
                 hint="kaz resume RUN_FOLDER; --checkpoint-every 500steps for checkpoints within epochs",
             )
         sets_rate = (keras.callbacks.ReduceLROnPlateau, keras.callbacks.LearningRateScheduler)
-        if isinstance(callback, sets_rate) and follows_cosine(config):
+        if isinstance(callback, sets_rate) and follows_schedule(config):
             raise UsageError(
-                f"The callback {name} cannot set the learning rate, which follows a cosine here.",
-                hint="--schedule constant",
+                f"The callback {name} cannot set the learning rate, which follows a schedule here.",
+                hint="--schedule constant, and an optimizer without a schedule of its own",
             )
         if isinstance(callback, keras.callbacks.TensorBoard) and importlib.util.find_spec("tensorboard") is None:
             raise UsageError(

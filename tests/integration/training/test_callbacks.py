@@ -254,7 +254,7 @@ def test_relative_paths_are_of_the_run_folder_and_an_object_keeps_its_own(pictur
 
 
 REFUSED = [
-    ({"callbacks": ["reduce_lr_on_plateau"], "schedule": "cosine"}, UsageError, "which follows a cosine here"),
+    ({"callbacks": ["reduce_lr_on_plateau"], "schedule": "cosine"}, UsageError, "which follows a schedule here"),
     ({"callbacks": ["early_stopping(monitor=val_auc)"]}, UsageError, "monitors 'val_auc', which the run does not have"),
     ({"callbacks": ["early_stopping"], "validation_split": 0}, UsageError, "monitors 'val_loss'"),
     ({"callbacks": ["model_checkpoint(filepath='model.keras')"]}, UsageError, "which the run itself writes"),
