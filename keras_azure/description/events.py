@@ -57,7 +57,7 @@ class PhaseFacts:
         learning_rate: the highest, where it follows a schedule; None where a classifier is fitted.
         variables: the paths of the variables that are trained, within the model.
         input: what is trained on: "images", or "features" of them, which are computed once.
-        augment_on: where images are augmented; None if they are not.
+        augment_on: where images are augmented; None if they are not; "tried" in a plan, where a run will try both.
     """
 
     kind: Literal["train", "fit"]
@@ -67,7 +67,7 @@ class PhaseFacts:
     learning_rate: float | None
     variables: tuple[str, ...]
     input: Literal["images", "features"]
-    augment_on: Literal["host", "device"] | None
+    augment_on: Literal["host", "device", "tried"] | None
 
     @property
     def steps(self) -> int:

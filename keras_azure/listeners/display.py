@@ -97,6 +97,8 @@ class Display(Observer):
             self.live(name, step + 1, facts.steps_per_epoch, self._pace.status(logs))
 
     def epoch_done(self, epoch: int, row: Mapping[str, Any]) -> None:
+        if self._pace is None:  # a classifier was fitted, whose messages have said so
+            return
         names = [name for name in row if name.removeprefix("val_") in ("loss", "accuracy")]
         scores = "  ".join(f"{name} {row[name]:.4f}" for name in names)
         pace = f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}"

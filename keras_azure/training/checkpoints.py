@@ -64,12 +64,13 @@ class State:
         stage: of fine-tuning; 0 without.
         history: a row for each finished epoch, from which the best epoch and early stopping follow.
         train_logs: the epoch's means in training, where all its steps are done and its validation is not; else None.
-        images, seconds: pictures that finished epochs trained on, and what that took without anything beside it.
+        images, seconds: images that finished epochs trained on, and what that took without anything beside it.
         epoch_images, epoch_seconds: the same, in the epoch that is not finished.
         epoch_elapsed, elapsed: seconds that this epoch, and the whole run, have taken.
         tracking: where MLflow keeps the run, if it does.
         data: what tells that the data is still the same.
         callbacks: the state of each callback by name, None of one that gives none; JSON-safe but for arrays in it.
+        ended: whether a listener has ended training; what is left of the epoch is its validation.
     """
 
     epochs: int = 0
@@ -86,6 +87,7 @@ class State:
     tracking: Mapping[str, str] | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
     callbacks: Mapping[str, Any] = field(default_factory=dict)
+    ended: bool = False
 
     @property
     def name(self) -> str:
@@ -309,7 +311,11 @@ def _parse_state(text: bytes) -> State:
         raise ValueError("its history has not a row for each epoch")
     if not all(_is_number(value) for row in [*state.history, state.train_logs or {}] for value in row.values()):
         raise ValueError("its history has values that are no numbers")
-    if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None):
+    if (
+        not isinstance(state.data, dict)
+        or not isinstance(state.tracking, dict | None)
+        or type(state.ended) is not bool
+    ):
         raise ValueError("its state has another form")
     if not isinstance(state.callbacks, dict):
         raise ValueError("its state of callbacks has another form")

@@ -5,17 +5,19 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
+from keras_azure.description.events import Listener
 from keras_azure.files import write_text
 from keras_azure.training.monitor import VALIDATION_LOSS, Monitor
 
 Row = dict[str, float]
 
 
-class History(Sequence[Row]):
+class History(Sequence[Row], Listener):
     """The rows of a run and of its `history.csv`, which is rewritten as a whole after each epoch.
 
-    A run that goes on has its rows from the checkpoint: they and the weights are of one moment.
+    A run that is resumed has its rows from the checkpoint: they and the weights are of one moment.
 
     Attributes:
         monitor: what epochs are judged by.
@@ -25,6 +27,12 @@ class History(Sequence[Row]):
         self.path = run_dir / "history.csv"
         self.rows = list(rows)
         self.monitor = monitor
+
+    def epoch_done(self, epoch: int, row: Row) -> None:
+        self.append(row)
+
+    def get_state(self) -> dict[str, Any]:
+        return {"history": tuple(self.rows)}
 
     def append(self, row: Row) -> None:
         self.rows.append(row)
@@ -50,6 +58,10 @@ class History(Sequence[Row]):
         rows = self.in_stage(stage)
         best = best_epoch(rows, self.monitor)
         return 0 if best is None else int(rows[-1]["epoch"] - best)
+
+    def is_stopped_early(self, stage: int, patience: int | None) -> bool:
+        """Whether a stage ends with so many epochs without a better one."""
+        return patience is not None and self.epochs_since_best(stage) >= patience
 
     def __getitem__(self, index):
         return self.rows[index]
