@@ -2,7 +2,7 @@
 
 import contextlib
 import importlib.util
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.registry.registry import CALLBACKS, as_spec
 from keras_azure.training.callbacks import is_of_keras
 from keras_azure.training.compiling import follows_schedule
+from keras_azure.training.monitor import Monitor, find_monitor
+from keras_azure.training.tasks import Task
 
 # Of Keras's own callbacks: the attribute with the file or folder that they write.
 _PATHS: dict[type[Callback], str] = {
@@ -26,7 +28,7 @@ _OF_THE_RUN = {
     *(DESCRIPTION, RESULTS, "history.csv", "model.keras", "model.zip", "report.html"),
     *("tracking.json", "standardization.json", "checkpoints", "plots"),
 }
-Callbacks = Mapping[str, Callback]  # by the names that lines and errors call them by
+NamedCallbacks = Mapping[str, Callback]  # by the names that lines and errors call them by
 TENSORBOARD = "tensorboard>=2.20,<2.22"
 
 
@@ -51,15 +53,29 @@ def build_callbacks(config: RunConfig) -> dict[str, Callback]:
     return built
 
 
-def check_callbacks(callbacks: Callbacks, config: RunConfig, metrics: Sequence[keras.metrics.Metric]) -> None:
-    """Refuses what cannot work in this run, before anything is read.
+def check_run(
+    config: RunConfig, callbacks: NamedCallbacks, task: Task, further: Sequence[keras.metrics.Metric]
+) -> Monitor:
+    """What epochs of a run are judged by. Refuses callbacks, and a monitor, that cannot work in it.
 
     Args:
-        metrics: that the run's model is compiled with.
+        further: the metrics of the config, beside those that the task always has.
 
     Raises:
-        UsageError: a callback cannot work in this run.
+        UsageError: one of them cannot.
     """
+    if callbacks and not task.has_steps:
+        raise UsageError(
+            f"The model {config.model_spec.name!r} is fitted without steps and epochs: {', '.join(callbacks)} would "
+            "never be called.",
+            hint="no --callback",
+        )
+    metrics = [*task.metrics(), *(further if task.has_steps else ())]
+    _check_callbacks(callbacks, config, metrics)
+    return find_monitor(config, metrics)
+
+
+def _check_callbacks(callbacks: NamedCallbacks, config: RunConfig, metrics: Sequence[keras.metrics.Metric]) -> None:
     numbers = [name for each in ("loss", *(metric.name for metric in metrics)) for name in (each, f"val_{each}")]
     if not config.validation_split:
         numbers = [name for name in numbers if not name.startswith("val_")]
@@ -98,11 +114,12 @@ def check_callbacks(callbacks: Callbacks, config: RunConfig, metrics: Sequence[k
 
 
 @contextlib.contextmanager
-def led_to(run_dir: Path, callbacks: Callbacks, *, resumed: bool) -> Iterator[None]:
+def led_to(run_dir: Path, callbacks: NamedCallbacks, *, resumed: bool, tell: Callable[[str], None]) -> Iterator[None]:
     """While entered, Keras's own callbacks that write files write those with relative paths into the run folder.
 
     Args:
         resumed: files that are written line by line are continued.
+        tell: shows a line to the user.
     """
     before: list[tuple[Callback, str, Any]] = []
 
@@ -110,12 +127,14 @@ def led_to(run_dir: Path, callbacks: Callbacks, *, resumed: bool) -> Iterator[No
         before.append((callback, name, getattr(callback, name)))
         setattr(callback, name, value)
 
-    for callback in callbacks.values():
+    for name, callback in callbacks.items():
         if (attribute := _path_attribute(callback)) is not None:
             path = run_dir / getattr(callback, attribute)
             if path.is_relative_to(run_dir):
                 path.parent.mkdir(parents=True, exist_ok=True)
             set_attribute(callback, attribute, str(path))
+        if isinstance(callback, keras.callbacks.TensorBoard):
+            tell(f"For the callback {name}: tensorboard --logdir {callback.log_dir}")
         if resumed and isinstance(callback, keras.callbacks.CSVLogger):
             set_attribute(callback, "append", True)
     try:

@@ -9,6 +9,7 @@ model and the optimizer are given what they had at the checkpoint.
 """
 
 import contextlib
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -101,7 +102,7 @@ class Callbacks(Listener):
 
     def phase_started(self, phase: PhaseFacts, model: keras.Model) -> None:
         if self._model is None:
-            self._begin(model)
+            self.begin(model)
 
     def epoch_started(self, epoch: int) -> None:
         self._epoch, self._step = epoch, 0
@@ -147,6 +148,10 @@ class Callbacks(Listener):
     def training_done(self) -> None:
         self._call("on_train_end", dict(self._logs))
 
+    def steps_until_due(self) -> int:
+        # What was stopped before an epoch's first step ends with it, as in Keras, and not whenever a call does.
+        return 1 if self.stop_training else sys.maxsize
+
     def get_state(self) -> dict[str, Any]:
         """
         Raises:
@@ -155,7 +160,8 @@ class Callbacks(Listener):
         states = {name: self._state_of(name, callback) for name, callback in self._callbacks.items()}
         return {"callbacks": states}
 
-    def _begin(self, model: keras.Model) -> None:
+    def begin(self, model: keras.Model) -> None:
+        """Training begins, or, in a run that is resumed, is over already."""
         self._model = model
         model.stop_training = self.stop_training
         facts = self._facts

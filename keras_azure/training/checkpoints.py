@@ -311,11 +311,7 @@ def _parse_state(text: bytes) -> State:
         raise ValueError("its history has not a row for each epoch")
     if not all(_is_number(value) for row in [*state.history, state.train_logs or {}] for value in row.values()):
         raise ValueError("its history has values that are no numbers")
-    if (
-        not isinstance(state.data, dict)
-        or not isinstance(state.tracking, dict | None)
-        or type(state.ended) is not bool
-    ):
+    if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None) or type(state.ended) is not bool:
         raise ValueError("its state has another form")
     if not isinstance(state.callbacks, dict):
         raise ValueError("its state of callbacks has another form")

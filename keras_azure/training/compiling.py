@@ -130,8 +130,16 @@ def build_loss(config: RunConfig, default: str = CLASSIFY.loss) -> keras.losses.
 
 
 def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
-    """The metrics that the config adds to accuracy, fresh."""
-    return [_of_kind(keras.Metric, METRICS, metric) for metric in config.metrics]
+    """The metrics that the config adds to accuracy, fresh; each time with the same names."""
+    made: list[keras.metrics.Metric] = []
+    for text in config.metrics:
+        spec, name = as_spec(text), METRICS.signature(text).parameters.get("name")
+        # Where none is given Keras counts up within a process: auc, auc_1, auc_2 in the stages of one run.
+        counts_up = name is not None and name.default is None and spec.given is None
+        before = sum(as_spec(earlier).name == spec.name for earlier in config.metrics[: len(made)])
+        named = {"name": f"{spec.name}_{before}" if before else spec.name} if counts_up else {}
+        made.append(_of_kind(keras.Metric, METRICS, text, **named))
+    return made
 
 
 def _of_kind(wanted: type, registry: Registry, spec: str, **defaults: Any) -> Any:

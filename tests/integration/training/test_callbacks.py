@@ -193,7 +193,9 @@ def test_what_a_callback_raises_is_an_error_of_the_run(picture_folder, tmp_path,
         def on_train_begin(self, logs=None):
             raise error
 
-    with pytest.raises(RunFailed, match=f"The callback Fails failed in on_train_begin: {type(error).__name__}: {error}"):
+    with pytest.raises(
+        RunFailed, match=f"The callback Fails failed in on_train_begin: {type(error).__name__}: {error}"
+    ):
         run(CNN, tmp_path / "run", data=str(picture_folder), callbacks=[Fails()])
 
 
