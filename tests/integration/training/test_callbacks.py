@@ -60,8 +60,8 @@ def test_callbacks_are_called_as_fit_calls_them(picture_folder, tmp_path):
     assert steps > 1
     assert tests >= 1
     network = keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(2, "softmax")])
-    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    network.compile("adam", "categorical_crossentropy", [accuracy, keras.metrics.AUC()])
+    metrics = [keras.metrics.CategoricalAccuracy(name="accuracy"), keras.metrics.AUC(name="auc")]
+    network.compile("adam", "categorical_crossentropy", metrics=metrics)
     labels = np.eye(2)[np.arange(steps) % 2]
     inputs, held_out = np.zeros((steps, 4)), (np.zeros((tests, 4)), labels[:tests])
     network.fit(inputs, labels, 1, epochs=2, verbose=0, callbacks=[theirs], validation_data=held_out)
@@ -263,7 +263,7 @@ REFUSED = [
     ({"callbacks": ["reduce_lr_on_plateau(factor=2.0)"]}, WrongOption, "does not support a factor >= 1.0"),
     ({"callbacks": [keras.callbacks.BackupAndRestore("x")]}, UsageError, "kaz resume"),
     ({"callbacks": [keras.losses.Poisson()]}, BrokenPlugin, "is a Poisson"),
-    ({"callbacks": ["terminate_on_nan"], "model": "knn"}, UsageError, "has no steps"),
+    ({"callbacks": ["terminate_on_nan"], "model": "features(classifier=knn)"}, UsageError, "fitted without steps"),
     ({"monitor": "val_auc"}, ConfigError, "The run has no 'val_auc' to monitor"),
     ({"monitor": "val_accuracy", "model": "autoencoder"}, ConfigError, "The run has no 'val_accuracy' to monitor"),
 ]
