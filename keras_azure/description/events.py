@@ -34,6 +34,7 @@ class RunFacts:
         first_epoch, first_step: epochs, and steps of the next one, that were done before, when a run is resumed.
         parameters: the model's number of parameters.
         device: the device that trains, in Keras's words: "cpu:0".
+        monitor: the column of the history that epochs are judged by.
     """
 
     epochs: int
@@ -43,6 +44,7 @@ class RunFacts:
     parameters: int
     device: str
     first_step: int = 0
+    monitor: str = "val_loss"
 
 
 @dataclass(frozen=True)

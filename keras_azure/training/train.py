@@ -199,6 +199,7 @@ def _train(upcoming: Iterable[Phase], loop: Loop, data: RunData, config: RunConf
             batch_size=config.batch_size,
             parameters=model.count_params(),
             device=device,
+            monitor=history.monitor.name,
         )
     )
     placement = None
