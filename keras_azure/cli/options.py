@@ -34,8 +34,8 @@ def option_of(name: str) -> typer.models.OptionInfo:
     if setting.default not in (None, ()) and not isinstance(setting.default, bool):
         text += f" Default: {setting.default}."
     flag = f"--{setting.name.replace('_', '-')}"
-    if setting.name == "metrics":
-        flag = "--metric"  # given once for each
+    if setting.name in ("callbacks", "metrics"):
+        flag = flag.removesuffix("s")  # given once for each
     if isinstance(setting.default, bool):
         flag += f"/--no-{setting.name.replace('_', '-')}"
     return typer.Option(flag, help=text, show_default=False)

@@ -41,7 +41,8 @@ class Predictor:
     """The model of a finished run.
 
     Attributes:
-        model: a `keras.Model`, or a `FeatureClassifier`.
+        model: a `keras.Model`, or a `FeatureClassifier`. A model is compiled where its loss, metrics and optimizer are
+            here: not those that were code of a Python program.
         class_names: the classes in the order of the model's probabilities.
         image_shape: height, width and channels of the pictures that the model takes.
     """
@@ -108,7 +109,7 @@ def load(run: str | Path) -> Predictor:
     run_dir = path.parent if path.is_file() else path
     class_names = _class_names(run_dir)
     file = path if path.is_file() else _model_file(run_dir)
-    model = kind_of_file(file).load(file)
+    model = kind_of_file(file).load_of_run(run_dir, file)
     inputs, outputs = _shapes(model)
     if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
         raise UsageError(
