@@ -213,7 +213,8 @@ def _training_problems(
     if model.output_shape[1:] == pixels.shape[1:]:
         loss_name, targets = "mean_squared_error", pixels / 255
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    model.compile("adam", loss_name)
+    # As a run on a CPU; XLA would take a minute to compile a step of a large network, only to make it once.
+    model.compile("adam", loss_name, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
     loss = model.train_on_batch(pixels, targets, return_dict=True)["loss"]
     if not math.isfinite(loss):
         yield f"trained for a step, its loss is {loss}", "a finite loss"
