@@ -1,8 +1,8 @@
 """The loops over pixels on the host, compiled by Numba, which lets go of Python's lock while they run.
 
 They compute in whole numbers exactly what `geometry.resample` and the colour layers compute on every engine; a test
-compares them to the bit. Why they are here: they resample several times as many pictures a second as the same
-arithmetic compiled by XLA, or as OpenCV.
+compares them to the bit. Why they are here: an image is the same on the host and on the device, and resampling is
+faster than by the same arithmetic compiled by XLA; README's table has it beside OpenCV too.
 
 How: the picture is packed, one 32-bit number a pixel, with an edge of one pixel around it, so that it does not matter
 where a place lies. Then a few rows at a time, in loops that the compiler turns into vector instructions: where each

@@ -43,7 +43,7 @@ class Observer:
         """Epochs count from 0."""
 
     def step_done(self, step: int, logs: Mapping[str, float]) -> None:
-        """The last of the steps that were made in one call, some tens of them or one. Steps count from 0 in each
+        """The last of the steps that were made in one call, which takes a quarter of a second. Steps count from 0 in each
         epoch; `logs` are means over the epoch so far, which are on the device until somebody reads them."""
 
     def epoch_done(self, epoch: int, row: Mapping[str, Any]) -> None:
