@@ -132,7 +132,24 @@ def dry_run(
 
 def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
     described = describe_run(model, config, settings)
-    return described, BACKENDS.build(described.backend)
+    backend: Backend = BACKENDS.build(described.backend_spec)
+    if isinstance(backend, RemoteBackend):
+        _refuse_objects(described)
+    return described, backend
+
+
+def _refuse_objects(config: RunConfig) -> None:
+    """
+    Raises:
+        UsageError: the run was given something in Python that only this process has.
+    """
+    for registry, spec in config.plugins():
+        if spec.given is not None:
+            raise UsageError(
+                f"The {registry.kind} {spec} is code of this program, which no node of {config.backend} has.",
+                expected="the name of a plugin: a package of its own, which travels with the run",
+                hint="kaz new model writes such a package; kaz list shows those that are there",
+            )
 
 
 @contextlib.contextmanager
@@ -163,11 +180,19 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
         UsageError: there is no run in the folder, or it is finished, or another process is at work in it.
     """
     run_dir = Path(run_dir).expanduser().absolute()
-    config = read_description(run_dir).resolved()
+    config = read_description(run_dir)
     if is_finished(run_dir):
         raise UsageError(
             f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {run_dir / DESCRIPTION}"
         )
+    if code := config.python_texts():
+        raise UsageError(
+            f"The run in {run_dir} was given Python code, which no file can bring back: {', '.join(code)}.",
+            expected="the same again from you",
+            hint=f"keras_azure.run(...) with the same arguments and output={str(run_dir)!r}; for what can be imported "
+            f"also kaz run --config {run_dir / DESCRIPTION} --output {run_dir}, with its name",
+        )
+    config = config.resolved()
     backend = BACKENDS.build(config.backend)
     with display_for_here(observer) as display:
         return backend.run(config, run_dir, display, resume=True)

@@ -1,10 +1,11 @@
 """A run, described once: the same fields on the command line, in run.json, in Python and on a cluster's node."""
 
 import dataclasses
+import functools
 import json
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +17,31 @@ from keras_azure.errors import ConfigError, UnknownName
 from keras_azure.files import json_text
 from keras_azure.redaction import find_secret
 from keras_azure.registry import specs
+from keras_azure.registry.given import as_text, typed_by_user
 from keras_azure.registry.options import coerce
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, LOSSES, METRICS, MODELS, OPTIMIZERS, as_spec
+from keras_azure.registry.registry import (
+    AUGMENTATIONS,
+    BACKENDS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    Registry,
+    as_spec,
+)
+from keras_azure.registry.specs import Spec
+
+# The fields beside `data` that name plugins, in the order in which wrong names are told of.
+PLUGINS = {
+    "model": MODELS,
+    "backend": BACKENDS,
+    "augment": AUGMENTATIONS,
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "metrics": METRICS,
+}
+FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
 
 def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
@@ -93,6 +117,8 @@ class RunConfig:
         hints = typing.get_type_hints(type(self))
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
+            if setting.name in FROM_PYTHON:
+                value = tuple(map(as_text, value)) if isinstance(value, tuple | list) else as_text(value)
             try:
                 value = coerce(value, hint)
             except ValueError:
@@ -155,16 +181,53 @@ class RunConfig:
             SpecError, UnknownName, AmbiguousName: a name is not one, or not one alone.
             DataError: the data folder is not there or is no data set.
         """
-        MODELS.find(self.model)
-        BACKENDS.find(self.backend)
-        for augmentation in self.augment:
-            AUGMENTATIONS.find(augmentation)
-        OPTIMIZERS.find(self.optimizer)
-        if self.loss is not None:
-            LOSSES.find(self.loss)
-        for metric in self.metrics:
-            METRICS.find(metric)
-        return dataclasses.replace(self, model=_with_absolute_weights(self.model), data=str(find_dataset(self.data)))
+        for name, specs_of_field in self.specs.items():
+            for spec in specs_of_field:
+                PLUGINS[name].find(spec)
+        model, data = _with_absolute_weights(self.model_spec), find_dataset(self.data)
+        found = dataclasses.replace(self, model=str(model), data=str(data))
+        found.__dict__.update(specs={**self.specs, "model": (model,)}, data_spec=data)  # not to be parsed again
+        return found
+
+    @functools.cached_property
+    def specs(self) -> Mapping[str, tuple[Spec, ...]]:
+        """The plugins that each field but `data` names, parsed once; a path of data is no spec before it is looked at.
+
+        Raises:
+            SpecError: a text is none.
+        """
+        values = {name: getattr(self, name) for name in PLUGINS}
+        texts = {name: (value,) if isinstance(value, str) else value or () for name, value in values.items()}
+        return {name: tuple(map(as_spec, of_field)) for name, of_field in texts.items()}
+
+    @functools.cached_property
+    def data_spec(self) -> Spec:
+        """
+        Raises:
+            SpecError: the data is not found yet, see `resolved`.
+        """
+        return as_spec(self.data)
+
+    def python_texts(self) -> list[str]:
+        """What was given in Python in place of names, in the words of the description."""
+        values = [getattr(self, name) for name in FROM_PYTHON]
+        texts = [text for value in values for text in ((value,) if isinstance(value, str) else value or ())]
+        return [text for text in texts if specs.is_python(text)]
+
+    @property
+    def model_spec(self) -> Spec:
+        return self.specs["model"][0]
+
+    @property
+    def backend_spec(self) -> Spec:
+        return self.specs["backend"][0]
+
+    def plugins(self) -> Iterator[tuple[Registry, Spec]]:
+        """What the run uses wherever it runs: all plugins that it names but the backend."""
+        yield DATASETS, self.data_spec
+        for name, specs_of_field in self.specs.items():
+            if name != "backend":
+                yield from ((PLUGINS[name], spec) for spec in specs_of_field)
 
 
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -199,7 +262,11 @@ def describe_run(model: str | None, config: str | Path | None, settings: Mapping
     """
     values = read_config_file(Path(config)) if config is not None else {}
     named = {"model": model} if model is not None else {}
-    return RunConfig.from_dict(lay_over(values, {**settings, **named})).resolved()
+    given = {
+        name: typed_by_user(as_text(value)) if name in FROM_PYTHON else value
+        for name, value in {**settings, **named}.items()
+    }
+    return RunConfig.from_dict(lay_over(values, given)).resolved()
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -218,14 +285,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return _json_object(text, f"The config file {path}")
 
 
-def _with_absolute_weights(model: str) -> str:
+def _with_absolute_weights(model: Spec) -> Spec:
     """The model with the path of its weights made absolute, so that run.json repeats the run from anywhere."""
-    spec = as_spec(model)
-    weights = spec.options.get("weights")
+    weights = model.options.get("weights")
     if not isinstance(weights, str) or weights in ("imagenet", "none"):
         return model
     path = Path(weights).expanduser()
-    return str(spec.with_options(weights=str(path.absolute()))) if path.exists() else model
+    return model.with_options(weights=str(path.absolute())) if path.exists() else model
 
 
 def _json_object(text: str, source: str = "The run description") -> dict[str, Any]:

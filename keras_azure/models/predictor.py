@@ -14,7 +14,7 @@ from keras_azure.data.sizes import LARGEST_SIDE
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
 from keras_azure.models.classic import FeatureClassifier
-from keras_azure.models.saving import load_model, reason
+from keras_azure.models.saving import load_run_model, reason
 
 BATCH_SIZE = 32  # pictures that are read and predicted at once
 _MODEL_FILES = ("model.keras", "model.zip")
@@ -44,7 +44,8 @@ class Predictor:
     """The model of a finished run.
 
     Attributes:
-        model: a `keras.Model`, or a `FeatureClassifier`.
+        model: a `keras.Model`, or a `FeatureClassifier`. A model is compiled where its loss, metrics and optimizer are
+            here: not those that were code of a Python program.
         class_names: the classes in the order of the model's probabilities.
         image_shape: height, width and channels of the pictures that the model takes.
     """
@@ -112,7 +113,7 @@ def load(run: str | Path) -> Predictor:
     path = Path(run).expanduser()
     run_dir = path.parent if path.is_file() else path
     class_names = _class_names(run_dir)
-    model = _load_any(path if path.is_file() else _model_file(run_dir))
+    model = _load_any(run_dir, path if path.is_file() else _model_file(run_dir))
     inputs, outputs = _shapes(model)
     if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
         raise UsageError(
@@ -169,8 +170,8 @@ def _model_file(run_dir: Path) -> Path:
     raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(_MODEL_FILES))
 
 
-def _load_any(path: Path) -> Any:
-    return FeatureClassifier.load(path) if path.suffix == ".zip" else load_model(path)
+def _load_any(run_dir: Path, path: Path) -> Any:
+    return FeatureClassifier.load(path) if path.suffix == ".zip" else load_run_model(run_dir, path)
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:

@@ -9,6 +9,7 @@ A package adds a plugin through an entry point, and first-party ones do just the
 Of what Keras brings itself, optimizers, losses, metrics and callbacks, the names are found behind those of plugins.
 """
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -22,8 +23,9 @@ from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, Unk
 from keras_azure.lazy import lazy
 from keras_azure.registry import keras_names, specs
 from keras_azure.registry.options import coerce_options
-from keras_azure.registry.specs import Spec
+from keras_azure.registry.specs import Given, PythonObject, Spec
 
+NO_PACKAGE = "(no package)"
 KERAS = "keras"  # the package of what Keras has itself
 _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
 
@@ -57,12 +59,15 @@ class Registry:
         plural: str | None = None,
         of_keras: Mapping[str, str] = MappingProxyType({}),
         from_function: str | None = None,
+        fresh: str | None = None,
     ):
         """
         Args:
             of_keras: the classes of `keras.<plural>` by name.
             from_function: `module:name` of what makes one from a plain function of labels and predictions, its name and
                 its options, where a plugin may also be such a function.
+            fresh: `module:name` of what makes another one like an object that was given in Python, where each use
+                needs one of its own.
         """
         self.kind = kind
         self.plural = plural or f"{kind.replace(' ', '')}s"
@@ -70,7 +75,7 @@ class Registry:
         self.of_keras = tuple(
             Entry(name, KERAS, f"keras.{self.plural}:{class_name}") for name, class_name in of_keras.items()
         )
-        self._from_function = from_function
+        self._from_function, self._fresh = from_function, fresh
 
     def entries(self) -> list[Entry]:
         """All plugins of this kind, by name. Imports nothing and never fails."""
@@ -91,7 +96,10 @@ class Registry:
             UnknownName: no plugin has the name.
             AmbiguousName: more than one package claims it.
         """
-        name = as_spec(spec).name
+        spec = as_spec(spec)
+        if spec.given is not None:
+            return Entry(spec.name, NO_PACKAGE, spec.given.text)
+        name = spec.name
         entries = self.all_entries()
         matches = [entry for entry in entries if entry.name == name]
         if not matches:
@@ -111,6 +119,9 @@ class Registry:
         Raises:
             BrokenPlugin: the import failed; the original error is its cause.
         """
+        spec = as_spec(spec)
+        if spec.given is not None:
+            return self._load_given(spec.given)
         entry = self.find(spec)
         if not _TARGET.fullmatch(entry.target):
             raise BrokenPlugin(
@@ -136,6 +147,30 @@ class Registry:
                 expected="an entry point that names a callable with a signature",
             ) from None
         return plugin
+
+    def _load_given(self, given: PythonObject) -> Callable[..., Any]:
+        try:
+            value = given.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise BrokenPlugin(
+                f"The {self.kind} {given.text} cannot be imported: {type(error).__name__}: {error}",
+                hint=f"PYTHONPATH=FOLDER, with the folder that {given.text.partition(':')[0].partition('.')[0]} is in",
+            ) from error
+        made: Callable[..., Any] = value
+        if inspect.isclass(value):
+            return made
+        if is_function(value):
+            # A function of images is an augmentation, and a function that needs nothing makes one.
+            waits = self.kind == AUGMENTATIONS.kind and required_arguments(value)
+            return (lambda: value) if waits else made
+        if self is MODELS:
+            raise WrongOption(
+                f"The model {given.text} is an object.",
+                expected="a function (input_shape, num_classes) that builds it, so that it can be built again",
+            )
+        return functools.partial(lazy(self._fresh), value) if self._fresh else lambda: value
 
     def check_options(self, spec: str | Spec, positional: int = 0) -> dict[str, Any]:
         """The options of the spec as the plugin's signature wants them, beside `positional` arguments.
@@ -192,10 +227,10 @@ class Registry:
                     expected=f"{spec.name}{inspect.signature(plugin)}",
                     hint=f"kaz show {spec.name}",
                 ) from error
-            entry = self.find(spec)
+            whose = "" if spec.given else f" ({self.find(spec).origin})"
             raise BrokenPlugin(
-                f"The {self.kind} {spec} ({entry.origin}) failed: {type(error).__name__}: {error}",
-                hint=f"kaz check {spec.name}",
+                f"The {self.kind} {spec}{whose} failed: {type(error).__name__}: {error}",
+                hint="" if spec.given else f"kaz check {spec.name}",
             ) from error
 
     def signature(self, spec: str | Spec) -> inspect.Signature:
@@ -244,25 +279,42 @@ def _name_of(package: metadata.Distribution | None) -> str:
         name = package and package.name
     except Exception:  # the metadata are damaged; the backport importlib_metadata has an error of its own for that
         name = None
-    return str(name or "(no package)")  # what is no ASCII can be an email.header.Header
+    return str(name or NO_PACKAGE)  # what is no ASCII can be an email.header.Header
 
 
 def takes_labels(plugin: Callable[..., Any]) -> bool:
     """Whether a loss or a metric is a plain function of labels and predictions, and nothing that makes one."""
-    parameters = [] if inspect.isclass(plugin) else [*inspect.signature(plugin).parameters]
-    return parameters[:2] == ["y_true", "y_pred"]
+    return is_function(plugin) and len(required_arguments(plugin)) == 2
+
+
+def is_function(value: Any) -> bool:
+    return inspect.isroutine(value) or isinstance(value, functools.partial)
+
+
+def required_arguments(function: Callable[..., Any]) -> list[str]:
+    """The names of those that have no default and can be given by place."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty]
 
 
 def as_spec(spec: str | Spec) -> Spec:
+    """
+    Raises:
+        SpecError: the text is not one.
+    """
+    if isinstance(spec, Given):
+        return spec.spec
     return spec if isinstance(spec, Spec) else specs.parse(spec)
 
 
+_MEASURES = "keras_azure.models.measures"
 MODELS = Registry("model")
 AUGMENTATIONS = Registry("augmentation")
 DATASETS = Registry("data set")
 BACKENDS = Registry("backend")
 CALLBACKS = Registry("callback", of_keras=keras_names.CALLBACKS)
-LOSSES = Registry("loss", "losses", keras_names.LOSSES, "keras_azure.models.measures:FunctionLoss")
-METRICS = Registry("metric", of_keras=keras_names.METRICS, from_function="keras_azure.models.measures:FunctionMetric")
-OPTIMIZERS = Registry("optimizer", of_keras=keras_names.OPTIMIZERS)
+LOSSES = Registry("loss", "losses", keras_names.LOSSES, f"{_MEASURES}:FunctionLoss", f"{_MEASURES}:fresh")
+METRICS = Registry("metric", None, keras_names.METRICS, f"{_MEASURES}:FunctionMetric", f"{_MEASURES}:fresh")
+OPTIMIZERS = Registry("optimizer", of_keras=keras_names.OPTIMIZERS, fresh=f"{_MEASURES}:fresh")
 REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS, CALLBACKS, LOSSES, METRICS, OPTIMIZERS)

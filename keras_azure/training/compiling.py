@@ -10,7 +10,7 @@ from keras.src.utils.naming import reset_uids
 from keras_azure.data import Dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
-from keras_azure.errors import BrokenPlugin
+from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
@@ -28,6 +28,7 @@ def check_options(config: RunConfig) -> None:
     for augmentation in config.augment:
         AUGMENTATIONS.build(augmentation)  # which also finds values that are out of their range
     learning_rates(config.stages, initial_learning_rate(config))
+    build_optimizer(config, 1.0, 1)
     build_loss(config)
     build_metrics(config)
 
@@ -56,7 +57,7 @@ def build_model(
         raise BrokenPlugin(
             f"The model {config.model} gives {made}.",
             expected=f"a keras.Model with one probability for each of {num_classes} classes",
-            hint=f"kaz check {as_spec(config.model).name}",
+            hint=f"kaz check {config.model_spec.name}",
         )
     return standardized(model, config.standardize, statistics)
 
@@ -82,9 +83,20 @@ def is_autoencoder(model: keras.Model) -> bool:
 def build_optimizer(config: RunConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """The optimizer of one stage of `steps` steps, whose learning rate rises to `learning_rate` at most."""
     optimizer = _plain_optimizer(config)
+    if _has_schedule(optimizer):
+        if config.schedule != "auto" or config.learning_rate is not None or config.fine_tune is not None:
+            raise UsageError(
+                f"The optimizer {config.optimizer} has a schedule of its own, which would be lost.",
+                hint="no schedule, learning_rate and fine_tune; or an optimizer with a number as its learning rate",
+            )
+        return optimizer
     cosine = config.schedule == "cosine" or (config.schedule == "auto" and config.fine_tune is not None)
     optimizer.learning_rate = _cosine(learning_rate, config.warmup, steps) if cosine else learning_rate
     return optimizer
+
+
+def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    return isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def initial_learning_rate(config: RunConfig) -> float:

@@ -23,7 +23,7 @@ from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
 from keras_azure.listeners.tracking import Tracker
 from keras_azure.models.classic import FeatureClassifier
-from keras_azure.models.saving import load_model, save_model
+from keras_azure.models.saving import load_model, own_objects, save_model
 from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_in_epoch
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
@@ -322,7 +322,7 @@ class _Run:
             model.optimizer.build(model.trainable_variables)
             checkpoint.restore("optimizer", model.optimizer.variables)
         save_model(model, self.run_dir / "model.keras")
-        return kept_epoch, load_model(self.run_dir / "model.keras")
+        return kept_epoch, load_model(self.run_dir / "model.keras", own_objects(self.config))
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:

@@ -77,7 +77,7 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
         changes["model"] = str(model.with_options(weights=weights.files[0].name))
     node_config = dataclasses.replace(config, **changes)
     write_text(code / DESCRIPTION, node_config.to_json())
-    packages = packages_of(_plugins(config), engine)
+    packages = packages_of([(registry.kind, spec) for registry, spec in config.plugins()], engine)
     for package in packages.shipped:
         observer.message(f"Packing {package.metadata['Name']} {package.version}, which no index has")
         make_wheel(package, code / "wheels")
@@ -92,11 +92,6 @@ def conda_file(requirements: Iterable[str]) -> dict:
         "channels": ["conda-forge"],
         "dependencies": [python, "pip", {"pip": list(requirements)}],
     }
-
-
-def _plugins(config: RunConfig) -> list[tuple[str, Spec]]:
-    specs = [("model", as_spec(config.model)), ("data set", as_spec(config.data))]
-    return specs + [("augmentation", as_spec(text)) for text in config.augment]
 
 
 def _weights(model: Spec, observer: Observer) -> FileSet | None:

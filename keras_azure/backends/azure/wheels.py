@@ -21,7 +21,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from keras_azure.errors import UsageError
-from keras_azure.registry.registry import AUGMENTATIONS, DATASETS, MODELS
+from keras_azure.registry.registry import KERAS, REGISTRIES
 from keras_azure.registry.specs import Spec
 
 _EPOCH = "315532800"  # 1980-01-01, the first day that a zip archive can have: the same files make the same wheel
@@ -56,11 +56,12 @@ def packages_of(specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow") -
     """The packages of a run's plugins, of keras_azure, of tracking in the workspace, and of what they need.
 
     Args:
-        specs: the kind ("model", "augmentation", "data set") and the spec of each plugin.
+        specs: the kind ("model", "loss", "data set") and the spec of each plugin.
         engine: what the run computes on, one of EXTRA_OF_ENGINE.
     """
-    registries = {registry.kind: registry for registry in (MODELS, AUGMENTATIONS, DATASETS)}
-    names = ["azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
+    registries = {registry.kind: registry for registry in REGISTRIES}
+    packages = [registries[kind].find(spec).package for kind, spec in specs]
+    names = ["azureml-mlflow", *(package for package in packages if package != KERAS)]  # which keras-azure brings
     shipped: dict[str, metadata.Distribution] = {}
     pinned: dict[str, str] = {}
     extras: dict[str, set[str]] = {}
