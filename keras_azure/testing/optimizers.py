@@ -1,12 +1,15 @@
 """The contract of optimizers."""
 
 import itertools
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import keras
 import numpy as np
 from keras import layers
 
+from keras_azure.models.saving import load_model, own_object
 from keras_azure.registry.registry import OPTIMIZERS
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, name_of, with_article
@@ -43,6 +46,8 @@ def check_optimizer(optimizer: keras.Optimizer | type[keras.Optimizer] | str | S
     findings.settle()
     with findings.when("training for some steps"):
         findings.extend(_step_problems(type(optimizer), config))
+    with findings.when("saved in a model and loaded again in safe mode"):
+        findings.extend(_saving_problems(type(optimizer).from_config(config)))
     findings.settle()
 
 
@@ -81,6 +86,17 @@ def _step_problems(kind: type[keras.Optimizer], config: dict) -> Iterator[tuple[
     _take_step(slower, 0)
     if _equal(_values(slower.trainable_variables), weights[1], 0):
         yield "with another learning rate, a step changes weights by as much", "steps that follow the learning rate"
+
+
+def _saving_problems(optimizer: keras.Optimizer) -> Iterator[tuple[str, str]]:
+    model = _model(optimizer)
+    _take_step(model, 0)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.keras"
+        model.save(path)
+        loaded = load_model(path, own_object(optimizer))
+    if not _equal(_values(loaded.optimizer.variables), _values(model.optimizer.variables), 0):
+        yield "saved and loaded again, its variables are others", "the same"
 
 
 def _model(optimizer: keras.Optimizer, rate: float = _RATE) -> keras.Model:

@@ -11,7 +11,7 @@ import numpy as np
 from keras import layers
 
 from keras_azure.models.measures import FunctionLoss, FunctionMetric
-from keras_azure.models.saving import load_model
+from keras_azure.models.saving import load_model, own_object
 from keras_azure.registry.registry import LOSSES, METRICS, Registry, takes_labels
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, name_of, numbers, with_article
@@ -20,7 +20,7 @@ _NUM_CLASSES = 3
 _SAMPLES = 6
 _SAME = 1e-5  # relative difference between what must be equal
 _IMAGE = (8, 8, 1)
-_SAVEABLE = "a class with @keras.saving.register_keras_serializable() and all of its options in get_config()"
+_SAVEABLE = "all of its options in get_config()"
 Pair = tuple[np.ndarray, np.ndarray]  # targets and predictions
 
 
@@ -51,7 +51,7 @@ def check_loss(loss: keras.Loss | Callable[..., Any] | str | Spec) -> None:
     with findings.when(f"training on {form} for a step"):
         findings.extend(_gradient_problems(built, form))
     with findings.when("saved in a model and loaded again in safe mode", _SAVEABLE):
-        findings.extend(_saving_problems({"loss": built}, lambda model: model.loss(*_pair(form)), form))
+        findings.extend(_saving_problems(built, {"loss": built}, lambda model: model.loss(*_pair(form)), form))
     findings.settle()
 
 
@@ -84,7 +84,7 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
         return _over([_pair(form)], loaded[built.name])
 
     with findings.when("saved in a model and loaded again in safe mode", _SAVEABLE):
-        findings.extend(_saving_problems({"loss": "mean_squared_error", "metrics": [built]}, result, form))
+        findings.extend(_saving_problems(built, {"loss": "mean_squared_error", "metrics": [built]}, result, form))
     findings.settle()
 
 
@@ -161,9 +161,9 @@ def _value_problems(loss: keras.Loss, form: str) -> Iterator[tuple[str, str]]:
 def _gradient_problems(loss: keras.Loss, form: str) -> Iterator[tuple[str, str]]:
     model = _model(form, loss=loss)
     targets, images = _pair(form)[0], np.random.default_rng(1).random((_SAMPLES, *_IMAGE)).astype(np.float32)
-    before = [np.array(weight) for weight in model.trainable_weights]
+    before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     model.train_on_batch(images, targets)
-    after = [np.array(weight) for weight in model.trainable_weights]
+    after = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     if not all(np.isfinite(weight).all() for weight in after):
         yield "after a step of training, weights are no finite numbers", "finite gradients"
     elif all(np.array_equal(*pair) for pair in zip(before, after, strict=True)):
@@ -184,14 +184,14 @@ def _accumulation_problems(metric: keras.Metric, form: str) -> Iterator[tuple[st
 
 
 def _saving_problems(
-    compiled: dict[str, Any], result: Callable[[keras.Model], Any], form: str
+    built: keras.Loss | keras.Metric, compiled: dict[str, Any], result: Callable[[keras.Model], Any], form: str
 ) -> Iterator[tuple[str, str]]:
     model, samples = _model(form, **compiled), (np.zeros((_SAMPLES, *_IMAGE), np.float32), _pair(form)[0])
     model.train_on_batch(*samples)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         model.save(path)
-        loaded = load_model(path)
+        loaded = load_model(path, own_object(built))
     loaded.test_on_batch(*samples)  # Keras makes the metrics of a model when it first needs them
     before, after = (np.asarray(keras.ops.convert_to_numpy(result(each))) for each in (model, loaded))
     if not _equal(before, after):
