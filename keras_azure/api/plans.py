@@ -6,15 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from keras_azure.backends import DEFAULT_REGION
+from keras_azure.data.local_files import is_here
 from keras_azure.description.config import RunConfig, describe_run
 from keras_azure.description.observers import Observer
 from keras_azure.errors import DataUnavailable, DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
 from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here, span
-from keras_azure.registry.registry import as_spec
-
-_HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
 
 
 def plan(
@@ -97,7 +95,7 @@ def look_ahead(
                 "What a run costs is known before on TensorFlow alone.", hint="--engine tensorflow, or no --max-cost"
             )
         return
-    if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
+    if not is_here(config.data):  # the node fetches it
         if max_cost is not None:
             raise UsageError(
                 f"What a run on {config.data} costs is not known before: the data is not here.", hint="no --max-cost"

@@ -9,8 +9,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.pictures import read_picture
-from keras_azure.data.sizes import LARGEST_SIDE
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
 from keras_azure.models.classic import FeatureClassifier

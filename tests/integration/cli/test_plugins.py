@@ -57,7 +57,7 @@ def test_list_shows_every_kind(kaz):
         ["models", "package", "target"],
         ["cnn", "keras-azure", "kaz_cnn:cnn"],
         ["augmentations", "package", "target"],
-        ["digits", "keras-azure", "keras_azure.data.digits:digits"],
+        ["digits", "keras-azure", "keras_azure.data.named:Digits"],
         ["local-cpu", "keras-azure", "keras_azure.backends.local:local_cpu"],
     ):
         assert row in rows
@@ -169,7 +169,7 @@ def test_show_a_data_set(kaz):
     code, out, _ = kaz("show", "digits")
     assert code == 0
     assert "data set digits(" in out
-    assert "keras_azure.data.digits:digits in the package keras-azure" in out
+    assert "keras_azure.data.named:Digits in the package keras-azure" in out
     assert "parameters" not in out
 
 

@@ -12,9 +12,9 @@ import yaml
 from keras_azure.backends.azure import staging
 from keras_azure.backends.azure.cluster import Compute
 from keras_azure.backends.azure.job import Settings, build_job, command_of, data_mode, read_job_file
+from keras_azure.backends.azure.manifest import File, FileSet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import Staged
-from keras_azure.backends.azure.travelling import File, FileSet
 from keras_azure.backends.azure.wheels import Packages
 
 T4 = find_size("nc4as-t4-v3")
