@@ -6,17 +6,18 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_azure.api.plans import look_ahead
-from keras_azure.backends import Backend, RemoteBackend, RunningJob
+from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
+from keras_azure.backends.asked import job_of, machine_of
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.config import RunConfig, describe_run, lay_over
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
-from keras_azure.description.observers import Observer
 from keras_azure.description.result import RunResult
 from keras_azure.errors import UsageError
 from keras_azure.keras_engine import load_on, native_messages_held_back, silence_libraries
 from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, as_spec
+from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS
 
 
 def run(
@@ -44,15 +45,16 @@ def run(
         force: on a cluster, submits also what does not fit into a GPU's memory.
         max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
         confirm: gives whether to submit it.
-        settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, and for options of model and data
-            `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`.
+        settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
+            `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`, and the options of the backend,
+            such as `register="digits"`.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
     with _run_dir(described, output, resume) as (run_dir, goes_on):
-        if isinstance(backend, RemoteBackend) and not goes_on:
+        if isinstance(backend, Submits) and not goes_on:
             look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
         with display_for_here(observer) as display:
             if goes_on:
@@ -88,7 +90,8 @@ def submit(
         KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
-    _require_remote(backend, described)
+    if not isinstance(backend, Submits):
+        raise _refusal(described, "submits nothing")
     with _run_dir(described, output, resume) as (run_dir, goes_on):
         if not goes_on:
             look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
@@ -102,7 +105,7 @@ def job(description: Mapping[str, Any]) -> RunningJob:
     Raises:
         ConfigError: it describes no job.
     """
-    return lazy("keras_azure.backends.azure.handle:Job").from_json(description)
+    return job_of(description)
 
 
 def dry_run(
@@ -125,7 +128,9 @@ def dry_run(
         KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
-    _require_remote(backend, described)
+    if not isinstance(backend, DryRuns):
+        writes = "does not show what it would submit" if isinstance(backend, Submits) else "submits nothing"
+        raise _refusal(described, writes)
     with _run_dir(described, output, resume=False) as (run_dir, _), display_for_here(observer) as display:
         return backend.dry_run(described, run_dir, display)
 
@@ -165,12 +170,8 @@ def _run_dir(config: RunConfig, output: str | Path | None, resume: bool | None) 
             runs_folder().rmdir()
 
 
-def _require_remote(backend: Backend, config: RunConfig) -> None:
-    if not isinstance(backend, RemoteBackend):
-        raise UsageError(
-            f"The backend {config.backend} runs on this machine, where nothing is submitted.",
-            hint="--backend azure-nc4as-t4-v3; kaz list backends shows them all",
-        )
+def _refusal(config: RunConfig, why: str) -> UsageError:
+    return UsageError(f"The backend {config.backend} {why}.", hint="another --backend; kaz list backends")
 
 
 def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResult:
@@ -254,7 +255,7 @@ def bench(
 
     Args:
         part: "input", "step" on made-up pictures, or "run": both alone, and together.
-        model, config, observer, settings: as in `run`. Of an Azure backend only the price is taken.
+        model, config, observer, settings: as in `run`. Of a backend elsewhere only the price is taken.
         rounds: laps of each part, in turns; numbers are medians over them.
         seconds: a lap takes about so long.
 
@@ -267,7 +268,7 @@ def bench(
     described = describe_run(model, config, settings)
     with display_for_here(observer) as display:
         measure = load_on(described.engine, "keras_azure.throughput.bench:bench", display)
-        device = {"local-cpu": "cpu", "local-gpu": "gpu"}.get(as_spec(described.backend).name, "auto")
+        device = machine_of(described.backend).device
         return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
 
 

@@ -170,7 +170,7 @@ def _module_name(registry: Registry, name: str) -> str:
 
 
 def _require_free(registry: Registry, name: str, module: str) -> None:
-    taken = [entry.package for entry in registry.all_entries() if entry.name == name]
+    taken = [entry.package for entry in registry.matches(name)]
     if taken:
         raise UsageError(
             f"There is {_a(registry)} {name!r} already, in the package {taken[0]}.",

@@ -34,7 +34,7 @@ With that, `--data my.tiles` trains here and on a cluster.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin
 from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
@@ -109,7 +109,7 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
         DataError: the data cannot be used as it is.
         BrokenPlugin: what the plugin gives is no data set.
     """
-    dataset = DATASETS.build(spec)
+    dataset: Dataset = DATASETS.build(spec)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
     if not hasattr(dataset, "class_names"):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataUnavailable
 
 

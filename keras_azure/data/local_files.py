@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_azure.data.formats.entries import files_below, links_below
 from keras_azure.data.locate import paths_in
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, DataError, KerasAzureError
 from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec

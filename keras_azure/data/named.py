@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_azure.data.formats.options import check_image_size
 from keras_azure.data.opened_later import OpenedLater
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 
 class Digits(OpenedLater):

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from keras_azure.lazy import lazy
 
 if TYPE_CHECKING:
-    from keras_azure.description.observers import Observer
+    from keras_azure.description.events import Observer
 
 
 class OpenedLater:

@@ -234,13 +234,17 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
     Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
-    `skip_unreadable` (for the data set), `register`, `strict_size` and `workspace` (for the backend).
+    `skip_unreadable` (for the data set), and what is no field at all is an option of the backend.
+
+    Raises:
+        ConfigError: the backend has no such option either.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
     options = changes.pop("set", ())
     model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
     data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
-    backend_options = {name: changes.pop(name) for name in ("register", "strict_size", "workspace") if name in changes}
+    fields = [setting.name for setting in dataclasses.fields(RunConfig)]
+    backend_options = {name: changes.pop(name) for name in [*changes] if name not in fields}
     merged = {**values, **changes}
     # What is no text at all is refused with all other wrong values, by RunConfig.
     if model_options and isinstance(merged.get("model"), str):
@@ -250,6 +254,10 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
         merged["data"] = str(find_dataset(data).with_options(**data_options))
     backend = merged.get("backend", RunConfig.backend)
     if backend_options and isinstance(backend, str):
+        known = [*fields, *BACKENDS.options(backend)]
+        for name in backend_options:
+            if name not in known:
+                raise ConfigError(str(UnknownName.among("setting", name, known)))
         merged["backend"] = str(as_spec(backend).with_options(**backend_options))
     return merged
 

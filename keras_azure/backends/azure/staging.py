@@ -14,8 +14,8 @@ from keras_azure.backends.azure.manifest import FileSet, files_of_dataset, files
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
 from keras_azure.data.local_files import moved
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
-from keras_azure.description.observers import Observer
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
 from keras_azure.registry.registry import DATASETS, as_spec

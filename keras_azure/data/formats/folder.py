@@ -11,7 +11,7 @@ from keras_azure.data.formats.entries import files_below, folders_in, is_ignored
 from keras_azure.data.formats.images import check_image
 from keras_azure.data.formats.options import SPLITS, check_image_size
 from keras_azure.data.opened_later import OpenedLater
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 _SPLIT_FOLDERS = {

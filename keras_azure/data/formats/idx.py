@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from keras_azure.data.formats.options import check_image_size
 from keras_azure.data.opened_later import OpenedLater
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 _STEMS = {"train": "train", "test": "t10k"}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import KerasAzureError, RunInterrupted
 
 pytestmark = pytest.mark.usefixtures("tiles_installed")

@@ -193,7 +193,7 @@ def test_other_packages_are_imported_only_where_none_of_ours_recognises_the_data
 import json, sys
 from keras_azure.data.local_files import is_here, local_files
 from keras_azure.data.locate import find_dataset
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.registry.registry import DATASETS
 
 found = []

@@ -12,7 +12,7 @@ from keras_azure.backends.azure import manifest
 from keras_azure.backends.azure.manifest import files_of_dataset, files_of_weights, looks_secret, write_pack
 from keras_azure.data import open_dataset
 from keras_azure.data.local_files import moved
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, DataError, UnreadableFile
 from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
