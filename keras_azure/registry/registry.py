@@ -273,7 +273,7 @@ class Registry:
         """
         spec = as_spec(spec)
         plugin = self.load(spec)
-        laid = self.as_called(Spec(spec.name, {**defaults, **spec.options}), len(arguments))
+        laid = self.as_called(Spec(spec.name, {**defaults, **spec.options}, spec.given), len(arguments))
         try:
             if self.find(spec).package == KERAS:  # which tells itself what it does not take
                 return plugin(*arguments, **laid.options)
