@@ -14,14 +14,16 @@ from pathlib import Path
 
 import pytest
 
+pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.processes", "fixtures.tiles")
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--bad-inputs",
         type=int,
         metavar="N",
-        help="How many bad inputs each parser in tests/hostile gets, other ones each time; by default a few hundred, "
-        "always the same.",
+        help="How many bad inputs each parser in tests/integration/hostile gets, other ones each time; by default a "
+        "few hundred, always the same.",
     )
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
 

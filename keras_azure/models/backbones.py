@@ -1,11 +1,11 @@
-"""Networks of `keras.applications` by name, without their tops, as models that take pixels 0..255 of any size.
+"""Networks of `keras.applications` by name, or any other, without their tops, as models that take pixels 0..255.
 
 A transfer model has two parts, each a model of its own: `features`, from pixels to a vector, and `head`, from there to
 probabilities. Within `features` is the network itself, `backbone`. Training looks for these three names: see parts.py.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,12 +13,14 @@ import keras
 from keras import layers
 
 from keras_azure.errors import UnknownName
+from keras_azure.models.foreign import Preprocessing, foreign_network, preprocessing_function
 from keras_azure.models.heads import build_head
-from keras_azure.models.parts import set_trainable_blocks, without_dropout
+from keras_azure.models.parts import name_block_starts, set_trainable_blocks, without_dropout
 from keras_azure.models.weights import load_encoder, load_weights
 
 ENCODER = "encoder"  # in place of a network's name: the one that is in the file of the weights
 Shape = tuple[int, int, int]  # height, width, channels
+Size = tuple[int, int] | int  # height and width; a number stands for both
 
 
 @dataclass(frozen=True)
@@ -103,56 +105,80 @@ def networks() -> dict[str, Callable[..., keras.Model]]:
 
 
 def transfer_model(
-    backbone: str,
+    backbone: str | keras.Model,
     input_shape: Shape,
     num_classes: int,
     *,
+    preprocessing: Preprocessing | None = None,
+    block_starts: Sequence[str] = (),
     head: str = "linear",
-    weights: str = "imagenet",
+    weights: str | None = None,
     trainable_blocks: int | None = None,
-    image_size: tuple[int, int] | int | None = None,
+    image_size: Size | None = None,
 ) -> keras.Model:
     """A network without its top, average pooling, and a head for `num_classes` classes.
 
     Unless it is trained from scratch, the backbone computes in training as it does in prediction: its batch
-    normalisation stays as it is, in all blocks, and nothing is left out at random.
+    normalisation stays as it is, in all blocks, and Keras's dropout and noise are off.
 
     Args:
         backbone: a network of keras.applications in lower case, such as "resnet50"; or "encoder", for the encoder in
-            the file of the `weights`.
+            the file of the `weights`; or a functional or sequential `keras.Model` from images to a vector or to feature
+            maps, which becomes a part of the new model.
         input_shape: height, width and channels of a picture with pixels 0..255; one channel is repeated to three.
         num_classes: how many probabilities come out.
+        preprocessing: what a `keras.Model` is given in place of pixels 0..255: a function of `keras.ops`, a layer, or
+            `(scale, offset)` for `pixels * scale + offset`, each a number or one for each channel. It is saved with
+            the model, and not trained.
+        block_starts: the names of the layers that blocks begin with, to be unfrozen together. By default they follow
+            from the form of the network.
         head: "linear", or "mlp(units=256, dropout=0.0)".
-        weights: "imagenet", "none", or a file of weights: `.keras`, `.weights.h5` or `.h5`.
+        weights: "imagenet", "none" to train from scratch, or a file of weights: `.keras`, `.weights.h5` or `.h5`. By
+            default "imagenet" for a name; a `keras.Model` keeps its own.
         trainable_blocks: how many of the backbone's blocks are trained, counted from the end. By default none, and
             all where there are no weights to keep.
         image_size: the height and width that pictures are brought to in the model; a number stands for both. By
             default the size that the weights were trained on, and without weights the pictures' own if it is not too
-            small.
+            small. A `keras.Model` of one size keeps it.
 
     Raises:
         UnknownName: there is no such backbone or head.
         UnusableWeights: the weights are not there, damaged, unsafe, or of another network.
         DataUnavailable: the weights would have to be fetched, and that did not work.
-        ValueError: a number is out of its range.
+        ValueError: a number is out of its range, or the `keras.Model` cannot be a backbone.
+
+    Example:
+        def my_net(input_shape, num_classes, *, weights: str = "none"):
+            backbone = build()  # a keras.Model without its top
+            return transfer_model(backbone, input_shape, num_classes, preprocessing=(1 / 255, 0), weights=weights)
     """
     if trainable_blocks is not None and trainable_blocks < 0:
         raise ValueError(f"trainable_blocks={trainable_blocks} must be 0 or more")
     from_scratch = weights == "none" and trainable_blocks is None
-    features = features_model(backbone, input_shape, weights=weights, image_size=image_size, dropout=from_scratch)
+    features = features_model(
+        *(backbone, input_shape),
+        preprocessing=preprocessing,
+        block_starts=block_starts,
+        weights=weights,
+        image_size=image_size,
+        dropout=from_scratch,
+    )
     if not from_scratch:
         set_trainable_blocks(features.get_layer("backbone"), trainable_blocks or 0)
     pixels = layers.Input(input_shape, name="pixels")
     head_model = build_head(head, features.output_shape[-1], num_classes)
-    return keras.Model(pixels, head_model(features(pixels)), name=backbone)
+    name = backbone if isinstance(backbone, str) else "transfer"
+    return keras.Model(pixels, head_model(features(pixels)), name=name)
 
 
 def features_model(
-    backbone: str,
+    backbone: str | keras.Model,
     input_shape: Shape,
     *,
-    weights: str = "imagenet",
-    image_size: tuple[int, int] | int | None = None,
+    preprocessing: Preprocessing | None = None,
+    block_starts: Sequence[str] = (),
+    weights: str | None = None,
+    image_size: Size | None = None,
     dropout: bool = False,
 ) -> keras.Model:
     """From pixels 0..255 to the vector of features: the first part of `transfer_model`.
@@ -160,26 +186,48 @@ def features_model(
     Args:
         dropout: keeps what the network leaves out at random in training.
     """
+    if isinstance(backbone, str) and preprocessing is not None:
+        raise ValueError(f"the backbone {backbone!r} has its own preprocessing: pass one with a keras.Model alone")
+    network, preprocess = _network(backbone, input_shape, weights, image_size, preprocessing)
+    if not dropout:
+        network = without_dropout(network)
+    # Under its new name afterwards: some of the functions of keras.applications find their settings by it.
+    network = keras.Model(network.inputs[0], network.outputs[0], name="backbone")
+    name_block_starts(network, block_starts)
+    pixels = layers.Input(input_shape, name="pixels")
+    prepared = preprocess(_brought_to(pixels, network.input_shape[1:]))
+    features = keras.Model(pixels, network(prepared), name="features")
+    for layer in features.layers:
+        if layer is not network and layer.trainable_weights:
+            layer.trainable = False
+    return features
+
+
+def _network(
+    backbone: str | keras.Model,
+    input_shape: Shape,
+    weights: str | None,
+    image_size: Size | None,
+    preprocessing: Preprocessing | None,
+) -> tuple[keras.Model, Callable[[Any], Any]]:
+    """From prepared pixels to vectors, and what prepares them."""
+    if isinstance(backbone, keras.Model):
+        size = (image_size, image_size) if isinstance(image_size, int) else image_size
+        return foreign_network(backbone, input_shape, weights, size), preprocessing_function(preprocessing)
+    weights = "imagenet" if weights is None else weights
     if backbone == ENCODER:
         if image_size is not None:
             raise ValueError(f"image_size={image_size} cannot be chosen for an encoder, which has a size of its own")
-        network, preprocess = load_encoder(weights), _as_they_are
-    else:
-        network, preprocess = _build(backbone, weights, _size(backbone, weights, image_size, input_shape))
-    if not dropout:
-        network = without_dropout(network)
-    pixels = layers.Input(input_shape, name="pixels")
-    prepared = preprocess(_brought_to(pixels, network.input_shape[1:]))
-    return keras.Model(pixels, network(prepared), name="features")
+        return load_encoder(weights), _as_they_are
+    return _build(backbone, weights, _size(backbone, weights, image_size, input_shape))
 
 
 def _build(name: str, weights: str, size: tuple[int, int]) -> tuple[keras.Model, Callable[[Any], Any]]:
-    """The network, called "backbone", and what its pixels go through before."""
+    """The network, and what its pixels go through before."""
     function = _find(name)
     network = function(include_top=False, weights=None, input_shape=(*size, 3), pooling="avg")
     load_weights(network, function, weights)
-    # Under its new name afterwards: some of the functions find their settings by it.
-    return keras.Model(network.input, network.output, name="backbone"), _FAMILIES[_module(function)].preprocess
+    return network, _FAMILIES[_module(function)].preprocess
 
 
 def _find(name: str) -> Callable[..., keras.Model]:
@@ -193,7 +241,7 @@ def _module(function: Callable) -> str:
     return function.__module__.rpartition(".")[2]
 
 
-def _size(name: str, weights: str, image_size: tuple[int, int] | int | None, input_shape: Shape) -> tuple[int, int]:
+def _size(name: str, weights: str, image_size: Size | None, input_shape: Shape) -> tuple[int, int]:
     """The height and width of the pictures that the network takes."""
     smallest = _FAMILIES[_module(_find(name))].smallest
     if image_size is not None:

@@ -11,6 +11,8 @@ import keras
 from keras import layers
 
 _POOLING = (layers.MaxPooling2D, layers.AveragePooling2D)
+_RANDOM = (layers.Dropout, layers.AlphaDropout, layers.GaussianDropout, layers.GaussianNoise)
+_STARTS = "block_starts"  # the attribute of a backbone that has named ones
 
 
 @dataclass(frozen=True)
@@ -54,18 +56,34 @@ def frozen_parts(model: keras.Model) -> Parts | None:
 def blocks_of(backbone: keras.Model) -> list[list[keras.Layer]]:
     """The layers with weights in blocks, from the input to the output.
 
-    A block ends where the network is one tensor wide again behind a layer that joins branches, or one that pools: the
-    residual blocks of a ResNet, the modules of an Inception, the stages of a VGG. In a network that does neither, each
-    convolution is a block.
+    Where `name_block_starts` named layers, a block begins with each of them. Else a block ends where the network is one
+    tensor wide again behind a layer that joins branches, or one that pools: the residual blocks of a ResNet, the
+    modules of an Inception, the stages of a VGG. In a network that does neither, each convolution is a block. A model
+    within the network is in one block as a whole.
     """
-    ends = _block_ends(backbone)
+    starts = getattr(backbone, _STARTS, ())
+    ends = set() if starts else _block_ends(backbone)
     blocks: list[list[keras.Layer]] = [[]]
     for layer in backbone.operations:
+        if layer.name in starts and _learns(blocks[-1]):
+            blocks.append([])
         if getattr(layer, "weights", None):
             blocks[-1].append(layer)
         if layer.name in ends and _learns(blocks[-1]):
             blocks.append([])
     return [block for block in blocks if _learns(block)]
+
+
+def name_block_starts(backbone: keras.Model, names: Sequence[str]) -> None:
+    """Has blocks begin with the layers of these names; files of the model do not keep it.
+
+    Raises:
+        ValueError: the backbone has no such layer.
+    """
+    known = {layer.name for layer in backbone.layers}
+    if missing := [name for name in names if name not in known]:
+        raise ValueError(f"the backbone has no layer {missing[0]!r} for a block to begin with")
+    setattr(backbone, _STARTS, tuple(names))
 
 
 def set_trainable_blocks(backbone: keras.Model, count: int) -> None:
@@ -74,22 +92,27 @@ def set_trainable_blocks(backbone: keras.Model, count: int) -> None:
     trained = {id(layer) for block in blocks[max(len(blocks) - count, 0) :] for layer in block}
     backbone.trainable = bool(trained)  # of all layers, so before each one's own
     for layer in backbone.layers:
-        layer.trainable = id(layer) in trained and not isinstance(layer, layers.BatchNormalization)
+        layer.trainable = id(layer) in trained
+        for part in layer._flatten_layers():  # itself, and what is in it
+            if isinstance(part, layers.BatchNormalization):
+                part.trainable = False
 
 
 def without_dropout(network: keras.Model) -> keras.Model:
-    """The network with nothing left out at random in training; itself, if that is so already.
+    """The network without Keras's dropout and noise in training; itself, if that is so already.
 
     Calling it with `training=False` would do as much, but a model's own `training=True` goes over it (Keras 3.15).
     """
-    if not any(isinstance(layer, layers.Dropout) for layer in network.layers):
+    if not any(isinstance(layer, _RANDOM) for layer in network._flatten_layers()):
         return network
 
     def copy(layer: keras.Layer) -> keras.Layer:
-        rate = {"rate": 0.0} if isinstance(layer, layers.Dropout) else {}
-        return type(layer).from_config(layer.get_config() | rate)
+        config = layer.get_config()
+        if isinstance(layer, _RANDOM):
+            config |= {strength: 0.0 for strength in ("rate", "stddev") if strength in config}
+        return type(layer).from_config(config)
 
-    copied = keras.models.clone_model(network, clone_function=copy)
+    copied = keras.models.clone_model(network, clone_function=copy, recursive=True)
     copied.set_weights(network.get_weights())
     return copied
 

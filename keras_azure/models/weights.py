@@ -17,7 +17,8 @@ from keras_azure.models.saving import read_model, reason
 from keras_azure.models.untrusted import check_weights
 
 _ENDINGS = "a file that ends with .keras, .weights.h5 or .h5"
-_NAMED = ("encoder", "backbone")  # the part of a saved model that others can start from
+# The part of a saved model that others can start from. A backbone first: a model around one may be called "encoder".
+_NAMED = ("backbone", "encoder")
 
 
 _wanted = contextvars.ContextVar("wanted", default=True)
@@ -36,11 +37,11 @@ def without_weights() -> Iterator[None]:
         _wanted.reset(token)
 
 
-def load_weights(backbone: keras.Model, application: Callable[..., keras.Model], weights: str) -> None:
-    """Gives the backbone its weights: "imagenet", "none", or those of a file.
+def load_weights(backbone: keras.Model, application: Callable[..., keras.Model] | None, weights: str) -> None:
+    """Gives the backbone its weights: "imagenet", "none" (those that it has), or those of a file.
 
     Args:
-        application: the function of keras.applications that made the backbone.
+        application: the function of keras.applications that made the backbone; None if none of them did.
 
     Raises:
         DataUnavailable: "imagenet" cannot be fetched.
@@ -48,7 +49,13 @@ def load_weights(backbone: keras.Model, application: Callable[..., keras.Model],
     """
     if weights == "none" or not _wanted.get():
         return
+    name = backbone.name if application is None else application.__name__
     if weights == "imagenet":
+        if application is None:
+            raise UnusableWeights(
+                f"There are no ImageNet weights of {name!r}, which is no network of keras.applications.",
+                expected=f"none, or {_ENDINGS}",
+            )
         pretrained = _fetch_imagenet(application)
         backbone.set_weights(pretrained.get_weights())
         return
@@ -56,7 +63,7 @@ def load_weights(backbone: keras.Model, application: Callable[..., keras.Model],
     if path.suffix == ".keras":
         copy_weights(encoder_in(load_safely(path)), backbone, path)
     else:
-        with _refused(path, f"it does not fit {application.__name__} without its top"):
+        with _refused(path, f"it does not fit {name} without its top"):
             check_weights(path.read_bytes())
             with warnings.catch_warnings(record=True) as warned:
                 warnings.simplefilter("always")
@@ -141,9 +148,10 @@ def load_safely(path: Path) -> keras.Model:
 
 def encoder_in(model: keras.Model) -> keras.Model:
     """What a saved model makes its features with: its part "encoder" or "backbone", or all but its last layer."""
-    for part in _models_in(model):
-        if part.name in _NAMED:
-            return part
+    for name in _NAMED:
+        for part in _models_in(model):
+            if part.name == name:
+                return part
     return keras.Model(model.inputs[0], model.layers[-2].output, name="encoder")
 
 
