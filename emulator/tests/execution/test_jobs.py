@@ -6,7 +6,9 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -14,6 +16,7 @@ import pytest
 from kaz_azure_emulator.execution import nodes
 
 LOG = "dcid.job/user_logs/std_log.txt"
+ONE, TWO = (str(number * 10**7 + os.getpid()) for number in (1, 2))  # seconds for which no other process sleeps
 
 
 def test_a_job_reads_its_inputs_and_writes_its_outputs(storage, start, tmp_path):
@@ -79,10 +82,16 @@ def test_a_signal_that_ends_the_command_is_its_exit_code(run):
     assert run("kill -9 $$").exit_code == 128 + signal.SIGKILL
 
 
-def test_a_job_that_runs_too_long_is_asked_to_end_and_canceled(storage, run):
-    outcome = run("trap 'echo asked; exit 0' TERM; while true; do sleep 0.1; done", timeout_seconds=1.0)
+def test_a_job_that_runs_too_long_is_asked_to_end_and_canceled(storage, start, monkeypatch):
+    ahead = 0.0
+    monkeypatch.setattr(nodes, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + ahead, sleep=time.sleep))
+    job = start("trap 'echo asked; exit 0' TERM; echo started; while true; do sleep 0.1; done", timeout_seconds=3600.0)
+    storage.wait_for(LOG, "started")
+    assert job.statuses[-1] == "Running"
+    ahead = 3600.0
+    outcome = job.outcome()
     assert outcome.status == "Canceled"
-    assert "limit of 1 seconds" in outcome.error["message"]
+    assert "limit of 3600 seconds" in outcome.error["message"]
     assert "asked" in storage.text(LOG)
 
 
@@ -208,12 +217,12 @@ def test_a_proxy_that_is_given_replaces_that_of_this_machine(tmp_path, monkeypat
 
 
 def test_what_a_command_leaves_running_ends_with_it(storage, run):
-    assert run("setsid sleep 300 & echo pid $!; (setsid sleep 301 &); sleep 0.5").status == "Completed"
-    assert [pid for pid in psutil.pids() if _command(pid) in (["sleep", "300"], ["sleep", "301"])] == []
+    assert run(f"setsid sleep {ONE} & echo pid $!; (setsid sleep {TWO} &); sleep 0.5").status == "Completed"
+    assert [pid for pid in psutil.pids() if _command(pid) in (["sleep", ONE], ["sleep", TWO])] == []
 
 
 def test_nothing_is_left_when_the_emulator_is_killed(storage, describe, tmp_path):
-    description = describe("(setsid sleep 302 &); trap '' TERM; echo started; sleep 303; echo went on")
+    description = describe(f"(setsid sleep {ONE} &); trap '' TERM; echo started; sleep {TWO}; echo went on")
     (tmp_path / "job.json").write_text(description.to_json())
     program = """
         import sys, threading
@@ -233,9 +242,9 @@ def test_nothing_is_left_when_the_emulator_is_killed(storage, describe, tmp_path
     finally:
         emulator.kill()
         emulator.wait()
-    _, alive = psutil.wait_procs(below, timeout=10)
+    _, alive = psutil.wait_procs(below, timeout=300)
     assert alive == []
-    assert [pid for pid in psutil.pids() if _command(pid) in (["sleep", "302"], ["sleep", "303"])] == []
+    assert [pid for pid in psutil.pids() if _command(pid) in (["sleep", ONE], ["sleep", TWO])] == []
 
 
 def test_a_description_survives_json(describe):

@@ -1,6 +1,7 @@
 """Several processes on several nodes: what each is told, and that they find each other."""
 
 import json
+import os
 import textwrap
 
 import psutil
@@ -58,8 +59,10 @@ def test_two_nodes_of_a_pytorch_job_talk_to_each_other(storage, run):
 
 
 def test_the_first_process_that_fails_ends_the_others(storage, run):
+    seconds = str(10**7 + os.getpid())  # for which no other process sleeps
     outcome = run(
-        'if [ $RANK = 1 ]; then sleep 1; echo broken; exit 5; fi; trap "echo asked; exit 0" TERM; sleep 304 & wait',
+        "if [ $RANK = 1 ]; then until [ -e ready ]; do sleep 0.05; done; echo broken; exit 5; fi; "
+        f'trap "echo asked; exit 0" TERM; touch ready; sleep {seconds} & wait',
         distribution={"distributionType": "PyTorch", "processCountPerInstance": 2},
         node_count=1,
     )
@@ -67,7 +70,7 @@ def test_the_first_process_that_fails_ends_the_others(storage, run):
     assert "std_log_process_01.txt" in outcome.error["message"]
     assert outcome.error["message"].endswith("broken")
     assert storage.text("dcid.job/user_logs/std_log_process_00.txt") == "asked\n"
-    assert not [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", "304"]]
+    assert not [each for each in psutil.process_iter(["cmdline"]) if each.info["cmdline"] == ["sleep", seconds]]
 
 
 def test_what_pytorch_is_told():
@@ -112,8 +115,9 @@ def test_what_tensorflow_is_told():
 def test_parameter_servers_end_with_the_last_worker(storage, run):
     outcome = run(
         "case $AZUREML_PROCESS_NAME in "
-        "ps_0) trap 'echo served; exit 1' TERM; sleep 305 & wait;; "
-        "*) sleep 1; echo worked;; esac",
+        "ps_0) trap 'echo served; exit 1' TERM; touch ready; sleep 305 & wait;; "
+        "worker_0) until [ -e ready ]; do sleep 0.05; done; echo worked;; "  # which is on the same node
+        "*) echo worked;; esac",
         distribution={"distributionType": "TensorFlow", "workerCount": 2, "parameterServerCount": 1},
         node_count=2,
     )
