@@ -132,7 +132,7 @@ def test_a_run_is_resumed_with_the_callbacks_that_it_was_begun_with(shared_pictu
     settings, folder = {"data": str(shared_pictures)}, tmp_path / "run"
     with pytest.raises(RunInterrupted):
         run(CNN, folder, Heard(0), callbacks=[Counts()], **settings)
-    with pytest.raises((UsageError, SpecError), match="(?s)object.*again from Python|callbacks"):
+    with pytest.raises((UsageError, SpecError), match=r"(?s)object.*again from Python|callbacks"):
         keras_azure.resume(folder, observer=Heard())
     with pytest.raises(UsageError, match="callbacks"):
         run(CNN, folder, callbacks=["terminate_on_nan"], **settings)
