@@ -58,11 +58,11 @@ tf.config.threading.set_inter_op_parallelism_threads(1)
 import numpy as np
 from keras_azure.description.config import RunConfig
 from keras_azure.engines import steps_of
-from keras_azure.planning.work import Pictures
 from keras_azure.training.compiling import build_model, build_optimizer, compile_model
+from keras_azure.training.data import DataFacts
 
 config = RunConfig(model="cnn")
-model = build_model(config, Pictures((28, 28, 1), tuple("0123456789"), 1, 1, 1))
+model = build_model(config, DataFacts((28, 28, 1), tuple("0123456789"), 1, 1, 1))
 compile_model(model, config, "cpu:0", build_optimizer(config, 1e-3, 1))
 steps = steps_of(model)
 

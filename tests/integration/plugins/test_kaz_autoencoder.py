@@ -5,7 +5,7 @@ import pytest
 import keras_azure
 from keras_azure import MODELS, ArrayDataset
 from keras_azure.data.digits import digits
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import ConfigError, UnusableWeights, UsageError
 
 SETTINGS = {"epochs": 2, "tracking": False, "observer": Observer()}
@@ -46,7 +46,7 @@ def test_labels_make_no_difference(trained, tmp_path, monkeypatch):
     original = digits()
     splits = {split: original.arrays(split) for split in original.split_sizes}
 
-    def shuffled() -> ArrayDataset:
+    def shuffled(image_size: None) -> ArrayDataset:
         return ArrayDataset(
             original.class_names, {split: (pictures, labels[::-1]) for split, (pictures, labels) in splits.items()}, "d"
         )

@@ -1,13 +1,15 @@
 """Runs that fail under way, and go on when it is mended; in one process, so that it is quick."""
 
+import itertools
 import signal
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, RunFailed, RunInterrupted, UnreadableFile
 
 TIMES = ("seconds", "images_per_second")
@@ -143,10 +145,14 @@ def test_a_run_goes_on_without_the_file_that_its_weights_came_from(tmp_path):
 
 def test_an_interval_in_time_makes_checkpoints_within_epochs(tmp_path, monkeypatch):
     monkeypatch.setattr("keras_azure.training.checkpoints.KEPT", 1000)
+    monkeypatch.setattr("keras_azure.training.loop.CALL_SECONDS", 0.0)  # one step a call
+    clock = SimpleNamespace(perf_counter=itertools.count(step=0.05).__next__)  # each look at it is 0.05 s later
+    monkeypatch.setattr("keras_azure.training.writer.time", clock)
     folder = tmp_path / "run"
-    run("cnn(filters=(2,))", folder, checkpoint_every="1s", epochs=1, batch_size=1)  # some seconds
-    steps = [path.stem for path in (folder / "checkpoints").glob("*-step-*")]
-    assert 1 <= len(steps) < 200
+    run("cnn(filters=(2,))", folder, checkpoint_every="1s", epochs=1, batch_size=16)  # 81 steps
+    steps = [int(path.stem.rpartition("-")[2]) for path in sorted((folder / "checkpoints").glob("*-step-*"))]
+    assert len(steps) in (3, 4)
+    assert all(18 <= later - earlier <= 21 for earlier, later in itertools.pairwise([0, *steps]))
 
 
 def test_the_step_of_a_loss_that_is_not_a_number_is_named_with_its_pictures(install_plugin, tmp_path):
@@ -192,7 +198,7 @@ import signal, sys
 from pathlib import Path
 import keras_azure
 from keras_azure.errors import RunInterrupted
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 class Stop(Observer):
     def step_done(self, step, logs):
