@@ -138,7 +138,7 @@ def dry_run(
 def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
     described = describe_run(model, config, settings)
     backend: Backend = BACKENDS.build(described.backend_spec)
-    if isinstance(backend, RemoteBackend):
+    if isinstance(backend, Submits):
         _refuse_objects(described)
     return described, backend
 

@@ -93,7 +93,7 @@ def _call_problems(name: str, method: Any, contract: Callable) -> Iterator[tuple
 
 def _machine_problems(machine: Any) -> Iterator[tuple[str, str]]:
     if not isinstance(machine, Machine):
-        yield f"its machine is {with_article(machine)}", "a keras_azure.Machine"
+        yield f"its machine is {with_article(machine)}", "a keras_azure.backends.Machine"
         return
     for field in fields(machine):
         value = getattr(machine, field.name)
