@@ -60,16 +60,18 @@ def plan(
     backends = [backend] if isinstance(backend, str) else list(backend)
     facts = None if pictures is None else (pictures, (*image_size, channels), classes)
     with display_for_here(observer) as display:
-        teller, asked = Once(display), {"prices": prices, "region": region}
-        machines = [machine_of(each, teller, **asked) for each in backends] or all_machines(teller, **asked)
+        once = _Once(display)
+        machines = [machine_of(each, once, prices=prices, region=region) for each in backends]
+        machines = machines or all_machines(once, prices=prices, region=region)
         return _plan_run(described, machines, display, facts)
 
 
-class Once(Observer):
+class _Once(Observer):
     """Passes each message on once: backends of one kind say the same of each machine."""
 
-    def __init__(self, observer: Observer):
-        self._observer, self._told = observer, set[str]()
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._told: set[str] = set()
 
     def message(self, text: str) -> None:
         if text not in self._told:

@@ -134,7 +134,7 @@ def _reduction(*times_too_large: float) -> int:
 
 
 def _decoded(file: BinaryIO, channels: int) -> np.ndarray:
-    image = _recognised(file)
+    image: Image.Image = _recognised(file)
     image.load()
     if image.mode in ("I", "I;16"):  # 0..65535, which Pillow would cut off at 255
         wide = np.asarray(image).astype(np.uint32)

@@ -49,6 +49,6 @@ class ResizedDataset:
         pictures, labels = self._dataset.arrays(split)
         content = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=16)
         for start in range(0, len(pictures), _BATCH):  # a copy of a part, where the array is no plain one
-            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]))
+            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]).data)
         content.update(labels.astype("<i8").tobytes())
         return content.hexdigest()

@@ -130,8 +130,8 @@ class _Layout:
         name, label = self.sample_name(split, index), int(example[self.label_key])
         if not 0 <= label < len(self.class_names):  # TFDS writes -1 where a label is kept secret
             raise DataError(f"{name} has no label.", expected="a data set whose splits all have labels")
-        *size, channels = self.image_shape
-        return decode_picture(io.BytesIO(example[self.image_key]), name, tuple(size), channels, hint=""), label
+        height, width, channels = self.image_shape
+        return decode_picture(io.BytesIO(example[self.image_key]), name, (height, width), channels, hint=""), label
 
     def sample_name(self, split: str, index: int) -> str:
         return f"The picture {index} of the split {split!r} of the TFDS data set {self.name!r}"

@@ -22,6 +22,7 @@ from keras_azure.registry.options import coerce
 from keras_azure.registry.registry import (
     AUGMENTATIONS,
     BACKENDS,
+    CALLBACKS,
     DATASETS,
     LOSSES,
     METRICS,
@@ -40,6 +41,7 @@ PLUGINS = {
     "optimizer": OPTIMIZERS,
     "loss": LOSSES,
     "metrics": METRICS,
+    "callbacks": CALLBACKS,
 }
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
@@ -96,13 +98,21 @@ class RunConfig:
         "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
     )
     metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
+    callbacks: tuple[str, ...] = _setting(
+        (), "A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."
+    )
     validation_split: float = _setting(
         0.1, "The share of the training pictures to validate on after each epoch.", at_least=0.0, below=1.0
     )
     early_stopping: int | None = _setting(
-        None, "Stop after so many epochs without a lower validation loss.", at_least=1
+        None, "Stop after so many epochs without a lower validation loss, or a better --monitor.", at_least=1
     )
-    keep: Literal["last", "best"] = _setting("last", "The epoch whose weights are saved; best: lowest validation loss.")
+    keep: Literal["last", "best"] = _setting(
+        "last", "The epoch whose weights are saved; best: lowest validation loss, or best --monitor."
+    )
+    monitor: str = _setting(
+        "val_loss", "What epochs are judged by: val_loss, val_accuracy, or val_ and the name of a metric."
+    )
     checkpoint_every: str | None = _setting(
         None, "Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."
     )
@@ -118,7 +128,7 @@ class RunConfig:
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
             if setting.name in FROM_PYTHON:
-                value = tuple(map(as_text, value)) if isinstance(value, tuple | list) else as_text(value)
+                value = as_text(value)
             try:
                 value = coerce(value, hint)
             except ValueError:
@@ -130,10 +140,12 @@ class RunConfig:
             object.__setattr__(self, setting.name, value)
         parse_stages(self.fine_tune, self.epochs)
         parse_interval(self.checkpoint_every)
-        if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
-            wanted = "early_stopping" if self.early_stopping else "keep='best'"
+        monitored = as_spec(self.monitor).name
+        if self.validation_split == 0 and (self.early_stopping or self.keep == "best" or monitored != "val_loss"):
+            by = "validation loss" if monitored == "val_loss" else monitored
+            wanted = "early_stopping" if self.early_stopping else "keep='best'" if self.keep == "best" else "monitor"
             raise ConfigError(
-                f"{wanted} judges epochs by their validation loss, and validation_split is 0.",
+                f"{wanted} judges epochs by their {by}, and validation_split is 0.",
                 hint="a validation_split of 0.1",
             )
 
@@ -185,7 +197,8 @@ class RunConfig:
             for spec in specs_of_field:
                 PLUGINS[name].find(spec)
         model, data = _with_absolute_weights(self.model_spec), find_dataset(self.data)
-        found = dataclasses.replace(self, model=str(model), data=str(data))
+        text = self.model if model is self.model_spec else str(model)  # as it was written, where nothing is found
+        found = dataclasses.replace(self, model=text, data=str(data))
         found.__dict__.update(specs={**self.specs, "model": (model,)}, data_spec=data)  # not to be parsed again
         return found
 

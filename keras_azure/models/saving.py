@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import keras
 
@@ -147,7 +147,7 @@ def renumbering() -> Callable[[bytes], bytes]:
     return lambda number: numbers.setdefault(number, str(len(numbers) + 1).encode())
 
 
-def copy_entry(source: BinaryIO, size: int, name: str, target: zipfile.ZipFile) -> None:
+def copy_entry(source: IO[bytes], size: int, name: str, target: zipfile.ZipFile) -> None:
     """Copies `size` bytes, which may be gigabytes, into an undated entry."""
     entry = undated(name)
     entry.file_size = size

@@ -47,7 +47,7 @@ def check_backend(backend: Any, *, job: RunningJob | None = None) -> None:
     if isinstance(backend, str | Spec):
         backend = BACKENDS.build(backend)
     if not callable(getattr(backend, "run", None)):
-        findings.add(f"it is {with_article(backend)} without a method run", "a keras_azure.backends.Backend")
+        findings.add(f"it builds {with_article(backend)} without a method run", "a keras_azure.backends.Backend")
         findings.settle()
     for protocol in (Backend, *_OPTIONAL):
         findings.extend(_signature_problems(backend, protocol))

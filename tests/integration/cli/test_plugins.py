@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -315,8 +314,8 @@ def test_check_an_unknown_name(kaz):
     assert "Did you mean 'cnn'?" in err
 
 
-def test_the_command_as_a_process(broken_plugin):
-    command = [sys.executable, "-m", "keras_azure", "check", "broken"]
+def test_the_command_as_a_process(kaz_process, broken_plugin):
+    command = [*kaz_process, "check", "broken"]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 1
     assert checked.stdout == textwrap.dedent(

@@ -119,7 +119,7 @@ class OpensNone(WithJobs):
 @pytest.mark.parametrize(
     ("backend", "problem", "expected"),
     [
-        (NoRun(), "it is a NoRun without a method run", "a keras_azure.backends.Backend"),
+        (NoRun(), "it builds a NoRun without a method run", "a keras_azure.backends.Backend"),
         (OldRun(), "its method run(config, run_dir) cannot be called: too many positional", "run(config: "),
         (HalfJobs(), "it has no method find_job", "all of find_job and jobs, or none"),
         (NoMethod(), "its doctor is a str", "doctor()"),
