@@ -11,7 +11,7 @@ from benchmarks.rounds import Batches
 from keras_azure.augmentations import build_augment
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches
 from keras_azure.throughput.ceiling import plain_batches
 

@@ -16,7 +16,7 @@ import pytest
 import keras_azure
 from benchmarks.pictures import random_pictures, write_idx
 from benchmarks.rounds import Group, Lap, Outcome
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 COUNT, IMAGE_SHAPE, BATCH_SIZE, EPOCHS = 32_000, (28, 28, 1), 16, 12
 BLOCK = 100  # steps

@@ -15,7 +15,7 @@ import keras_azure
 from benchmarks.pictures import write_photographs
 from benchmarks.rounds import Group, Lap, interleave
 from keras_azure import RunResult
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 SIZE, COUNT, BATCH_SIZE, EPOCHS = (64, 64), 256, 32, 3
 TITLE = "head of a frozen ResNet-50, 64x64x3, batches of 32"

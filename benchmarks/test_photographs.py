@@ -22,7 +22,7 @@ from benchmarks.pictures import write_photographs
 from benchmarks.rounds import SECONDS, Group, Lap, interleave
 from keras_azure.data.folder import folder
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches, steps_in_epoch
 
 SIZE, BATCH_SIZE = (224, 224), 32

@@ -23,7 +23,7 @@ _HOME = {
     "RunConfig": "keras_azure.description.config",
     "RunResult": "keras_azure.description.result",
     "Spec": "keras_azure.registry.specs",
-    "Observer": "keras_azure.description.observers",
+    "Observer": "keras_azure.description.events",
     "MODELS": "keras_azure.registry.registry",
     "AUGMENTATIONS": "keras_azure.registry.registry",
     "DATASETS": "keras_azure.registry.registry",

@@ -7,7 +7,7 @@ returns a `keras_azure.ArrayDataset`.
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin
 from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec

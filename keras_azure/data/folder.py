@@ -11,7 +11,7 @@ from keras_azure.data.pictures import hash_file, picture_header, read_picture
 from keras_azure.data.sizes import DEFAULT_SIZE, check_image_size, different_sizes, in_words
 from keras_azure.data.splits import SPLITS, check_index, described, stratified_split
 from keras_azure.data.threads import map_in_threads
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 _SPLIT_FOLDERS = {

@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.resizing import Size, resize
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
 LARGEST_SIDE = 10_000  # of a picture, in pixels

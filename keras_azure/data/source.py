@@ -17,7 +17,7 @@ from keras_azure.data.memory import aligned_empty, require_memory
 from keras_azure.data.store import can_store, open_stored
 from keras_azure.data.streams import Streams
 from keras_azure.data.threads import map_in_threads
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, DataError, KerasAzureError, UnreadableFile
 
 Cache = Literal["auto", "memory", "disk", "none"]

@@ -36,7 +36,7 @@ from filelock import FileLock, Timeout
 
 from keras_azure.data import Dataset
 from keras_azure.data.pictures import DECODING
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
 
 Shape = tuple[int, int, int, int]  # pictures, height, width, channels

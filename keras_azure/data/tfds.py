@@ -22,7 +22,7 @@ from keras_azure.data.memory import require_memory
 from keras_azure.data.pictures import decode_picture
 from keras_azure.data.sizes import DEFAULT_SIZE, check_image_size, different_sizes
 from keras_azure.data.splits import SPLITS, check_index, described
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
 from keras_azure.redaction import redacted
 

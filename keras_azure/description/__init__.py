@@ -3,7 +3,7 @@
 config       RunConfig
 stages       the stages of fine-tuning, as text
 intervals    `500steps`, `10min`
-observers    what a run tells while it goes on
+events       what a run tells while it goes on, and who listens
 result       RunResult
 folder       the run folder
 """

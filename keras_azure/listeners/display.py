@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from keras_azure.description.observers import Observer, RunFacts
+from keras_azure.description.events import Observer, RunFacts
 from keras_azure.redaction import printable, redacted
 
 _SECONDS_BETWEEN_UPDATES = 0.1  # a step may take less than a millisecond; eyes do not

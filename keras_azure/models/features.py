@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from keras_azure.data import Dataset
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 BATCH_SIZE = 32  # pictures that features are computed of at once
 Stream = Callable[[], Iterable[tuple[Any, Any]]]  # gives pictures (batch, height, width, channels), one-hot labels

@@ -10,7 +10,7 @@ from keras_azure.augmentations import build_augment
 from keras_azure.data import Dataset
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches, steps_in_epoch
 from keras_azure.planning.work import Pictures
 

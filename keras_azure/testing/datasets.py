@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_azure.data import Dataset, open_dataset
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, is_whole, name_of, short, with_article
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from keras_azure.data import open_dataset
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.engines import Steps, steps_of
 from keras_azure.engines.devices import Device, device_name, dtype_policy, on_device, put
 from keras_azure.engines.environment import describe_environment

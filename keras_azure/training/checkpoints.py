@@ -30,7 +30,7 @@ import keras
 import numpy as np
 import psutil
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.models.untrusted import check_archive

@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.features import Stream, compute_features
 from keras_azure.models.fitting import fit, name_of

@@ -15,7 +15,7 @@ from keras_azure.data import Dataset, open_dataset
 from keras_azure.data.memory import require_memory
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch

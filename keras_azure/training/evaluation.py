@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.training.compiling import build_loss, build_metrics
 from keras_azure.training.data import Batch
 from keras_azure.training.interrupts import StopRequests

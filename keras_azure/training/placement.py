@@ -10,7 +10,7 @@ from keras import layers
 
 from keras_azure.augmentations import DeviceAugment
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.engines import Steps, steps_of
 from keras_azure.errors import UsageError
 from keras_azure.training.compiling import compile_model

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.description.intervals import parse_interval
-from keras_azure.description.observers import Observer
 from keras_azure.description.stages import Stage
 from keras_azure.engines import Done, Steps
 from keras_azure.errors import RunFailed

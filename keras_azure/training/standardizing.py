@@ -16,7 +16,7 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.files import write_json
 
 FILE = "standardization.json"

@@ -12,8 +12,8 @@ from typing import Any
 import keras
 
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer, RunFacts
 from keras_azure.description.folder import DESCRIPTION, RESULTS
-from keras_azure.description.observers import Observer, RunFacts
 from keras_azure.description.result import RunResult
 from keras_azure.description.stages import Stage, learning_rates
 from keras_azure.engines import steps_of

@@ -13,7 +13,7 @@ import keras_azure.pipeline as pipeline
 from keras_azure.augmentations.draws import words
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import UnreadableFile
 from keras_azure.pipeline import batches, samples_of_step, steps_in_epoch
 

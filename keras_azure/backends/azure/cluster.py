@@ -8,7 +8,7 @@ from typing import Any
 
 from keras_azure.backends.azure.service import Service, azure_errors, look_up, quiet
 from keras_azure.backends.azure.sizes import Size
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import CloudError, NotAvailable, UsageError
 
 _LONGEST_NAME = 24  # of an AmlCompute cluster; letters, digits and hyphens

@@ -8,8 +8,8 @@ from pathlib import Path
 from keras_azure.backends.azure.names import first_name
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.storage import Storage
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, RESULTS
-from keras_azure.description.observers import Observer
 from keras_azure.errors import CloudError, UsageError
 
 _MODELS = ("model.keras", "model.zip")

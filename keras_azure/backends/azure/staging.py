@@ -13,8 +13,8 @@ from pathlib import Path
 from keras_azure.backends.azure.travelling import FileSet, files_of_dataset, files_of_weights
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
-from keras_azure.description.observers import Observer
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
 from keras_azure.registry.registry import as_spec

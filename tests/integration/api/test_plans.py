@@ -10,7 +10,7 @@ import pytest
 import keras_azure
 from keras_azure.api.plans import look_ahead
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DoesNotFit, TooExpensive, UsageError
 
 

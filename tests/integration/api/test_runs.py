@@ -6,7 +6,7 @@ import os
 import pytest
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import ConfigError, OutputExists, UnknownName, UsageError
 
 

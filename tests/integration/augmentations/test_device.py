@@ -12,7 +12,7 @@ import tensorflow as tf
 from keras_azure.augmentations import DeviceAugment, build_augment
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches
 
 SHAPE, CLASSES, COUNT = (9, 7, 3), 4, 11
@@ -107,7 +107,7 @@ ON_JAX = """
     import jax, keras, numpy as np
     from keras_azure.augmentations import DeviceAugment, build_augment
     from keras_azure.data.arrays import ArrayDataset
-    from keras_azure.description.observers import Observer
+    from keras_azure.description.events import Observer
     from keras_azure.data.source import open_source
     from keras_azure.pipeline import batches
 

@@ -6,7 +6,7 @@ import pytest
 from keras_azure.augmentations import build_augment
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin
 from keras_azure.pipeline import batches
 

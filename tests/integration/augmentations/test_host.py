@@ -10,7 +10,7 @@ import keras_azure.data.source as source_module
 from keras_azure.augmentations import build_augment
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches
 
 SHAPE, CLASSES, COUNT = (9, 7, 3), 4, 20

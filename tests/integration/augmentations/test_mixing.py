@@ -12,7 +12,7 @@ from keras_azure.augmentations.arrays import NUMPY, of_engine
 from keras_azure.augmentations.mixing import CutMix, MixUp
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches
 
 TENSORFLOW = of_engine(DynamicBackend("tensorflow"))

@@ -58,16 +58,18 @@ def test_list_shows_every_kind(kaz):
         ["cnn", "keras-azure", "kaz_cnn:cnn"],
         ["augmentations", "package", "target"],
         ["digits", "keras-azure", "keras_azure.data.digits:digits"],
-        ["local-cpu", "keras-azure", "keras_azure.backends.local:local_cpu"],
     ):
         assert row in rows
 
 
 def test_list_of_one_kind(kaz):
     code, out, _ = kaz("list", "backends")
-    assert "azure_nc24r  (retired on 2023-08-31: runs on NC64as_T4_v3)\n" in out
     assert code == 0
-    assert "local-gpu" in out
+    [line] = [line for line in out.splitlines() if line.startswith("azure")]
+    assert line.endswith(
+        "keras_azure.backends.azure.backend:azure [family, kaz-sizes]  (and all azure-NAME: kaz sizes)"
+    )
+    assert "(and all local-NAME: kaz show local)" in out
     assert "cnn" not in out
 
 
@@ -85,6 +87,25 @@ def test_list_shows_what_keras_has_where_it_is_asked_for(kaz, install_plugin):
     assert [row[1] for row in rows if row[0] == "poisson"] == ["kaz-hard"]  # before Keras's, not beside it
     listed = json.loads(kaz("list", "losses", "--json")[1])
     assert {"name": "huber", "package": "keras", "target": "keras.losses:Huber"} in listed
+
+
+def test_a_member_of_a_family_is_shown_with_its_machine(kaz):
+    code, out, _ = kaz("show", "azure-nc24r")
+    assert code == 0
+    assert out.startswith("backend azure(*, size: str = ")
+    assert "Machine: Standard_NC64as_T4_v3, T4, Azure retired Standard_NC24r on 2023-08-31; the run goes to " in out
+    assert "with no InfiniBand" in out
+    assert "device: Literal['auto', 'cpu', 'gpu']" in kaz("show", "local-cpu")[1]
+
+
+def test_what_a_family_does_not_have_is_refused_with_the_nearest(kaz):
+    code, out, err = kaz("show", "azure-nc7")
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: There is no Azure size called 'nc7'.\nExpected: such as NC6")
+    assert "Try: kaz sizes" in err
+    code, out, err = kaz("show", "local-tpu")
+    assert (code, out) == (2, "")
+    assert "'device' of the backend 'local' cannot be 'tpu'" in err
 
 
 def test_list_as_json(kaz):

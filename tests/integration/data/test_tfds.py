@@ -14,7 +14,7 @@ import tensorflow_datasets
 from PIL import Image
 
 from keras_azure.data.tfds import TfdsDataset, mnist, tfds
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, UnreadableFile
 
 FORMATS = ["array_record", "tfrecord"]
@@ -366,7 +366,7 @@ with native_messages_held_back():
     tensorflow.constant(0)
 from keras_azure.data import tfds
 from keras_azure.errors import DataUnavailable
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 name, data_dir = sys.argv[1:]
 data = tfds.tfds(name=name, data_dir=data_dir, download=False)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import is_finished, read_description
-from keras_azure.description.observers import Observer
 from keras_azure.training.checkpoints import Checkpoints, State, Values
 
 VALUES = Values({"model": [((3, 4), "float32"), ((2,), "uint32")], "optimizer": [((), "int64")], "metrics": []})

@@ -8,7 +8,7 @@ from PIL import Image
 from keras_azure.cli.new import new_model
 from keras_azure.data import open_dataset
 from keras_azure.data.locate import find_dataset
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
 
 

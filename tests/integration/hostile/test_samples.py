@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from keras_azure.data import open_dataset
 from keras_azure.data.source import open_source
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, DataError
 from keras_azure.pipeline import batches
 

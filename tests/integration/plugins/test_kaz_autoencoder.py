@@ -5,7 +5,7 @@ import pytest
 import keras_azure
 from keras_azure import MODELS, ArrayDataset
 from keras_azure.data.digits import digits
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import ConfigError, UnusableWeights, UsageError
 
 SETTINGS = {"epochs": 2, "tracking": False, "observer": Observer()}

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import RunInterrupted
 
 PROJECT = """

@@ -8,7 +8,7 @@ import pytest
 
 import keras_azure
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.engines import steps_of
 from keras_azure.errors import RunInterrupted, UsageError, WrongOption
 from keras_azure.training.compiling import build_model, build_optimizer, compile_model

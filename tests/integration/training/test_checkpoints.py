@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.engines.variables import hold_values
 from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.training import checkpoints as checkpoints_module

@@ -10,7 +10,7 @@ import pytest
 
 import keras_azure
 from keras_azure import FeatureClassifier
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import RunInterrupted, UsageError
 
 MODEL = "features(backbone='mobilenetv3small', weights='none', image_size=32)"

@@ -9,7 +9,7 @@ from keras_azure.data import open_dataset
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.source import open_source
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import ConfigError, WrongOption
 from keras_azure.pipeline import labels_of
 from keras_azure.registry.specs import Spec

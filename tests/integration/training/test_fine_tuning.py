@@ -13,7 +13,7 @@ from keras import layers
 from PIL import Image
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, RunInterrupted, UsageError
 from keras_azure.models.parts import blocks_of, parts_of
 from keras_azure.training.checkpoints import Checkpoints

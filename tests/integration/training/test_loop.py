@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 SETTINGS = {"epochs": 2, "batch_size": 64, "tracking": False, "checkpoint_every": "7steps"}
 MODEL = "cnn(filters=(4,), dense=(16,), dropout=0.3)"

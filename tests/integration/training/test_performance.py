@@ -7,7 +7,7 @@ import pytest
 
 import keras_azure
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.engines import Done
 from keras_azure.training.performance import StepTimes, advice_on_input
 

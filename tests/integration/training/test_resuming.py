@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, RunFailed, RunInterrupted, UnreadableFile
 
 TIMES = ("seconds", "images_per_second")
@@ -194,7 +194,7 @@ import signal, sys
 from pathlib import Path
 import keras_azure
 from keras_azure.errors import RunInterrupted
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 class Stop(Observer):
     def step_done(self, step, logs):

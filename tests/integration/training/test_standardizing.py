@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import keras_azure
 from keras_azure.data.digits import digits
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import UnreadableFile
 from keras_azure.training.standardizing import Statistics, measure, standardized
 

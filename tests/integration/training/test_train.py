@@ -13,7 +13,7 @@ import pytest
 
 import keras_azure
 from keras_azure.data.digits import digits
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, RunFailed, RunInterrupted, UnreadableFile, WrongOption
 from keras_azure.training.checkpoints import Checkpoints
 

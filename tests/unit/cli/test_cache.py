@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from keras_azure.data.store import entries, open_stored
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 
 @pytest.fixture(autouse=True)

@@ -13,7 +13,7 @@ from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.memory import require_memory
 from keras_azure.data.sizes import ResizedDataset, resized
 from keras_azure.data.splits import described, stratified_split
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnknownName, WrongOption
 
 PICTURES = np.arange(4 * 5 * 6 * 3, dtype=np.uint8).reshape(4, 5, 6, 3)

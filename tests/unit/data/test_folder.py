@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from keras_azure.data.folder import FolderDataset, folder
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 SHARED = Path(__file__).parents[4] / "shared/data"

@@ -16,7 +16,7 @@ from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.sizes import resized
 from keras_azure.data.store import can_store, clear, entries, limit, open_stored, size_in_words
 from keras_azure.data.tfds import RecordDataset
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
 
 BYTES = 6 * (4 * 5 * 3 + 8)  # of the pictures and labels of an entry of `Pictures`
@@ -201,7 +201,7 @@ def test_nothing_is_left_when_the_pictures_cannot_be_decoded(folder, error):
 PROCESS = """
 import sys, time
 import numpy as np
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.data.store import open_stored
 
 class Pictures:

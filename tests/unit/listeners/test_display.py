@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from keras_azure.description.observers import Observer, RunFacts
+from keras_azure.description.events import Observer, RunFacts
 from keras_azure.listeners.display import PlainDisplay, TerminalDisplay, display_for_here, duration
 
 ROW = {"epoch": 1, "loss": 0.5, "accuracy": 0.75, "val_loss": 0.4, "images_per_second": 1234.5, "seconds": 61.0}

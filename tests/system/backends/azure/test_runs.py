@@ -10,7 +10,7 @@ import time
 import pytest
 
 import keras_azure
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import JobFailed, RunInterrupted
 
 SETTINGS = {"epochs": 1, "set": ["filters=(4, 8)", "dense=(8,)"], "cache": "memory"}

@@ -7,7 +7,7 @@ import pytest
 
 from keras_azure.backends.azure.cluster import Compute, check_available, ensure_cluster
 from keras_azure.backends.azure.sizes import SIZES, find_size
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import CloudError, NotAvailable, UsageError
 
 T4 = find_size("nc4as-t4-v3")

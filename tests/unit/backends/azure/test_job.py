@@ -142,7 +142,7 @@ def test_an_engine_that_no_job_has_is_refused(dry_run, monkeypatch):
 
 
 def test_a_dry_run_on_this_machine_makes_no_sense(dry_run):
-    assert "runs on this machine, where nothing is submitted" in dry_run("cnn", code=2)
+    assert "The backend local submits nothing." in dry_run("cnn", code=2)
 
 
 def staged(tmp_path, *, size=1e6, is_packed=False, asset=None, data=True, weights=None, arguments=()):

@@ -8,7 +8,7 @@ from keras_azure.backends.azure import staging
 from keras_azure.backends.azure.staging import conda_file, stage
 from keras_azure.backends.azure.wheels import Packages
 from keras_azure.description.config import RunConfig
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 
 
 @pytest.fixture

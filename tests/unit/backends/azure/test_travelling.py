@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from keras_azure.backends.azure import travelling
 from keras_azure.backends.azure.travelling import files_of_dataset, files_of_weights, looks_secret, write_pack
-from keras_azure.description.observers import Observer
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 from keras_azure.registry.specs import Spec
 
