@@ -9,9 +9,11 @@ from keras_azure.api.runs import preview as preview
 from keras_azure.api.runs import resume as resume
 from keras_azure.api.runs import run as run
 from keras_azure.api.runs import submit as submit
+from keras_azure.augmentations.layer import Augmentation as Augmentation
 from keras_azure.data.arrays import ArrayDataset as ArrayDataset
 from keras_azure.description.config import RunConfig as RunConfig
 from keras_azure.description.events import Observer as Observer
+from keras_azure.description.folder import read_result as read_result
 from keras_azure.description.result import RunResult as RunResult
 from keras_azure.errors import KerasAzureError as KerasAzureError
 from keras_azure.models.backbones import features_model as features_model

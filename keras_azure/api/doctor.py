@@ -51,5 +51,5 @@ def _plugins(broken: list[str]) -> Check:
     damaged = [f"the entry points of the package {package} cannot be read" for package in damaged_packages()]
     if problems := [*damaged, *broken]:
         return Check("plugins", "failed", "; ".join(problems), "kaz check")
-    counts = (f"{len(registry.entries())} {registry.plural}" for registry in REGISTRIES)
-    return Check("plugins", "ok", ", ".join(counts))
+    counts = {registry.plural: len(registry.entries()) for registry in REGISTRIES}
+    return Check("plugins", "ok", ", ".join(f"{count} {plural}" for plural, count in counts.items() if count))

@@ -41,7 +41,8 @@ def list_jobs(
     Raises:
         KerasAzureError: no backend can be asked, as the first one says.
     """
-    found, failures = [], []
+    found: list[dict[str, Any]] = []
+    failures: list[tuple[str, KerasAzureError]] = []
     keepers = _keepers(backend, flags, tell)
     for name, keeper in keepers.items():
         try:
@@ -50,8 +51,8 @@ def list_jobs(
             failures.append((name, error))
     if len(failures) == len(keepers):
         raise failures[0][1]
-    for name, error in failures:
-        tell(f"The jobs of the backend {name} are left out: {error.problem}")
+    for name, failure in failures:
+        tell(f"The jobs of the backend {name} are left out: {failure.problem}")
     return sorted(found, key=_created, reverse=True)[:limit] if len(keepers) > 1 else found
 
 
@@ -66,7 +67,8 @@ def find_job(name: str, backend: str | None = None, *, flags: Mapping[str, Any] 
         UsageError: there is no such job, or more than one.
         CloudError: it is not found, and not all backends could be asked.
     """
-    found, failures = {}, {}
+    found: dict[str, RunningJob] = {}
+    failures: dict[str, KerasAzureError] = {}
     for each, keeper in _keepers(backend, flags).items():
         try:
             found[each] = keeper.find_job(name)

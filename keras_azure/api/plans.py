@@ -7,15 +7,13 @@ from typing import Any, Unpack
 from keras_azure.api.settings import SettingsElsewhere
 from keras_azure.backends.asked import all_machines, machine_of
 from keras_azure.backends.machine import Machine
+from keras_azure.data.local_files import is_here
 from keras_azure.description.config import RunConfig, describe_run
 from keras_azure.description.events import Observer
 from keras_azure.errors import DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
 from keras_azure.listeners.display import display_for_here, span
 from keras_azure.registry.given import Plugin
-from keras_azure.registry.registry import as_spec
-
-_HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
 
 
 def plan(
@@ -64,16 +62,18 @@ def plan(
     backends = [backend] if isinstance(backend, str) else list(backend)
     facts = None if pictures is None else (pictures, (*image_size, channels), classes)
     with display_for_here(observer) as display:
-        teller, asked = Once(display), {"prices": prices, "region": region}
-        machines = [machine_of(each, teller, **asked) for each in backends] or all_machines(teller, **asked)
+        once = _Once(display)
+        machines = [machine_of(each, once, prices=prices, region=region) for each in backends]
+        machines = machines or all_machines(once, prices=prices, region=region)
         return _plan_run(described, machines, display, facts)
 
 
-class Once(Observer):
+class _Once(Observer):
     """Passes each message on once: backends of one kind say the same of each machine."""
 
-    def __init__(self, observer: Observer):
-        self._observer, self._told = observer, set[str]()
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._told: set[str] = set()
 
     def message(self, text: str) -> None:
         if text not in self._told:
@@ -108,7 +108,7 @@ def look_ahead(
                 "What a run costs is known before on TensorFlow alone.", hint="--engine tensorflow, or no --max-cost"
             )
         return
-    if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
+    if not is_here(config.data):  # the node fetches it
         if max_cost is not None:
             raise UsageError(
                 f"What a run on {config.data} costs is not known before: the data is not here.", hint="no --max-cost"

@@ -144,7 +144,7 @@ def _described(
 ) -> tuple[RunConfig, Backend]:
     described = describe_run(model, config, settings)
     backend: Backend = BACKENDS.build(described.backend_spec)
-    if isinstance(backend, Submits | DryRuns):
+    if isinstance(backend, Submits):
         _refuse_objects(described)
     return described, backend
 

@@ -68,14 +68,20 @@ class SettingsElsewhere(TypedDict, total=False):
     metrics: Plugin | Sequence[Plugin] | None
     """A metric beside accuracy; may be given several times."""
 
+    callbacks: Plugin | Sequence[Plugin] | None
+    """A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."""
+
     validation_split: float | None
     """The share of the training pictures to validate on after each epoch."""
 
     early_stopping: int | None
-    """Stop after so many epochs without a lower validation loss."""
+    """Stop after so many epochs without a lower validation loss, or a better --monitor."""
 
     keep: Literal["last", "best"] | None
-    """The epoch whose weights are saved; best: lowest validation loss."""
+    """The epoch whose weights are saved; best: lowest validation loss, or best --monitor."""
+
+    monitor: str | None
+    """What epochs are judged by: val_loss, val_accuracy, or val_ and the name of a metric."""
 
     checkpoint_every: str | None
     """Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."""

@@ -58,16 +58,17 @@ def job_of(description: Mapping[str, Any]) -> RunningJob:
             raise ConfigError(f"This describes no job: the backend {named} opens none.", expected=_OF_A_JOB)
         return backend.open_job(description)
     refusals: list[ConfigError] = []
-    for _, backend in backends_that(OpensJobs):
+    for _, each in backends_that(OpensJobs):
         try:
-            return backend.open_job(description)
+            job: RunningJob = each.open_job(description)
+            return job
         except ConfigError as error:
             refusals.append(error)
     raise refusals[0] if len(refusals) == 1 else ConfigError("This describes no job.", expected=_OF_A_JOB)
 
 
 def backends_that(
-    give: type, tell: Callable[[str], None] = lambda text: None, *, flags: Mapping[str, Any] | None = None
+    give: type[Any], tell: Callable[[str], None] = lambda text: None, *, flags: Mapping[str, Any] | None = None
 ) -> Iterator[tuple[str, Any]]:
     """The registered backends with what a protocol asks for, by name, each with its default options.
 

@@ -31,7 +31,7 @@ _TAKEN = ("confirm", "observer", "set")  # which mean something else to the func
 class RunCommand(TyperCommand):
     """A command that runs on one backend: that of --backend, else of the --config file, else the usual one."""
 
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         own = self.__dict__.setdefault("_own_params", list(self.params))
         known = {"--help", *itertools.chain(*((*param.opts, *param.secondary_opts) for param in own))}
         words = [word.partition("=")[0] for word in itertools.takewhile(lambda arg: arg != "--", args)]

@@ -2,6 +2,7 @@
 
 import datetime
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +24,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(
         help="Look at jobs elsewhere, follow, fetch and cancel them.", no_args_is_help=True, rich_markup_mode=None
     )
-    commands = {
+    commands: dict[str, Callable[..., None]] = {
         "list": list_jobs,
         "show": show,
         "logs": logs,

@@ -185,7 +185,7 @@ def _about_prices(plan: Mapping[str, Any]) -> str:
     return f"USD: prices of {'; '.join(sources)}; with {low:g} to {high:g} min of a node's start, and its idle time."
 
 
-def _input(cost: Mapping[str, float | None]) -> str:
+def _input(cost: Mapping[str, Any]) -> str:
     parts = [] if cost["decoding"] is None else [f"{1000 * cost['decoding']:.2g} ms to decode a picture"]
     return ", ".join([*parts, f"{1000 * cost['augmenting']:.2g} ms to augment one"]) + ", of a core of this machine"
 

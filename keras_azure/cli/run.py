@@ -1,5 +1,6 @@
 """`kaz run` and `kaz resume`. The options of `kaz run` are the fields of RunConfig: there is no second list of them."""
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -110,7 +111,8 @@ def _watched(execute: Callable[[], Any]) -> Any:
     # An interrupt too, from the beginning: what was made for a run that has not begun is tidied up.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return execute()
+        with contextlib.redirect_stdout(sys.stderr):  # what callbacks print: on stdout is the result alone
+            return execute()
     except KeyboardInterrupt:
         raise RunInterrupted("Stopped before training began; nothing was kept.") from None
     finally:

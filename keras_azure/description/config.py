@@ -22,6 +22,7 @@ from keras_azure.registry.options import coerce
 from keras_azure.registry.registry import (
     AUGMENTATIONS,
     BACKENDS,
+    CALLBACKS,
     DATASETS,
     LOSSES,
     METRICS,
@@ -40,6 +41,7 @@ PLUGINS = {
     "optimizer": OPTIMIZERS,
     "loss": LOSSES,
     "metrics": METRICS,
+    "callbacks": CALLBACKS,
 }
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
@@ -96,13 +98,21 @@ class RunConfig:
         "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
     )
     metrics: tuple[str, ...] = _setting((), "A metric beside accuracy; may be given several times.")
+    callbacks: tuple[str, ...] = _setting(
+        (), "A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."
+    )
     validation_split: float = _setting(
         0.1, "The share of the training pictures to validate on after each epoch.", at_least=0.0, below=1.0
     )
     early_stopping: int | None = _setting(
-        None, "Stop after so many epochs without a lower validation loss.", at_least=1
+        None, "Stop after so many epochs without a lower validation loss, or a better --monitor.", at_least=1
     )
-    keep: Literal["last", "best"] = _setting("last", "The epoch whose weights are saved; best: lowest validation loss.")
+    keep: Literal["last", "best"] = _setting(
+        "last", "The epoch whose weights are saved; best: lowest validation loss, or best --monitor."
+    )
+    monitor: str = _setting(
+        "val_loss", "What epochs are judged by: val_loss, val_accuracy, or val_ and the name of a metric."
+    )
     checkpoint_every: str | None = _setting(
         None, "Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."
     )
@@ -130,10 +140,12 @@ class RunConfig:
             object.__setattr__(self, setting.name, value)
         parse_stages(self.fine_tune, self.epochs)
         parse_interval(self.checkpoint_every)
-        if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
-            wanted = "early_stopping" if self.early_stopping else "keep='best'"
+        monitored = as_spec(self.monitor).name
+        if self.validation_split == 0 and (self.early_stopping or self.keep == "best" or monitored != "val_loss"):
+            by = "validation loss" if monitored == "val_loss" else monitored
+            wanted = "early_stopping" if self.early_stopping else "keep='best'" if self.keep == "best" else "monitor"
             raise ConfigError(
-                f"{wanted} judges epochs by their validation loss, and validation_split is 0.",
+                f"{wanted} judges epochs by their {by}, and validation_split is 0.",
                 hint="a validation_split of 0.1",
             )
 

@@ -34,6 +34,7 @@ class RunFacts:
         first_epoch, first_step: epochs, and steps of the next one, that were done before, when a run is resumed.
         parameters: the model's number of parameters.
         device: the device that trains, in Keras's words: "cpu:0".
+        monitor: the column of the history that epochs are judged by.
     """
 
     epochs: int
@@ -43,6 +44,7 @@ class RunFacts:
     parameters: int
     device: str
     first_step: int = 0
+    monitor: str = "val_loss"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class PhaseFacts:
         learning_rate: the highest, where it follows a schedule; None where a classifier is fitted.
         variables: the paths of the variables that are trained, within the model.
         input: what is trained on: "images", or "features" of them, which are computed once.
-        augment_on: where images are augmented; None if they are not.
+        augment_on: where images are augmented; None if they are not; "tried" in a plan, where a run will try both.
     """
 
     kind: Literal["train", "fit"]
@@ -67,7 +69,7 @@ class PhaseFacts:
     learning_rate: float | None
     variables: tuple[str, ...]
     input: Literal["images", "features"]
-    augment_on: Literal["host", "device"] | None
+    augment_on: Literal["host", "device", "tried"] | None
 
     @property
     def steps(self) -> int:
@@ -89,10 +91,13 @@ class Listener:
             second.
         stop_training: set by the listener to end training, after the steps that it has just heard of. The epoch is
             validated, recorded and saved as any other; then the run goes on to its test.
+        whole_validations: whether it has to hear of the end of each validation of whose begin it has heard: then no
+            request stops the run in between.
     """
 
     every_step: bool = False
     stop_training: bool = False
+    whole_validations: bool = False
 
     def message(self, text: str) -> None:
         """A line that the user should read."""
@@ -182,6 +187,10 @@ class Listeners(Listener):
     @property
     def stop_training(self) -> bool:  # type: ignore[override]
         return any(listener.stop_training for listener in self.all)
+
+    @property
+    def whole_validations(self) -> bool:  # type: ignore[override]
+        return any(listener.whole_validations for listener in self.all)
 
     def steps_until_due(self) -> int:
         return min((listener.steps_until_due() for listener in self.all), default=sys.maxsize)

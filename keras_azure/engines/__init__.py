@@ -11,6 +11,6 @@ environment   what a run ran on, for the record
 """
 
 from keras_azure.engines.select import steps_of
-from keras_azure.engines.steps import Batch, Done, Steps
+from keras_azure.engines.steps import Batch, StepResult, Steps
 
-__all__ = ["Batch", "Done", "Steps", "steps_of"]
+__all__ = ["Batch", "StepResult", "Steps", "steps_of"]

@@ -13,7 +13,7 @@ import jax
 import keras
 import numpy as np
 
-from keras_azure.engines.steps import Batch, Done, build_for_steps
+from keras_azure.engines.steps import Batch, StepResult, build_for_steps
 
 _STACK_STEPS = 32
 _STACK_BYTES = 1 << 26  # steps on larger batches take longer than it takes to hand them over
@@ -40,7 +40,7 @@ class JaxSteps:
         # On a CPU a step takes longer than all that is around it.
         self._stack_steps = 1 if device.platform == "cpu" else _STACK_STEPS
 
-    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> Done:
+    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> StepResult:
         calls, begun, waited, steps = [], time.perf_counter(), 0.0, 0
         while steps < most and (not steps or time.perf_counter() - begun < longest):
             asked = time.perf_counter()
@@ -57,7 +57,7 @@ class JaxSteps:
             raise StopIteration
         return _done(begun, waited, steps, calls)
 
-    def repeat(self, batch: Batch, most: int) -> Done:
+    def repeat(self, batch: Batch, most: int) -> StepResult:
         calls, begun, at_once, rest = [], time.perf_counter(), self._at_once(batch), most
         if at_once > 1:
             calls = [self._make(self._on_batch, batch, at_once) for _ in range(most // at_once)]
@@ -131,13 +131,13 @@ def _loop(step: Any, state: State, stack: Batch | None, length: int | None = Non
     return (losses, keras.tree.map_structure(lambda each: each[-1], logs)), state
 
 
-def _done(begun: float, waited: float, steps: int, calls: list[Made]) -> Done:
+def _done(begun: float, waited: float, steps: int, calls: list[Made]) -> StepResult:
     called = time.perf_counter()
     jax.block_until_ready(calls[-1])
     ended = time.perf_counter()
     seconds = np.full(steps, (ended - begun) / steps)
     # What the device still took when all was handed over is what Python was ahead, and could wait without loss.
-    return Done(seconds, max(0.0, waited - (ended - called)), calls[-1][1], [losses for losses, _ in calls])
+    return StepResult(seconds, max(0.0, waited - (ended - called)), calls[-1][1], [losses for losses, _ in calls])
 
 
 def _stacked(batches: list[Batch]) -> Batch:

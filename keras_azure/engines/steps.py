@@ -11,7 +11,7 @@ Batch = tuple[Any, ...]  # what `keras.Model.train_step` takes: inputs, targets,
 
 
 @dataclass(frozen=True)
-class Done:
+class StepResult:
     """What one call has done.
 
     Attributes:
@@ -55,7 +55,7 @@ class Steps(Protocol):
     model: keras.Model
     traces: int
 
-    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> Done:
+    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> StepResult:
         """Makes steps, one at least, on the next batches of a `tf.data` iterator or of any other, and waits for the
         device.
 
@@ -67,7 +67,7 @@ class Steps(Protocol):
             StopIteration: there is no batch any more.
         """
 
-    def repeat(self, batch: Batch, most: int) -> Done:
+    def repeat(self, batch: Batch, most: int) -> StepResult:
         """The same on one batch again and again, which is on the device already: what steps cost without their input.
 
         Args:

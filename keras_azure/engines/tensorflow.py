@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_azure.engines.adam import fused_updates
-from keras_azure.engines.steps import Batch, Done, build_for_steps
+from keras_azure.engines.steps import Batch, StepResult, build_for_steps
 
 
 class TensorFlowSteps:
@@ -28,7 +28,7 @@ class TensorFlowSteps:
         self._on_stream = tf.function(self._loop_on_stream, reduce_retracing=True, autograph=False)
         self._on_batch = tf.function(self._loop_on_batch, reduce_retracing=True, autograph=False)
 
-    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> Done:
+    def run(self, batches: Iterator[Batch], most: int, longest: float = float("inf")) -> StepResult:
         if not isinstance(batches, tf.data.Iterator):
             return self._one_by_one(batches, most, longest)
         try:
@@ -36,8 +36,9 @@ class TensorFlowSteps:
         except tf.errors.OutOfRangeError:
             raise StopIteration from None
 
-    def _one_by_one(self, batches: Iterator[Batch], most: int, longest: float) -> Done:
-        begun, parts, waited = time.perf_counter(), [], 0.0
+    def _one_by_one(self, batches: Iterator[Batch], most: int, longest: float) -> StepResult:
+        parts: list[StepResult] = []
+        begun, waited = time.perf_counter(), 0.0
         while len(parts) < most and (not parts or time.perf_counter() - begun < longest):
             asked = time.perf_counter()
             try:
@@ -48,14 +49,14 @@ class TensorFlowSteps:
                 break
             waited += time.perf_counter() - asked
             parts.append(self.repeat(batch, 1))
-        return Done(
+        return StepResult(
             seconds=np.concatenate([part.seconds for part in parts]),
             waited=waited,
             logs=parts[-1].logs,
             loss_parts=[array for part in parts for array in part.loss_parts],
         )
 
-    def repeat(self, batch: Batch, most: int) -> Done:
+    def repeat(self, batch: Batch, most: int) -> StepResult:
         return self._done(*self._on_batch(batch, _count(most), _seconds(float("inf"))))
 
     def synchronize(self) -> None:
@@ -96,7 +97,15 @@ class TensorFlowSteps:
         def is_next(done: tf.Tensor, is_more: tf.Tensor, *rest: Any) -> tf.Tensor:
             return is_more
 
-        def step(done, is_more, batch, waited, ends, losses, logs):
+        def step(
+            done: tf.Tensor,
+            is_more: tf.Tensor,
+            batch: Batch,
+            waited: tf.Tensor,
+            ends: tf.TensorArray,
+            losses: tf.TensorArray,
+            logs: dict[str, tf.Tensor],
+        ) -> tuple[Any, ...]:
             with tf.device("cpu:0"):
                 # Decided here, so that no batch is asked for in vain; it is fetched while the step is computed.
                 is_more = (done + 1 < most) & (tf.timestamp() - begun < longest)
@@ -116,18 +125,26 @@ class TensorFlowSteps:
         done, _, _, waited, ends, losses, logs = tf.while_loop(is_next, step, first, parallel_iterations=1)
         return done, begun, ends.stack(), waited, losses.stack(), logs
 
-    def _done(self, done, begun, ends, waited, losses, logs) -> Done:
+    def _done(
+        self,
+        done: tf.Tensor,
+        begun: tf.Tensor,
+        ends: tf.Tensor,
+        waited: tf.Tensor,
+        losses: tf.Tensor,
+        logs: dict[str, tf.Tensor],
+    ) -> StepResult:
         called = time.time()
         steps = int(done)
         times = np.append(begun.numpy(), ends.numpy()[:steps])
         times = np.maximum.accumulate(times)  # TensorFlow has no clock that is never set back
         if not logs or next(iter(logs.values())).device.endswith("CPU:0"):
-            return Done(np.diff(times), max(0.0, float(waited)), logs, [losses[:steps]])
+            return StepResult(np.diff(times), max(0.0, float(waited)), logs, [losses[:steps]])
         # The host has only told the device what to do, and what the device then still took is what the host was ahead.
         np.asarray(next(iter(logs.values())))
         ahead = time.time() - called
         seconds = np.full(steps, (times[-1] + ahead - times[0]) / steps)
-        return Done(seconds, max(0.0, float(waited) - ahead), logs, [losses[:steps]])
+        return StepResult(seconds, max(0.0, float(waited) - ahead), logs, [losses[:steps]])
 
 
 def _count(number: int) -> tf.Tensor:

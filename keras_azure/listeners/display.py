@@ -97,7 +97,10 @@ class Display(Observer):
             self.live(name, step + 1, facts.steps_per_epoch, self._pace.status(logs))
 
     def epoch_done(self, epoch: int, row: Mapping[str, Any]) -> None:
-        names = [name for name in row if name.removeprefix("val_") in ("loss", "accuracy")]
+        if self._pace is None:  # a classifier was fitted, whose messages have said so
+            return
+        shown = ("loss", "accuracy", "val_loss", "val_accuracy", self._pace.facts.monitor)
+        names = [name for name in row if name in shown]
         scores = "  ".join(f"{name} {row[name]:.4f}" for name in names)
         pace = f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}"
         self.line(f"Epoch {epoch + 1}/{self._pace.facts.epochs}  {scores}  {pace}")

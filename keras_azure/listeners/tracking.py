@@ -25,6 +25,7 @@ from types import TracebackType
 from typing import Any
 
 from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Listener
 from keras_azure.description.folder import RESULTS, runs_folder
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted
@@ -40,8 +41,11 @@ _TAG = "keras_azure.run"
 _KEPT_OUT = "checkpoints"  # they serve to go on with the run where it is, and are many times the model's size
 
 
-class Tracker:
+class Tracker(Listener):
     """Records one run; leaving its `with` block waits for what is still to be sent.
+
+    An epoch is recorded when its checkpoint is written: what a run does again after it was killed, it must not have
+    recorded before.
 
     Args:
         history, address: of a run that goes on, its rows so far and where they were recorded.
@@ -64,6 +68,7 @@ class Tracker:
         self._run_dir = run_dir
         self._earlier_rows = tuple(history)
         self._earlier_address = address
+        self._rows: list[Mapping[str, float]] = []  # of epochs whose checkpoints are not written yet
         self._logged: set[tuple[str, int]] = set()
         self._parameters: set[str] = set()
         self._job_run = os.environ.get("MLFLOW_RUN_ID") if "AZUREML_RUN_ID" in os.environ else None
@@ -81,6 +86,23 @@ class Tracker:
         recorded before begins it, too."""
         if self._config.tracking and self._worker.ident is None:
             self._worker.start()
+
+    def steps_done(self, step: int, result: Any, compiled: bool) -> None:
+        self.begin()
+
+    def epoch_done(self, epoch: int, row: Mapping[str, float]) -> None:
+        self._rows.append(row)
+
+    def checkpoint_written(self, epochs: int, step: int) -> None:
+        while self._rows and self._rows[0]["epoch"] <= epochs:
+            self.log_epoch(self._rows.pop(0))
+
+    def training_done(self) -> None:
+        while self._rows:  # of what has no checkpoints
+            self.log_epoch(self._rows.pop(0))
+
+    def get_state(self) -> Mapping[str, Any]:
+        return {"tracking": self.address or self._earlier_address}
 
     def log_epoch(self, row: Mapping[str, float]) -> None:
         self.begin()

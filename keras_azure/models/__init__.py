@@ -9,6 +9,7 @@ classic          a classifier of scikit-learn on features
 fitting          how it learns, and how one is chosen
 estimators       that classifier as bytes, which are read without running code from them
 archive          model.zip: features and classifier in one file
+kinds            what is done with a model, whether Keras computes all of it or scikit-learn the rest
 saving           models as files: repeatable, and loaded without running code from them
 untrusted        what is looked at in a model's file before Keras reads it
 predictor        keras_azure.load: a finished run, asked about images

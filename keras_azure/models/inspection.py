@@ -7,6 +7,7 @@ import keras
 
 from keras_azure.errors import BrokenPlugin
 from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.kinds import CLASSIFIER, kind_of
 from keras_azure.models.weights import without_weights
 from keras_azure.registry.registry import MODELS, as_spec
 from keras_azure.registry.specs import Spec
@@ -27,22 +28,22 @@ def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_clas
     """
     with without_weights():
         model = MODELS.build(spec, input_shape, num_classes)
-    if not isinstance(model, keras.Model | FeatureClassifier):
+    kind = kind_of(model)
+    if kind is None:
         name = as_spec(spec).name
         raise BrokenPlugin(
             f"The model {name!r} ({MODELS.find(spec).origin}) gives a {type(model).__name__}.",
             expected="a keras.Model",
             hint=f"kaz check {name}",
         )
-    network = model.features if isinstance(model, FeatureClassifier) else model
+    network = kind.network(model)
+    is_fitted = kind is CLASSIFIER  # and not trained, but for what comes behind the network
     layers = [_describe_layer(layer) for layer in network.layers]
-    if isinstance(model, FeatureClassifier):
-        layers.append(_describe_classifier(model))
     return {
         "input_shape": list(input_shape),
         "num_classes": num_classes,
-        "layers": layers,
-        "trainable_parameters": 0 if isinstance(model, FeatureClassifier) else _count(model.trainable_weights),
+        "layers": [*layers, _describe_classifier(model)] if is_fitted else layers,
+        "trainable_parameters": 0 if is_fitted else _count(network.trainable_weights),
         "parameters": _count(network.weights),
     }
 

@@ -4,20 +4,17 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import keras
 import numpy as np
 
+from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.pictures import read_picture
-from keras_azure.data.sizes import LARGEST_SIDE
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
-from keras_azure.models.classic import FeatureClassifier
-from keras_azure.models.saving import load_run_model, reason
+from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
+from keras_azure.models.saving import reason
 
 BATCH_SIZE = 32  # pictures that are read and predicted at once
-_MODEL_FILES = ("model.keras", "model.zip")
 
 
 @dataclass(frozen=True)
@@ -50,11 +47,11 @@ class Predictor:
         image_shape: height, width and channels of the pictures that the model takes.
     """
 
-    def __init__(self, model: keras.Model | FeatureClassifier, class_names: Sequence[str]):
-        network = model.features if isinstance(model, FeatureClassifier) else model
+    def __init__(self, model: Model, class_names: Sequence[str]):
+        self._kind = kind_of(model)
         self.model = model
         self.class_names = tuple(class_names)
-        self.image_shape: tuple[int, int, int] = tuple(network.input_shape[1:])
+        self.image_shape: tuple[int, int, int] = tuple(self._kind.network(model).input_shape[1:])
 
     def predict(self, paths: Sequence[str | Path] | str | Path) -> list[Prediction]:
         """What the model says of picture files, in their order; they are brought to the model's size and channels.
@@ -83,19 +80,17 @@ class Predictor:
         return found
 
     def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
-        *size, channels = self.image_shape
+        height, width, channels = self.image_shape
         hint = "leave it out"
-        pixels = np.stack([read_picture(path, tuple(size), channels, hint=hint) for path in paths])
+        pixels = np.stack([read_picture(path, (height, width), channels, hint=hint) for path in paths])
         for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
             probabilities = dict(zip(self.class_names, row, strict=True))
-            best = max(probabilities, key=probabilities.get)
+            best = max(probabilities, key=lambda name: probabilities[name])
             yield Prediction(path, best, probabilities[best], probabilities)
 
     def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
         try:
-            if isinstance(self.model, FeatureClassifier):
-                return self.model.predict(pixels)
-            return np.asarray(self.model.predict_on_batch(pixels.astype(np.float32)))
+            return self._kind.predict(self.model, pixels.astype(np.float32))
         except Exception as error:  # a file may hold layers or a classifier that are loaded and do not fit together
             raise RunFailed(f"The model cannot compute probabilities: {reason(error)}.") from error
 
@@ -113,7 +108,8 @@ def load(run: str | Path) -> Predictor:
     path = Path(run).expanduser()
     run_dir = path.parent if path.is_file() else path
     class_names = _class_names(run_dir)
-    model = _load_any(run_dir, path if path.is_file() else _model_file(run_dir))
+    file = path if path.is_file() else _model_file(run_dir)
+    model = kind_of_file(file).load_of_run(run_dir, file)
     inputs, outputs = _shapes(model)
     if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
         raise UsageError(
@@ -149,29 +145,24 @@ def _class_names(run_dir: Path) -> list[str]:
     return names
 
 
-def _shapes(model: keras.Model | FeatureClassifier) -> tuple[tuple, tuple]:
+def _shapes(model: Model) -> tuple[tuple, tuple]:
     """What goes into a model and what comes out of it.
 
     Raises:
         RunFailed: the model does not tell, as one without an input.
     """
     try:
-        if isinstance(model, FeatureClassifier):
-            return model.features.input_shape, (None, model.num_classes)
-        return model.input_shape, model.output_shape
+        kind = kind_of(model)
+        return kind.network(model).input_shape, kind.output_shape(model)
     except (AttributeError, ValueError) as error:
         raise RunFailed(f"The model of the run does not tell what it takes: {reason(error)}.") from error
 
 
 def _model_file(run_dir: Path) -> Path:
-    for name in _MODEL_FILES:
-        if (run_dir / name).is_file():
-            return run_dir / name
-    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(_MODEL_FILES))
-
-
-def _load_any(run_dir: Path, path: Path) -> Any:
-    return FeatureClassifier.load(path) if path.suffix == ".zip" else load_run_model(run_dir, path)
+    for kind in KINDS:
+        if (run_dir / kind.file).is_file():
+            return run_dir / kind.file
+    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(kind.file for kind in KINDS))
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:

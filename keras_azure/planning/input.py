@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_azure.augmentations import build_augment
 from keras_azure.data import Dataset
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches, steps_in_epoch
-from keras_azure.planning.work import Pictures
+from keras_azure.training.data import DataFacts
 
 _TRIED_PICTURES = 256
 _TRIED_BYTES = 32 << 20  # of pixels: small pictures are gone over several times
@@ -31,7 +30,7 @@ class InputCost:
     augmenting: float
 
 
-def input_cost(config: RunConfig, pictures: Pictures, dataset: Dataset | None) -> InputCost:
+def input_cost(config: RunConfig, pictures: DataFacts, dataset: Dataset | None) -> InputCost:
     """Tries it: with some pictures of the data set for decoding, with random ones for what comes behind.
 
     Raises:
@@ -49,14 +48,15 @@ def input_cost(config: RunConfig, pictures: Pictures, dataset: Dataset | None) -
     return InputCost(decoding, _core_seconds(held, config, pictures, at_least=many))
 
 
-def _core_seconds(source: Source, config: RunConfig, pictures: Pictures, *, at_least: int = 1) -> float:
+def _core_seconds(source: Source, config: RunConfig, pictures: DataFacts, *, at_least: int = 1) -> float:
     """Seconds a picture, of `at_least` so many batches."""
-    augment = build_augment(config.augment, pictures.image_shape, len(pictures.class_names))
     samples = np.arange(min(source.size, _TRIED_PICTURES))
 
     def go_over(steps: int) -> int:
-        options = {"batch_size": config.batch_size, "seed": config.seed, "augment": augment}
-        return sum(len(images) for images, *_ in batches(source, samples, steps=steps, **options))
+        stream = batches(
+            source, samples, batch_size=config.batch_size, seed=config.seed, steps=steps, augment=pictures.augment
+        )
+        return sum(len(images) for images, *_ in stream)
 
     try:
         go_over(1)  # traces, and compiles what augments

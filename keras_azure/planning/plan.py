@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from keras_azure.augmentations import build_augment
 from keras_azure.backends.machine import Machine, Price
-from keras_azure.data import Dataset, open_dataset
+from keras_azure.data import open_dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
@@ -14,9 +15,9 @@ from keras_azure.planning.input import InputCost, input_cost
 from keras_azure.planning.machines import usable_memory
 from keras_azure.planning.memory import chapter_rule
 from keras_azure.planning.speed import StepTime, gpu_step, input_time, longest, step_here
-from keras_azure.planning.work import Phase, Pictures, Work, work_of
+from keras_azure.planning.work import Phase, Work, work_of
 from keras_azure.training.compiling import check_options
-from keras_azure.training.data import sizes_of_parts
+from keras_azure.training.data import DataFacts, facts_of, sizes_of_parts
 
 _ADVICE = {
     "compute": "--precision mixed_float16, which tensor cores compute several times as fast; or a faster GPU",
@@ -74,7 +75,7 @@ class Estimate:
             "memory_needed": self.needed,
             "largest_batch": self.largest_batch,
             "bound": self.step.bound if self.step else None,
-            "step_seconds": _pair(self.step and self.step.seconds),
+            "step_seconds": _pair(self.step.seconds if self.step else None),
             "images_per_second": _pair(self.images_per_second),
             "seconds": _pair(self.seconds),
             "usd": _pair(self.usd),
@@ -104,7 +105,7 @@ def plan_run(
     """
     check_options(config)
     dataset = open_dataset(config.data, observer) if facts is None else None
-    pictures = _pictures_of(config, dataset) if dataset else _imagined(config, *facts)
+    pictures = facts_of(dataset, config) if dataset else _imagined(config, *facts)
     observer.message("Tracing the training step")
     work = work_of(config, pictures)
     observer.message("Trying what the input pipeline costs here")
@@ -113,15 +114,10 @@ def plan_run(
     return describe(work, config, cost, estimates)
 
 
-def _pictures_of(config: RunConfig, dataset: Dataset) -> Pictures:
-    """How many pictures of a data set a run trains on, validates on, and tests on."""
-    parts = sizes_of_parts(dataset.split_sizes, config.validation_split)
-    return Pictures(tuple(dataset.image_shape), tuple(dataset.class_names), *parts, dataset.split_sizes["test"])
-
-
-def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], classes: int) -> Pictures:
+def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], classes: int) -> DataFacts:
     parts = sizes_of_parts({"train": number}, config.validation_split)
-    return Pictures(shape, tuple(map(str, range(classes))), *parts, test=0)
+    augment = build_augment(config.augment, shape, classes)
+    return DataFacts(shape, tuple(map(str, range(classes))), *parts, test=0, augment=augment)
 
 
 def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost) -> Estimate:

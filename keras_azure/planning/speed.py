@@ -66,7 +66,8 @@ def input_time(core_seconds: float, machine: Machine) -> Range | None:
     None if it is not known how many it has.
     """
     if machine.here:
-        return Range(core_seconds / os.cpu_count(), core_seconds / os.cpu_count())
+        here = core_seconds / (os.cpu_count() or 1)
+        return Range(here, here)
     if machine.cores is None:
         return None
     on_node = core_seconds / machine.cores
@@ -96,7 +97,8 @@ def step_here(phase: Phase) -> StepTime:
 
 def _seconds(step: Callable[[], object]) -> Range:
     step()  # compiles
-    times, begun = [], time.perf_counter()
+    times: list[float] = []
+    begun = time.perf_counter()
     while len(times) < 2 or time.perf_counter() - begun < _TRIED_SECONDS:
         before = time.perf_counter()
         step()

@@ -6,47 +6,28 @@ from typing import Literal
 
 import keras
 
-from keras_azure.augmentations.plan import plan_stages
 from keras_azure.description.config import RunConfig
-from keras_azure.description.stages import learning_rates
+from keras_azure.description.events import PhaseFacts
 from keras_azure.engines.devices import dtype_policy, has_gpu
-from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.features import BATCH_SIZE as FEATURES_BATCH_SIZE
 from keras_azure.models.weights import without_weights
 from keras_azure.planning.memory import StepMemory, inference_memory, training_memory
 from keras_azure.planning.operations import Operations, step_operations
-from keras_azure.training.compiling import build_model, build_optimizer, compile_model, initial_learning_rate
-from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
+from keras_azure.training.compiling import build_model
+from keras_azure.training.data import DataFacts
+from keras_azure.training.phases import Phase as RunPhase
+from keras_azure.training.phases import phases
 from keras_azure.training.standardizing import Statistics
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """What is known of a run's data before any picture is read.
-
-    Attributes:
-        image_shape: height, width and channels.
-        class_names: of all classes.
-        train, validation, test: how many there are of each.
-    """
-
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    train: int
-    validation: int
-    test: int
-
-    @property
-    def total(self) -> int:
-        return self.train + self.validation + self.test
+from keras_azure.training.tasks import task_of
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A part of a run in which all steps are alike.
+    """What a run computes in steps that are alike.
 
     Attributes:
         kind: "train", or "infer" for outputs alone.
+        of: the phase of the run that it is of; None of the test behind them.
         model: what is computed; compiled where it is trained.
         rounds: how many times pictures go through it.
         pictures_per_round: how many there are.
@@ -58,6 +39,7 @@ class Phase:
     """
 
     kind: Literal["train", "infer"]
+    of: PhaseFacts | None
     model: keras.Model
     rounds: int
     pictures_per_round: int
@@ -82,6 +64,7 @@ class Work:
     """All that a run computes.
 
     Attributes:
+        run_phases: what the run trains, one after another, as its events tell of it.
         parameters: of the whole model.
         epochs: of all stages.
         pictures: of the data; `train` of them make an epoch.
@@ -89,9 +72,10 @@ class Work:
     """
 
     phases: tuple[Phase, ...]
+    run_phases: tuple[PhaseFacts, ...]
     parameters: int
     epochs: int
-    pictures: Pictures
+    pictures: DataFacts
     notes: tuple[str, ...]
 
     @property
@@ -106,68 +90,65 @@ class Work:
         return max(self.phases, key=lambda phase: phase.memory.at(phase.batch_size).total)
 
 
-def work_of(config: RunConfig, pictures: Pictures) -> Work:
+def work_of(config: RunConfig, pictures: DataFacts) -> Work:
     """Builds the run's model, without its weights, and traces its steps. Nothing is computed.
 
     Raises:
-        KerasAzureError: the model cannot be built so.
+        KerasAzureError: the model cannot be built so, or the run not be made.
     """
     with dtype_policy(config.precision), without_weights():
         model = build_model(config, pictures, Statistics.made_up(pictures.image_shape[-1]))
-        check_stages(model, config)
-        if isinstance(model, FeatureClassifier):
-            phases = list(_classic(model, pictures))
-            notes = ["The time that the classifier takes on the features is not counted."]
-        else:
-            phases, notes = list(_phases(model, config, pictures)), []
-    uncounted = sorted({name for phase in phases for name in phase.operations.uncounted})
+        device = "gpu:0" if has_gpu() else "cpu:0"  # for steps that are tried here
+        run_phases, computed = [], []
+        for phase in phases(config, model, pictures, device):
+            run_phases.append(phase.facts())
+            computed += _computed(phase, config, pictures)
+        task = task_of(model)
+        notes = [] if task.has_steps else ["The time that the classifier takes on the features is not counted."]
+        if task.has_steps:
+            test = _outputs(model, pictures.test, None)
+            computed.append(replace(test, batch_size=config.batch_size, follows_batch_size=True))
+    uncounted = sorted({name for phase in computed for name in phase.operations.uncounted})
     if uncounted:
         listed = ", ".join(uncounted[:3]) + (", ..." if len(uncounted) > 3 else "")
         notes.append(f"The operations of {len(uncounted)} layers are not counted: {listed}.")
-    network = model.features if isinstance(model, FeatureClassifier) else model
-    return Work(tuple(phases), network.count_params(), config.total_epochs, pictures, tuple(notes))
+    parameters = task.kind.network(model).count_params()
+    return Work(tuple(computed), tuple(run_phases), parameters, config.total_epochs, pictures, tuple(notes))
 
 
-def _classic(model: FeatureClassifier, pictures: Pictures) -> Iterator[Phase]:
-    yield _features(model.features, pictures.total)
+def _computed(phase: RunPhase, config: RunConfig, pictures: DataFacts) -> Iterator[Phase]:
+    """What a phase of the run computes."""
+    facts = phase.facts()
+    if not phase.task.has_steps:
+        # With the features of the test, which are computed as those that the classifier learns from.
+        yield _outputs(phase.features, phase.feature_images + pictures.test, facts)
+        return
+    if phase.features is not None:
+        yield _outputs(phase.features, phase.feature_images, facts)
+    dtype = "uint8" if phase.features is None else "float32"
+    training = Phase(
+        kind="train",
+        of=facts,
+        model=phase.model,
+        rounds=phase.stage.epochs,
+        pictures_per_round=phase.images_per_epoch,
+        batch_size=config.batch_size,
+        follows_batch_size=True,
+        memory=training_memory(phase.model, phase.model.input_shape[1:], dtype),
+        operations=step_operations(phase.model),
+        from_pipeline=phase.features is None,
+    )
+    yield training
+    if phase.validation_images:
+        memory = inference_memory(phase.model, dtype)
+        yield replace(training, kind="infer", pictures_per_round=phase.validation_images, memory=memory)
 
 
-def _phases(model: keras.Model, config: RunConfig, pictures: Pictures) -> Iterator[Phase]:
-    per_epoch = config.steps_per_epoch * config.batch_size if config.steps_per_epoch else pictures.train
-    augmented = bool(plan_stages(config.augment, pictures.image_shape, len(pictures.class_names)))
-    rates = learning_rates(config.stages, initial_learning_rate(config))
-    for stage, rate in zip(config.stages, rates, strict=True):
-        if config.fine_tune is not None:
-            enter_stage(model, stage, rate)
-        optimizer = build_optimizer(config, rate, stage.epochs * -(-per_epoch // config.batch_size))
-        parts = parts_to_train_apart(model, config, augmented=augmented)
-        trained, dtype = model, "uint8"
-        if parts is not None:
-            yield _features(parts.features, pictures.train + pictures.validation)
-            trained, dtype = head_alone(parts), "float32"
-        compile_model(trained, config, "gpu:0" if has_gpu() else "cpu:0", optimizer)  # for steps that are tried here
-        training = Phase(
-            kind="train",
-            model=trained,
-            rounds=stage.epochs,
-            pictures_per_round=per_epoch,
-            batch_size=config.batch_size,
-            follows_batch_size=True,
-            memory=training_memory(trained, trained.input_shape[1:], dtype),
-            operations=step_operations(trained),
-            from_pipeline=parts is None,
-        )
-        yield training
-        if pictures.validation:
-            memory = inference_memory(trained, dtype)
-            yield replace(training, kind="infer", pictures_per_round=pictures.validation, memory=memory)
-    yield replace(_features(model, pictures.test), batch_size=config.batch_size, follows_batch_size=True)
-
-
-def _features(network: keras.Model, pictures: int) -> Phase:
+def _outputs(network: keras.Model, pictures: int, of: PhaseFacts | None) -> Phase:
     """Its outputs for some pictures, once."""
     return Phase(
         kind="infer",
+        of=of,
         model=network,
         rounds=1,
         pictures_per_round=pictures,

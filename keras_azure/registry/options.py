@@ -12,7 +12,7 @@ from keras_azure.errors import WrongOption
 from keras_azure.registry.specs import LARGEST_INTEGER, Spec
 
 
-def option_parameters(plugin: Callable, positional: int) -> dict[str, inspect.Parameter]:
+def option_parameters(plugin: Callable[..., Any], positional: int) -> dict[str, inspect.Parameter]:
     """The parameters that a spec can set: all but the first `positional` ones, which the framework fills."""
     parameters = list(inspect.signature(plugin).parameters.values())
     named = [parameter for parameter in parameters if parameter.kind in _BY_NAME]
@@ -23,7 +23,7 @@ def option_parameters(plugin: Callable, positional: int) -> dict[str, inspect.Pa
     return {parameter.name: parameter for parameter in named if parameter.name not in framework}
 
 
-def option_texts(plugin: Callable) -> dict[str, str]:
+def option_texts(plugin: Callable[..., Any]) -> dict[str, str]:
     """What the docstring's "Args:" says of each option, on one line each."""
     texts: dict[str, str] = {}
     lines = inspect.cleandoc(plugin.__doc__ or "").partition("Args:\n")[2].splitlines()
@@ -38,7 +38,7 @@ def option_texts(plugin: Callable) -> dict[str, str]:
     return texts
 
 
-def type_hints(plugin: Callable) -> dict[str, Any]:
+def type_hints(plugin: Callable[..., Any]) -> dict[str, Any]:
     """The types of a plugin's options, as far as they can be told."""
     # For a class the options are those of its constructor.
     source = plugin.__init__ if inspect.isclass(plugin) else plugin
@@ -48,14 +48,14 @@ def type_hints(plugin: Callable) -> dict[str, Any]:
         return {}
 
 
-def missing_options(spec: Spec, plugin: Callable, positional: int) -> list[str]:
+def missing_options(spec: Spec, plugin: Callable[..., Any], positional: int) -> list[str]:
     """The options that have no default and no value in `spec`."""
     parameters = option_parameters(plugin, positional)
     required = [name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
     return [name for name in required if name not in spec.options]
 
 
-def coerce_options(spec: Spec, plugin: Callable, positional: int, kind: str) -> dict[str, Any]:
+def coerce_options(spec: Spec, plugin: Callable[..., Any], positional: int, kind: str) -> dict[str, Any]:
     """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,).
 
     Raises:

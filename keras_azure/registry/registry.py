@@ -115,7 +115,7 @@ class Registry:
         return bool(self.matches(name))
 
     def find(self, spec: str | Spec) -> Entry:
-        """The plugin that a spec names, of a family its one entry, or what Keras has of that name; still not imported.
+        """The plugin that a spec names, or else what Keras has of that name; still not imported; of a family its entry.
 
         Raises:
             SpecError: the text is not a spec.
@@ -139,13 +139,12 @@ class Registry:
         return matches[0]
 
     def matches(self, name: str) -> list[Entry]:
-        """The entries of exactly this name; else the families with the longest name that begins it; else Keras's."""
-        entries = self.entries()
+        """The entries of exactly this name; else the families with the longest name that begins it."""
+        entries = self.all_entries()
         exact = [entry for entry in entries if entry.name == name]
         families = [entry for entry in entries if entry.is_family and name.startswith(f"{entry.name}-")]
         longest = max((len(entry.name) for entry in families), default=0)
-        of_keras = [entry for entry in self.of_keras if entry.name == name]
-        return exact or [entry for entry in families if len(entry.name) == longest] or of_keras
+        return exact or [entry for entry in families if len(entry.name) == longest]
 
     def as_called(self, spec: str | Spec, positional: int = 0) -> Spec:
         """The spec with the name of its entry: of a family's member "cloud-large" this is "cloud(size=large)".
@@ -274,8 +273,7 @@ class Registry:
         """
         spec = as_spec(spec)
         plugin = self.load(spec)
-        laid = Spec(spec.name, {**defaults, **spec.options}, spec.given)
-        laid = self.as_called(laid, len(arguments))
+        laid = self.as_called(Spec(spec.name, {**defaults, **spec.options}, spec.given), len(arguments))
         try:
             if self.find(spec).package == KERAS:  # which tells itself what it does not take
                 return plugin(*arguments, **laid.options)

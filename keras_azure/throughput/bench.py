@@ -10,14 +10,13 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_azure.data import open_dataset
+from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.engines import Steps, steps_of
 from keras_azure.engines.devices import Device, device_name, dtype_policy, on_device, put
 from keras_azure.engines.environment import describe_environment
 from keras_azure.errors import UsageError
-from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.parts import frozen_parts
 from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_at_once
@@ -30,17 +29,12 @@ from keras_azure.throughput.price import price_of
 from keras_azure.throughput.step import OurStep, synthetic_batches
 from keras_azure.throughput.timing import Candidate, Timing, measure
 from keras_azure.throughput.utilisation import Utilisation, watched
-from keras_azure.training.compiling import (
-    build_model,
-    build_optimizer,
-    check_options,
-    compile_model,
-    initial_learning_rate,
-    is_autoencoder,
-)
-from keras_azure.training.data import RunData, open_data
-from keras_azure.training.placement import Place, place_augmentations
+from keras_azure.training.compiling import build_model, check_options
+from keras_azure.training.data import RunData, facts_of, open_data
+from keras_azure.training.phases import phases
+from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
+from keras_azure.training.tasks import task_of
 
 Part = Literal["input", "step", "run"]
 _STREAM_STEPS = 1 << 20  # of a stream that is not to end while it is measured
@@ -79,8 +73,7 @@ def bench(
             # Full batches alone: an epoch's last one may be of a size that has to be compiled for.
             data = dataclasses.replace(data, config=dataclasses.replace(config, steps_per_epoch=data.steps_per_epoch))
             dataset = data.dataset
-        model = _model(config, dataset)
-        compile_model(model, config, device, build_optimizer(config, initial_learning_rate(config), 1))
+        model = _first_trained(config, dataset, device)
         subject = _Subject(config, model, dataset.image_shape, len(dataset.class_names), device, data, observer)
         candidates = subject.candidates(part)
         utilisation = Utilisation()
@@ -122,15 +115,22 @@ def bench(
         return report
 
 
-def _model(config: RunConfig, dataset: Any) -> keras.Model:
+def _first_trained(config: RunConfig, dataset: Dataset, device: str) -> keras.Model:
+    """What a run trains first, on images: also where it would compute the features of a frozen network only once.
+
+    Raises:
+        UsageError: nothing is trained in steps.
+    """
     with without_weights():  # of which no time depends
         model = build_model(config, dataset, Statistics.made_up(dataset.image_shape[-1]))
-    if isinstance(model, FeatureClassifier):
+    on_images = dataclasses.replace(config, cache="none")
+    phase = next(iter(phases(on_images, model, facts_of(dataset, on_images), device)))
+    if not phase.task.has_steps:
         raise UsageError(
             f"The model {as_spec(config.model).name} is not trained in steps: there is none to measure.",
             expected="a model with a training step, such as cnn, resnet50 or transfer",
         )
-    return model
+    return phase.model
 
 
 class _Subject:
@@ -150,8 +150,9 @@ class _Subject:
         data: RunData | None,
         observer: Observer,
     ):
+        self._task = task_of(model)
         self.data = data
-        self.place: Place = "host"
+        self.place: Placement = "host"
         self._batch_size = config.batch_size
         self._image_shape, self._num_classes = image_shape, num_classes
         self._device = device
@@ -160,10 +161,9 @@ class _Subject:
         if data is None:
             self._steps = steps_of(model)
         else:
-            if is_autoencoder(model):
-                self.data = data = dataclasses.replace(data, targets="pictures")
+            self.data = data = dataclasses.replace(data, targets=self._task.targets)
             self.place, self._steps = place_augmentations(model, data, config, device, (0, self._epochs), observer)
-        self._step = OurStep(self._steps, self._device_batch(is_autoencoder(model)))
+        self._step = OurStep(self._steps, self._device_batch())
 
     def candidates(self, part: Part) -> dict[str, Candidate]:
         step = Candidate(self._step.run, self._batch_size)
@@ -190,13 +190,13 @@ class _Subject:
     def _stream(self) -> Iterator[Any]:
         return iter(self.data.train_batches(0, self._epochs, self.place))
 
-    def _device_batch(self, gives_pictures: bool) -> Any:
+    def _device_batch(self) -> Any:
         """A batch on the device: made up, or the first of the data where a step has augmentations within."""
         if self.place == "device":
             first = keras.tree.map_structure(np.asarray, next(self._stream()))
             return keras.tree.map_structure(lambda values: put(values, self._device), first)
-        pictures, labels = synthetic_batches(self._image_shape, self._num_classes, self._batch_size, self._device)[0]
-        return (pictures, keras.ops.cast(pictures, "float32") / 255) if gives_pictures else (pictures, labels)
+        batches = synthetic_batches(self._image_shape, self._num_classes, self._batch_size, self._device)
+        return self._task.batch(*batches[0])
 
     def _trainer(self, stream: Iterator[Any]) -> Any:
         def run(steps: int) -> list[float]:

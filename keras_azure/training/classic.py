@@ -1,4 +1,4 @@
-"""Training without a gradient: features of all pictures, and a classifier of scikit-learn on them."""
+"""Training without a gradient: features of all images, and a classifier of scikit-learn on them."""
 
 import contextlib
 import time
@@ -6,7 +6,7 @@ import time
 import numpy as np
 
 from keras_azure.description.config import RunConfig
-from keras_azure.description.events import Observer
+from keras_azure.description.events import Listener
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.features import Stream, compute_features
 from keras_azure.models.fitting import fit, name_of
@@ -18,7 +18,7 @@ from keras_azure.training.interrupts import StopRequests
 
 
 def fit_classifier(
-    classifier: FeatureClassifier, data: RunData, config: RunConfig, observer: Observer, stop: StopRequests
+    classifier: FeatureClassifier, data: RunData, config: RunConfig, listener: Listener, stop: StopRequests
 ) -> tuple[FeatureClassifier, Row]:
     """Fits the classifier to the training pictures; of augmented ones, to each as often as there are epochs.
 
@@ -30,21 +30,21 @@ def fit_classifier(
     """
     started = time.perf_counter()
     if data.augment is None:
-        with contextlib.closing(data.with_features(classifier.features, observer, stop)) as featured:
+        with contextlib.closing(data.with_features(classifier.features, listener, stop)) as featured:
             vectors, labels = _samples_of(featured.train)
             held_out = _samples_of(featured.validation)
     else:
-        vectors, labels, held_out = _augmented(classifier, data, config, observer, stop)
+        vectors, labels, held_out = _augmented(classifier, data, config, listener, stop)
     computed = time.perf_counter() - started
-    observer.message(f"Fitting {name_of(classifier.estimator)} to the features of {len(labels):,} pictures")
+    listener.message(f"Fitting {name_of(classifier.estimator)} to the features of {len(labels):,} pictures")
     fitted = fit(classifier, vectors, labels, config.seed)
     stop.check()
     for name, score in fitted.scores.items():
-        observer.message(f"  {name}: accuracy {score:.4f} in {fitted.folds} folds")
+        listener.message(f"  {name}: accuracy {score:.4f} in {fitted.folds} folds")
     if fitted.scores:
-        observer.message(f"Chosen: {name_of(fitted.classifier.estimator)}")
+        listener.message(f"Chosen: {name_of(fitted.classifier.estimator)}")
     if not fitted.converged:
-        observer.message("It did not converge: features of more different scales than it can cope with.")
+        listener.message("It did not converge: features of more different scales than it can cope with.")
     row = {"epoch": 1, **_scores(fitted.classifier, vectors, labels, config, "")}
     if data.validation_steps:
         row |= _scores(fitted.classifier, *held_out, config, "val_")
@@ -69,12 +69,14 @@ def _samples_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _augmented(
-    classifier: FeatureClassifier, data: RunData, config: RunConfig, observer: Observer, stop: StopRequests
+    classifier: FeatureClassifier, data: RunData, config: RunConfig, listener: Listener, stop: StopRequests
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Features and labels of the training pictures as each epoch has them, and of the validation pictures."""
 
     def computed(stream: Stream, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-        return compute_features(classifier.features, stream, pictures, observer, stop.check)
+        return compute_features(classifier.features, stream, pictures, listener, stop.check)
 
     training = computed(lambda: data.train_batches(0, config.epochs), config.epochs * data.images_per_epoch)
+    if not data.validation_steps:
+        return *training, (np.empty((0, classifier.features.output_shape[-1]), np.float32), np.empty(0, np.int64))
     return *training, computed(lambda: data.validation_batches(0, 1, "host"), len(data.validation))

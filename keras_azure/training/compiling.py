@@ -1,6 +1,5 @@
 """The model of a run, built and compiled as its config says."""
 
-import dataclasses
 from typing import Any
 
 import keras
@@ -11,9 +10,10 @@ from keras_azure.data import Dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, UsageError
-from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.kinds import Model, kind_of
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
+from keras_azure.training.tasks import CLASSIFY, task_of
 
 
 def check_options(config: RunConfig) -> None:
@@ -33,9 +33,7 @@ def check_options(config: RunConfig) -> None:
     build_metrics(config)
 
 
-def build_model(
-    config: RunConfig, dataset: Dataset, statistics: Statistics | None = None
-) -> keras.Model | FeatureClassifier:
+def build_model(config: RunConfig, dataset: Dataset, statistics: Statistics | None = None) -> Model:
     """The model for the pictures and classes of `dataset`, not compiled; `statistics` are those to standardise by.
 
     Raises:
@@ -49,35 +47,28 @@ def build_model(
     # public `clear_session` would forget the user's settings as well.
     reset_uids()
     model = MODELS.build(config.model, dataset.image_shape, num_classes)
-    if isinstance(model, FeatureClassifier):
-        return dataclasses.replace(model, features=standardized(model.features, config.standardize, statistics))
+    kind = kind_of(model)
     allowed = ((None, num_classes), (None, *dataset.image_shape))
-    if not isinstance(model, keras.Model) or model.output_shape not in allowed:
-        made = f"outputs of {model.output_shape}" if isinstance(model, keras.Model) else f"a {type(model).__name__}"
+    if kind is None or kind.output_shape(model) not in allowed:
+        made = f"a {type(model).__name__}" if kind is None else f"outputs of {kind.output_shape(model)}"
         raise BrokenPlugin(
             f"The model {config.model} gives {made}.",
             expected=f"a keras.Model with one probability for each of {num_classes} classes",
             hint=f"kaz check {config.model_spec.name}",
         )
-    return standardized(model, config.standardize, statistics)
+    return kind.with_network(model, standardized(kind.network(model), config.standardize, statistics))
 
 
 def compile_model(model: keras.Model, config: RunConfig, device: str, optimizer: keras.optimizers.Optimizer) -> None:
-    gives_pictures = is_autoencoder(model)
-    accuracy = [] if gives_pictures else [keras.metrics.CategoricalAccuracy(name="accuracy")]
+    task = task_of(model)
     model.compile(
         optimizer=optimizer,
-        loss=build_loss(config, gives_pictures),
-        metrics=[*accuracy, *build_metrics(config)],
+        loss=build_loss(config, task.loss),
+        metrics=[*task.metrics(), *build_metrics(config)],
         # On a CPU TensorFlow's own kernels (oneDNN) train convolutions about twice as fast as XLA's; on a GPU, and
         # under JAX, which knows nothing else, XLA wins.
         jit_compile=False if keras.backend.backend() == "tensorflow" and device.startswith("cpu") else "auto",
     )
-
-
-def is_autoencoder(model: keras.Model) -> bool:
-    """Whether the model gives pictures, and is to be trained to give back its own."""
-    return len(model.output_shape) == 4
 
 
 def build_optimizer(config: RunConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
@@ -93,6 +84,11 @@ def build_optimizer(config: RunConfig, learning_rate: float, steps: int) -> kera
     cosine = config.schedule == "cosine" or (config.schedule == "auto" and config.fine_tune is not None)
     optimizer.learning_rate = _cosine(learning_rate, config.warmup, steps) if cosine else learning_rate
     return optimizer
+
+
+def follows_schedule(config: RunConfig) -> bool:
+    """Whether the learning rate follows a schedule, so that nothing else can set it."""
+    return _has_schedule(build_optimizer(config, 1.0, 1))
 
 
 def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
@@ -126,15 +122,24 @@ def _cosine(highest: float, warmup: float, steps: int) -> keras.optimizers.sched
     )
 
 
-def build_loss(config: RunConfig, gives_pictures: bool = False) -> keras.losses.Loss:
-    name = config.loss or ("mean_squared_error" if gives_pictures else "categorical_crossentropy")
+def build_loss(config: RunConfig, default: str = CLASSIFY.loss) -> keras.losses.Loss:
+    """The config's loss; without one that of its task, `default`."""
+    name = config.loss or default
     smoothing = {"label_smoothing": config.label_smoothing} if config.label_smoothing else {}
     return _of_kind(keras.Loss, LOSSES, name, **smoothing)
 
 
 def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
-    """The metrics that the config adds to accuracy, fresh."""
-    return [_of_kind(keras.Metric, METRICS, metric) for metric in config.metrics]
+    """The metrics that the config adds to accuracy, fresh; each time with the same names."""
+    made: list[keras.metrics.Metric] = []
+    for text in config.metrics:
+        spec, name = as_spec(text), METRICS.signature(text).parameters.get("name")
+        # Where none is given Keras counts up within a process: auc, auc_1, auc_2 in the stages of one run.
+        counts_up = name is not None and name.default is None and spec.given is None
+        before = sum(as_spec(earlier).name == spec.name for earlier in config.metrics[: len(made)])
+        named = {"name": f"{spec.name}_{before}" if before else spec.name} if counts_up else {}
+        made.append(_of_kind(keras.Metric, METRICS, text, **named))
+    return made
 
 
 def _of_kind(wanted: type, registry: Registry, spec: str, **defaults: Any) -> Any:

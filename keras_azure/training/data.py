@@ -39,6 +39,35 @@ class Part:
 
 
 @dataclass(frozen=True)
+class DataFacts:
+    """What is known of a run's data before any image is read.
+
+    Attributes:
+        image_shape: height, width and channels.
+        class_names: of all classes.
+        train, validation, test: how many images there are of each.
+        augment: what changes the images that are trained on.
+    """
+
+    image_shape: tuple[int, int, int]
+    class_names: tuple[str, ...]
+    train: int
+    validation: int
+    test: int
+    augment: Augment | None = None
+
+    @property
+    def total(self) -> int:
+        return self.train + self.validation + self.test
+
+    def steps_per_epoch(self, config: RunConfig) -> int:
+        return config.steps_per_epoch or steps_in_epoch(self.train, config.batch_size)
+
+    def images_per_epoch(self, config: RunConfig) -> int:
+        return config.steps_per_epoch * config.batch_size if config.steps_per_epoch else self.train
+
+
+@dataclass(frozen=True)
 class RunData:
     config: RunConfig
     dataset: Dataset
@@ -53,14 +82,18 @@ class RunData:
         for source in {id(part.source): part.source for part in (self.train, self.validation, self.test)}.values():
             source.streams.close()
 
+    @functools.cached_property
+    def facts(self) -> DataFacts:
+        sizes = (len(self.train), len(self.validation), len(self.test))
+        return DataFacts(tuple(self.dataset.image_shape), tuple(self.dataset.class_names), *sizes, self.augment)
+
     @property
     def steps_per_epoch(self) -> int:
-        return self.config.steps_per_epoch or steps_in_epoch(len(self.train), self.config.batch_size)
+        return self.facts.steps_per_epoch(self.config)
 
     @property
     def images_per_epoch(self) -> int:
-        steps = self.config.steps_per_epoch
-        return steps * self.config.batch_size if steps else len(self.train)
+        return self.facts.images_per_epoch(self.config)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -198,6 +231,15 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
             f"The data is not what the run in {run_dir} began with: {'; '.join(changes)}.",
             hint="bring back what is missing, and then: kaz resume; or a new run",
         )
+
+
+def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
+    """What is known of a run's data before any of its images is read."""
+    shape, classes = tuple(dataset.image_shape), tuple(dataset.class_names)
+    sizes = sizes_of_parts(dataset.split_sizes, config.validation_split)
+    return DataFacts(
+        shape, classes, *sizes, dataset.split_sizes["test"], build_augment(config.augment, shape, len(classes))
+    )
 
 
 def sizes_of_parts(split_sizes: Mapping[str, int], validation_split: float) -> tuple[int, int]:

@@ -5,12 +5,12 @@ import keras
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import Stage
 from keras_azure.errors import UsageError
-from keras_azure.models.classic import FeatureClassifier
+from keras_azure.models.kinds import NETWORK, Model, kind_of
 from keras_azure.models.parts import Parts, blocks_of, frozen_parts, parts_of, set_trainable_blocks
 from keras_azure.registry.registry import as_spec
 
 
-def check_stages(model: keras.Model | FeatureClassifier, config: RunConfig) -> None:
+def check_stages(model: Model, config: RunConfig) -> None:
     """Refuses to fine-tune what has nothing frozen.
 
     Raises:
@@ -18,7 +18,7 @@ def check_stages(model: keras.Model | FeatureClassifier, config: RunConfig) -> N
     """
     if config.fine_tune is None:
         return
-    name, parts = as_spec(config.model).name, parts_of(model) if isinstance(model, keras.Model) else None
+    name, parts = as_spec(config.model).name, parts_of(model) if kind_of(model) is NETWORK else None
     if parts is None:
         raise UsageError(
             f"The model {name!r} has no backbone whose blocks could be trained in stages.",
@@ -42,11 +42,11 @@ def enter_stage(model: keras.Model, stage: Stage, learning_rate: float) -> str:
 
 
 def parts_to_train_apart(model: keras.Model, config: RunConfig, *, augmented: bool) -> Parts | None:
-    """The parts of a model whose features of a picture are the same in each epoch, so that they are computed only
+    """The parts of a model whose features of an image are the same in each epoch, so that they are computed only
     once, and the head is trained on them; else None.
 
     Args:
-        augmented: whether pictures are changed in each epoch.
+        augmented: whether images are changed in each epoch.
     """
     return None if augmented or config.cache == "none" else frozen_parts(model)
 

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 
 from keras_azure.description.config import RunConfig
-from keras_azure.engines import Done
+from keras_azure.engines import StepResult
 
 _FINENESS = 100  # places for each factor of e: times are kept within 1 %, in a few hundred numbers
 _BOUND_BY_INPUT = 1 / 3  # the share of waiting from which a run is told
@@ -20,7 +20,7 @@ class StepTimes:
         self._seconds = 0.0
         self._waited = 0.0
 
-    def add(self, done: Done) -> None:
+    def add(self, done: StepResult) -> None:
         self._counts.update(round(math.log(max(seconds, 1e-9)) * _FINENESS) for seconds in done.seconds)
         self._steps_in_calls[done.steps] += done.steps
         self._seconds += float(done.seconds.sum())

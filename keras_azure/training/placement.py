@@ -8,51 +8,66 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_azure.augmentations import DeviceAugment
+from keras_azure.augmentations import Augment, DeviceAugment
 from keras_azure.description.config import RunConfig
-from keras_azure.description.events import Observer
+from keras_azure.description.events import Listener
 from keras_azure.engines import Steps, steps_of
 from keras_azure.errors import UsageError
 from keras_azure.training.compiling import compile_model
 from keras_azure.training.data import Batch, RunData
+from keras_azure.training.tasks import Task, task_of
 
-Place = Literal["host", "device"]
+Placement = Literal["host", "device"]
 TRIED_STEPS = 20  # timed at each place; as many before are not, which compile and fill the pipeline
 
 
-def place_augmentations(
-    model: keras.Model, data: RunData, config: RunConfig, device: str, epochs: tuple[int, int], observer: Observer
-) -> tuple[Place, Steps]:
-    """Where to augment, and the steps to train by: of `model` itself, or of the one that augments in front of it.
+def placement_of(
+    config: RunConfig, task: Task, augment: Augment | None, device: str
+) -> Literal["host", "device", "tried"]:
+    """Where a run augments; "tried" if only a trial can tell.
 
     On a CPU, "auto" is the host: the processor is the same, and the host's compiled loops are the faster form.
 
     Raises:
         UsageError: "device" is asked for, and the last augmentation is one that only the host can do.
     """
-    if config.augment_on == "device" and data.targets == "pictures":
+    if config.augment_on == "device" and not task.augments_on_device:
         raise UsageError(
             "The pictures that an autoencoder is to give back are augmented on the host.", hint="--augment-on host"
         )
-    on_device = data.augment is not None and bool(data.augment.for_device) and data.targets == "labels"
-    if config.augment_on == "device" and data.augment is not None and not on_device:
+    on_device = augment is not None and bool(augment.for_device) and task.augments_on_device
+    if config.augment_on == "device" and augment is not None and not on_device:
         raise UsageError(
             f"The augmentation {config.augment[-1]} runs on the host only.",
             expected="at the end of the list an augmentation of this package",
             hint="--augment-on host",
         )
     if not on_device or config.augment_on == "host" or (config.augment_on == "auto" and device.startswith("cpu")):
+        return "host"
+    return "device" if config.augment_on == "device" else "tried"
+
+
+def place_augmentations(
+    model: keras.Model, data: RunData, config: RunConfig, device: str, epochs: tuple[int, int], listener: Listener
+) -> tuple[Placement, Steps]:
+    """Where to augment, and the steps to train by: of `model` itself, or of the one that augments in front of it.
+
+    Raises:
+        UsageError: as `placement_of`.
+    """
+    wanted = placement_of(config, task_of(model), data.augment, device)
+    if wanted == "host":
         return "host", steps_of(model)
     augmenting = augmenting_model(model, data, config, device)
-    if config.augment_on == "device":
+    if wanted == "device":
         return "device", steps_of(augmenting)
-    observer.message("Trying where to augment: on the host, and on the device")
-    candidates = {"host": steps_of(model), "device": steps_of(augmenting)}
+    listener.message("Trying where to augment: on the host, and on the device")
+    candidates: dict[Placement, Steps] = {"host": steps_of(model), "device": steps_of(augmenting)}
     place, seconds = faster_place(
         {place: (steps, data.train_batches(*epochs, place)) for place, steps in candidates.items()}
     )
     times = ", ".join(f"{name} {1000 * value:.1f} ms" for name, value in seconds.items())
-    observer.message(f"Augmenting on the {place}; a step took: {times}")
+    listener.message(f"Augmenting on the {place}; a step took: {times}")
     return place, candidates[place]
 
 
@@ -73,7 +88,9 @@ def augmenting_model(model: keras.Model, data: RunData, config: RunConfig, devic
     return augmenting
 
 
-def faster_place(candidates: Mapping[Place, tuple[Steps, Iterable[Batch]]]) -> tuple[Place, dict[Place, float]]:
+def faster_place(
+    candidates: Mapping[Placement, tuple[Steps, Iterable[Batch]]],
+) -> tuple[Placement, dict[Placement, float]]:
     """Trains some steps at each place, takes them back, and gives the faster place and the seconds a step took.
 
     All candidates share one model's weights and optimizer; both are afterwards as they were.
@@ -86,7 +103,7 @@ def faster_place(candidates: Mapping[Place, tuple[Steps, Iterable[Batch]]]) -> t
     return min(seconds, key=seconds.get), seconds
 
 
-def _variables(candidates: Mapping[Place, tuple[Steps, Any]]) -> list[keras.Variable]:
+def _variables(candidates: Mapping[Placement, tuple[Steps, Any]]) -> list[keras.Variable]:
     found: dict[int, keras.Variable] = {}
     for steps, _ in candidates.values():
         variables = [*steps.model.variables, *steps.model.optimizer.variables]

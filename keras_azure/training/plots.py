@@ -1,7 +1,7 @@
 """The pictures in `plots/`: learning curves, the confusion matrix, and a page of the worst mistakes."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from keras_azure.data import Dataset
 from keras_azure.files import make_folder, write_atomically
-from keras_azure.training.evaluation import Evaluation, PictureEvaluation
+from keras_azure.training.evaluation import Evaluation, ImageEvaluation
 from keras_azure.training.history import History
 
 WORST = 25  # pictures on the page of mistakes, 5 x 5
@@ -19,16 +19,12 @@ _PICTURE = 1.95  # the longer side of the picture in it; the rest is for two lin
 _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names
 
 
-def draw_plots(folder: Path, history: History, test: Evaluation | PictureEvaluation, dataset: Dataset) -> None:
-    """Writes the PNG files: learning curves, and what the test shows."""
+def draw_plots(folder: Path, history: History, figures: Mapping[str, Figure]) -> None:
+    """Writes the PNG files: learning curves, and what else there is, each by its name."""
     make_folder(folder)
-    if history:
-        _save(learning_curves(history), folder / "learning_curves.png")
-    if isinstance(test, PictureEvaluation):
-        _save(reconstructions(test), folder / "reconstructions.png")
-        return
-    _save(confusion_matrix(test, dataset.class_names), folder / "confusion_matrix.png")
-    _save(worst_mistakes(test, dataset), folder / "worst_mistakes.png")
+    curves = {"learning_curves": learning_curves(history)} if history else {}
+    for name, figure in (curves | figures).items():
+        _save(figure, folder / f"{name}.png")
 
 
 def learning_curves(history: History) -> Figure:
@@ -58,13 +54,13 @@ def _mark_stages(axes: Axes, history: History) -> None:
             axes.text(between, 0.98, text, transform=axes.get_xaxis_transform(), rotation=90, va="top", fontsize=8)
 
 
-def reconstructions(test: PictureEvaluation) -> Figure:
+def reconstructions(test: ImageEvaluation) -> Figure:
     """Some test pictures, and below each what the autoencoder gave back."""
-    count = len(test.pictures)
+    count = len(test.images)
     figure = Figure(figsize=(1.6 * count, 3.6), layout="constrained")
     figure.suptitle(f"Test pictures and what came back; loss {test.scores['loss']:.4g}")
     panels = figure.subplots(2, count, squeeze=False)
-    for row, pictures in zip(panels, (test.pictures, test.reconstructions), strict=True):
+    for row, pictures in zip(panels, (test.images, test.reconstructions), strict=True):
         for axes, picture in zip(row, pictures, strict=True):
             axes.set_axis_off()
             gray = picture.shape[-1] == 1

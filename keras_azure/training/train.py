@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,51 +12,37 @@ from typing import Any
 import keras
 
 from keras_azure.description.config import RunConfig
-from keras_azure.description.events import Observer, RunFacts
+from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
 from keras_azure.description.folder import DESCRIPTION, RESULTS
+from keras_azure.description.intervals import parse_interval
 from keras_azure.description.result import RunResult
-from keras_azure.description.stages import Stage, learning_rates
 from keras_azure.engines import steps_of
 from keras_azure.engines.devices import Device, dtype_policy, on_device
 from keras_azure.engines.environment import describe_environment
 from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
 from keras_azure.files import write_json, write_text
+from keras_azure.lazy import lazy
 from keras_azure.listeners.tracking import Tracker
-from keras_azure.models.classic import FeatureClassifier
-from keras_azure.models.saving import load_model, own_objects, save_model
+from keras_azure.models.kinds import Model
+from keras_azure.models.saving import own_objects
 from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_in_epoch
+from keras_azure.training.building_callbacks import build_callbacks, check_run, led_to
+from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
-from keras_azure.training.compiling import (
-    build_model,
-    build_optimizer,
-    check_options,
-    compile_model,
-    initial_learning_rate,
-    is_autoencoder,
-)
+from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
 from keras_azure.training.data import RunData, open_data, require_same_data
-from keras_azure.training.evaluation import evaluate, evaluate_pictures
-from keras_azure.training.fine_tuning import check_stages, enter_stage, head_alone, parts_to_train_apart
+from keras_azure.training.evaluation import Evaluation, ImageEvaluation
 from keras_azure.training.history import History
 from keras_azure.training.interrupts import StopRequests
-from keras_azure.training.loop import train_epochs
+from keras_azure.training.loop import FiniteLoss, Loop
 from keras_azure.training.performance import advice_on_input
-from keras_azure.training.placement import Place, place_augmentations
-from keras_azure.training.plots import draw_plots
-from keras_azure.training.progress import Progress, stopped_early
+from keras_azure.training.phases import Phase, phases
+from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
-from keras_azure.training.writer import CheckpointWriter
-
-
-@dataclass(frozen=True)
-class _Fitted:
-    """What came of training, beside what it made: see `RunResult`, and `augment_on` of the result's file."""
-
-    images_per_second: float
-    augment_on: Place | None
-    performance: dict[str, Any] = field(default_factory=dict)
-
+from keras_azure.training.state import TrainingState
+from keras_azure.training.tasks import CLASSIFY, Task, task_of
+from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
@@ -79,267 +65,274 @@ def train(
     """
     started = time.perf_counter()
     checkpoints = Checkpoints(run_dir)
-    try:
-        with contextlib.ExitStack() as opened:
-            stop = opened.enter_context(StopRequests(observer.message))
-            device_name = opened.enter_context(on_device(device))
-            opened.enter_context(dtype_policy(config.precision))
-            check_options(config)
-            data = opened.enter_context(contextlib.closing(open_data(config, observer)))
-            found = checkpoints.newest(observer, config.keep == "best") if resume else None
-            if found is not None:
-                require_same_data(found.state.data, data.identity, run_dir)
-            statistics = _statistics(config, data, run_dir if found else None, observer)
-            with without_weights() if found else contextlib.nullcontext():
-                model = build_model(config, data.dataset, statistics)
-            check_stages(model, config)
-            if isinstance(model, keras.Model) and is_autoencoder(model):
-                data = dataclasses.replace(data, targets="pictures")
-            if found is not None and isinstance(model, keras.Model):
-                found.restore("model", model.variables)
-            # Nothing is written, here or in MLflow, before it is clear that the run can begin.
-            write_text(run_dir / DESCRIPTION, config.to_json())
-            if statistics is not None:
-                statistics.save(run_dir)
-            state = State(data=data.identity) if found is None else found.state
-            history = History(run_dir, state.history)
-            if history:
-                history.save()  # its file may be one epoch ahead
-            tracker = opened.enter_context(Tracker(config, run_dir, history, state.tracking))
-            writer = opened.enter_context(CheckpointWriter(checkpoints))
-            run = _Run(
-                config,
-                run_dir,
-                data,
-                history,
-                checkpoints,
-                found,
-                state,
-                writer,
-                tracker,
-                observer,
-                stop,
-                device_name,
-                started,
+    with _told_what_is_kept(config, run_dir, checkpoints, observer), contextlib.ExitStack() as opened:
+        stop = opened.enter_context(StopRequests(observer.message))
+        device_name = opened.enter_context(on_device(device))
+        opened.enter_context(dtype_policy(config.precision))
+        check_options(config)
+        callbacks, metrics = build_callbacks(config), build_metrics(config)
+        checkpoints.monitor = check_run(config, callbacks, CLASSIFY, metrics)
+
+        # What there is: the data, the checkpoint that the run is resumed from, and the model.
+        data = opened.enter_context(contextlib.closing(open_data(config, observer)))
+        found = checkpoints.newest(observer, config.keep == "best") if resume else None
+        if found is not None:
+            require_same_data(found.state.data, data.identity, run_dir)
+        statistics = _statistics(config, data, run_dir if found else None, observer)
+        with without_weights() if found else contextlib.nullcontext():
+            model = build_model(config, data.dataset, statistics)
+        task = task_of(model)
+        data = dataclasses.replace(data, targets=task.targets)
+        monitor = check_run(config, callbacks, task, metrics)
+        upcoming = phases(config, model, data.facts, device_name)
+        state = State(data=data.identity) if found is None else found.state
+        earlier = None if found is None else state.callbacks
+        calling = Callbacks(callbacks, run_dir, observer.message, stop.request, earlier, ended=state.ended)
+        if found is not None:
+            found.restore("model", task.kind.network(model).variables)
+
+        # Nothing is written, here or in MLflow, before it is clear that the run can begin.
+        write_text(run_dir / DESCRIPTION, config.to_json())
+        if statistics is not None:
+            statistics.save(run_dir)
+        history = History(run_dir, state.history, monitor)
+        if history:
+            history.save()  # its file may be one epoch ahead
+        training = TrainingState(model, state, data.images_per_epoch, config.batch_size, started)
+        tracker = opened.enter_context(Tracker(config, run_dir, history, state.tracking))
+        writer = opened.enter_context(CheckpointWriter(checkpoints))
+        checkpointing = Checkpointing(writer, training, state, parse_interval(config.checkpoint_every))
+        opened.enter_context(led_to(run_dir, callbacks, resumed=found is not None, tell=observer.message))
+        listeners = in_order(
+            [*([calling] if callbacks else []), FiniteLoss(training, data, calling), history, tracker],
+            checkpointing if task.has_steps else None,
+            [observer],
+        )
+
+        with stop.deferred():
+            loop = Loop(training, history, listeners, stop, found, patience=config.early_stopping)
+            with _failures(data):
+                if task.has_steps:
+                    trained = _train(upcoming, loop, data, config, device_name)
+                else:
+                    trained = _fit(next(iter(upcoming)), listeners, stop, data, config)
+                writer.wait()
+            if task.has_steps and found is not None and training.epochs == found.state.epochs:  # all were done before
+                _return_to(found, model, upcoming)
+                model.optimizer.finalize_variable_values(model.trainable_weights)
+                if callbacks:
+                    calling.begin(model)
+            listeners.training_done()
+            stop.check()
+            kept_epoch = history.best_epoch if config.keep == "best" else len(history)
+            is_of_now = kept_epoch == len(history) > state.epochs  # else it is in a checkpoint, its optimizer too
+            if task.has_steps and not is_of_now:
+                _return_to(checkpoints.load(State(epochs=kept_epoch).name), model, upcoming)
+            path = run_dir / task.kind.file
+            task.kind.save(trained.model, path)
+            saved = task.kind.load(path, own_objects(config))
+            with _failures(data):
+                test = _test(saved, task, data, config, observer, stop)
+            lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, task.figures(test, data.dataset))
+
+            result = RunResult(
+                run_dir=run_dir,
+                test_loss=test.scores["loss"],
+                test_accuracy=test.scores.get("accuracy"),
+                test_metrics=test.scores,
+                images_per_second=trained.images_per_second,
+                parameters=task.kind.network(saved).count_params(),
+                seconds=state.elapsed + time.perf_counter() - started,
+                epochs=len(history),
+                history=tuple(history),
+                performance=trained.performance,
             )
-            with stop.deferred():
-                result, facts = run.to_the_end(model)
-    except (RunInterrupted, KeyboardInterrupt):
-        raise _interrupted(config, run_dir, checkpoints) from None
-    except KerasAzureError:
-        if checkpoints.names():
-            observer.message(
-                f"{checkpoints.reached(config.total_epochs)} kept; when this is mended: kaz resume {run_dir}"
-            )
-        raise
+            environment = describe_environment(device_name)
+            facts = {name: value for name, value in result.to_json().items() if name not in _NOT_METRICS} | {
+                "kept_epoch": kept_epoch,
+                "augment_on": trained.augment_on,
+                "class_names": data.dataset.class_names,
+                "environment": environment,
+            }
+            tracker.log_result(result, environment, facts)
     for problem in tracker.problems:
         observer.message(problem)
     result = dataclasses.replace(result, tracking=tracker.address)
     # The last of all files: a run that has it is finished, here and in MLflow.
     write_json(run_dir / RESULTS, facts)
-    observer.run_finished(result)
+    listeners.run_finished(result)
     return result
 
 
+def in_order(first: Sequence[Listener], checkpointing: Checkpointing | None, last: Sequence[Listener]) -> Listeners:
+    """Everybody who hears of a run, in the order that makes resume exact: checkpoint, then record, then display.
+
+    First come those whose state the checkpoint keeps, so that it is of the same moment as the model's variables. Then
+    the checkpoint is made. Who shows or passes on an event comes last: nobody has seen what a run would do again.
+    The record in MLflow is written when `checkpoint_written` says so, for the same reason; its tracker has no state
+    that changes by an event, and only keeps rows till then.
+    """
+    if checkpointing is None:  # of what has no steps
+        return Listeners([*first, *last])
+    checkpointing.others = Listeners([*first, *last])
+    return Listeners([*first, checkpointing, *last])
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """What came of training: the model, and as in `RunResult` and in the result's file."""
+
+    model: Model
+    images_per_second: float
+    augment_on: Placement | None
+    performance: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _train(upcoming: Iterable[Phase], loop: Loop, data: RunData, config: RunConfig, device: str) -> _Trained:
+    """Trains a network, phase by phase, from where the run stands."""
+    training, history, found, model = loop.training, loop.history, loop.resumed, loop.training.model
+    loop.listeners.training_started(
+        RunFacts(
+            epochs=config.total_epochs,
+            steps_per_epoch=data.steps_per_epoch,
+            first_epoch=training.epochs,
+            first_step=training.step,
+            batch_size=config.batch_size,
+            parameters=model.count_params(),
+            device=device,
+            monitor=history.monitor.name,
+        )
+    )
+    placement = None
+    for phase in () if training.ended and not training.step else upcoming:
+        stage, done = phase.stage, len(history.in_stage(phase.stage.number))
+        if done >= stage.epochs or history.is_stopped_early(stage.number, config.early_stopping):
+            continue
+        if phase.line:
+            loop.listeners.message(phase.line)
+        if found is not None and (done or training.step) and found.state.stage == stage.number:
+            model.optimizer.build(model.trainable_variables)
+            found.restore("optimizer", model.optimizer.variables)
+        placement = _train_phase(phase, range(len(history), len(history) + stage.epochs - done), loop, data, device)
+        if training.ended:  # the next phase would prepare the model for itself
+            break
+    if advice := advice_on_input(training.times, config, placement):
+        loop.listeners.message(advice)
+    performance = _performance(model, training, history, device) if training.times.steps else {}
+    return _Trained(model, training.images_per_second, placement, performance)
+
+
+def _train_phase(phase: Phase, epochs: range, loop: Loop, data: RunData, device: str) -> Placement | None:
+    """Trains some epochs of a phase; gives where their images were augmented."""
+    config, model = data.config, loop.training.model
+    # What the history has of an epoch besides its means.
+    row = {"stage": phase.stage.number, "stage_learning_rate": phase.learning_rate} if config.fine_tune else {}
+    if phase.features is not None:
+        with contextlib.closing(data.with_features(phase.features, loop.listeners, loop.stop)) as featured:
+            loop.train(phase.facts(), steps_of(phase.model), featured, epochs, row)
+        return None
+    ends = (epochs.start, epochs.stop)
+    placement, steps = place_augmentations(model, data, config, device, ends, loop.listeners)
+    used = placement if data.augment else None
+    loop.train(phase.facts(used), steps, data, epochs, row)
+    return used
+
+
+def _fit(phase: Phase, listeners: Listeners, stop: StopRequests, data: RunData, config: RunConfig) -> _Trained:
+    """Fits a classifier to features."""
+    fit_classifier = lazy("keras_azure.training.classic:fit_classifier")  # with scikit-learn
+    listeners.phase_started(phase.facts(), phase.model)
+    fitted, row = fit_classifier(phase.model, data, config, listeners, stop)
+    listeners.epoch_done(0, row)
+    listeners.phase_done()
+    return _Trained(fitted, row["images_per_second"], phase.facts().augment_on)
+
+
+def _return_to(checkpoint: Checkpoint, model: keras.Model, upcoming: Iterable[Phase]) -> None:
+    """Gives the model what it was at a checkpoint, with the optimizer of its phase."""
+    next(phase for phase in upcoming if phase.stage.number == checkpoint.state.stage)
+    checkpoint.restore("model", model.variables)
+    model.optimizer.build(model.trainable_variables)
+    checkpoint.restore("optimizer", model.optimizer.variables)
+
+
+def _test(
+    model: Model, task: Task, data: RunData, config: RunConfig, observer: Listener, stop: StopRequests
+) -> Evaluation | ImageEvaluation:
+    """The test of a model on the test split."""
+    count = steps_in_epoch(len(data.test), config.batch_size)
+
+    def tell(done: int) -> None:
+        observer.advance("Testing", done, count)
+        stop.check()
+
+    return task.evaluate(
+        lambda pixels: task.kind.predict(model, pixels),
+        data.ordered_batches(data.test),
+        build_loss(config, task.loss),
+        build_metrics(config),
+        tell,
+    )
+
+
+def _performance(model: keras.Model, training: TrainingState, history: History, device: str) -> dict[str, Any]:
+    """What `RunResult.performance` has. Times are those of this process, which may have resumed a run."""
+    return {
+        "engine": keras.backend.backend(),
+        "device": device,
+        "xla": bool(model.jit_compile),
+        "threads": os.cpu_count(),
+        **training.times.to_json(),
+        "epoch_images_per_second": [row["images_per_second"] for row in history],
+    }
+
+
 def _statistics(config: RunConfig, data: RunData, saved_in: Path | None, observer: Observer) -> Statistics | None:
-    """What pixels are standardised by: as a run that goes on has it, or measured."""
+    """What pixels are standardised by: as a run that is resumed has it, or measured."""
     if config.standardize != "featurewise":
         return None
     saved = Statistics.load(saved_in) if saved_in is not None else None
     return saved or data.statistics(observer)
 
 
-def _interrupted(config: RunConfig, run_dir: Path, checkpoints: Checkpoints) -> RunInterrupted:
-    if not (run_dir / DESCRIPTION).exists():
-        return RunInterrupted("The run was stopped before training began; nothing was kept.")
-    return RunInterrupted(
-        f"The run in {run_dir} was stopped; {checkpoints.reached(config.total_epochs)} kept.",
-        hint=f"kaz resume {run_dir}",
-    )
+@contextlib.contextmanager
+def _told_what_is_kept(
+    config: RunConfig, run_dir: Path, checkpoints: Checkpoints, observer: Observer
+) -> Iterator[None]:
+    """Says, of what ends a run, how far it has come and how to resume it."""
+    try:
+        yield
+    except (RunInterrupted, KeyboardInterrupt):
+        if not (run_dir / DESCRIPTION).exists():
+            raise RunInterrupted("The run was stopped before training began; nothing was kept.") from None
+        raise RunInterrupted(
+            f"The run in {run_dir} was stopped; {checkpoints.reached(config.total_epochs)} kept.",
+            hint=f"kaz resume {run_dir}",
+        ) from None
+    except KerasAzureError:
+        if checkpoints.names():
+            observer.message(
+                f"{checkpoints.reached(config.total_epochs)} kept; when this is mended: kaz resume {run_dir}"
+            )
+        raise
 
 
-@dataclass(frozen=True)
-class _Run:
-    """A run under way: everything that its three acts, training, saving and testing, share.
-
-    Attributes:
-        found: the checkpoint that it goes on from.
-        state: where it stands when it begins.
-        started: on the clock `time.perf_counter`.
-    """
-
-    config: RunConfig
-    run_dir: Path
-    data: RunData
-    history: History
-    checkpoints: Checkpoints
-    found: Checkpoint | None
-    state: State
-    writer: CheckpointWriter
-    tracker: Tracker
-    observer: Observer
-    stop: StopRequests
-    device: str
-    started: float
-
-    def to_the_end(self, model: keras.Model | FeatureClassifier) -> tuple[RunResult, dict[str, Any]]:
-        """Gives the result, and what its file in the run folder has."""
-        data = self.data
-        classic = isinstance(model, FeatureClassifier)
-        with self._failures():
-            fitted = (self._fit_classic if classic else self._fit)(model)
-        self.stop.check()
-        kept_epoch, saved = self._save_classic() if classic else self._save(model)
-        predict = saved.predict if classic else saved.predict_on_batch
-        judge = evaluate_pictures if data.targets == "pictures" else evaluate
-        with self._failures():
-            num_batches = steps_in_epoch(len(data.test), self.config.batch_size)
-            test = judge(predict, data.ordered_batches(data.test), num_batches, self.config, self.observer, self.stop)
-        draw_plots(self.run_dir / "plots", self.history, test, data.dataset)
-
-        result = RunResult(
-            run_dir=self.run_dir,
-            test_loss=test.scores["loss"],
-            test_accuracy=test.scores.get("accuracy"),
-            test_metrics=test.scores,
-            images_per_second=fitted.images_per_second,
-            parameters=(saved.features if classic else saved).count_params(),
-            seconds=self.state.elapsed + time.perf_counter() - self.started,
-            epochs=len(self.history),
-            history=tuple(self.history),
-            performance=fitted.performance,
-        )
-        environment = describe_environment(self.device)
-        numbers = {name: value for name, value in result.to_json().items() if name not in _NOT_METRICS}
-        facts = numbers | {
-            "kept_epoch": kept_epoch,
-            "augment_on": fitted.augment_on,
-            "class_names": data.dataset.class_names,
-            "environment": environment,
-        }
-        self.tracker.log_result(result, environment, facts)
-        return result, facts
-
-    def _fit_classic(self, classifier: FeatureClassifier) -> _Fitted:
-        from keras_azure.training.classic import fit_classifier  # with scikit-learn, which networks do not wait for
-
-        fitted, row = fit_classifier(classifier, self.data, self.config, self.observer, self.stop)
-        fitted.save(self.run_dir / "model.zip")
-        self.history.append(row)
-        self.tracker.log_epoch(row)
-        return _Fitted(row["images_per_second"], "host" if self.data.augment else None)
-
-    def _save_classic(self) -> tuple[int, FeatureClassifier]:
-        """The classifier as its file has it."""
-        return 1, FeatureClassifier.load(self.run_dir / "model.zip")
-
-    def _fit(self, model: keras.Model) -> _Fitted:
-        """Trains to the last epoch."""
-        facts = RunFacts(
-            epochs=self.config.total_epochs,
-            steps_per_epoch=self.data.steps_per_epoch,
-            first_epoch=self.state.epochs,
-            first_step=self.state.step,
-            batch_size=self.config.batch_size,
-            parameters=model.count_params(),
-            device=self.device,
-        )
-        self.observer.training_started(facts)
-        progress = Progress(
-            *(model, self.config, self.data, self.history, self.writer, self.tracker, self.observer, self.stop),
-            state=self.state,
-            started=self.started,
-        )
-        place = None
-        for stage, rate in self._stages():
-            finished = len(self.history.in_stage(stage.number))
-            if finished >= stage.epochs or (finished and stopped_early(self.config, self.history, stage.number)):
-                continue
-            if line := self._enter(model, stage, rate):
-                self.observer.message(line)
-            progress.begin(stage, rate)
-            if self.found is not None and (finished or self.state.step) and self.state.stage == stage.number:
-                model.optimizer.build(model.trainable_variables)
-                self.found.restore("optimizer", model.optimizer.variables)
-                if self.state.step:
-                    progress.carry(self.found)
-            place = self._fit_stage(model, progress, stage.epochs - finished)
-        self.writer.wait()
-        if advice := advice_on_input(progress.times, self.config, place):
-            self.observer.message(advice)
-        return _Fitted(progress.images_per_second, place, self._performance(model, progress))
-
-    def _performance(self, model: keras.Model, progress: Progress) -> dict[str, Any]:
-        """What `RunResult.performance` has. Times are those of this process, which may have gone on with a run."""
-        if not progress.times.steps:
-            return {}
-        return {
-            "engine": keras.backend.backend(),
-            "device": self.device,
-            "xla": bool(model.jit_compile),
-            "threads": os.cpu_count(),
-            **progress.times.to_json(),
-            "epoch_images_per_second": [row["images_per_second"] for row in self.history],
-        }
-
-    def _stages(self) -> list[tuple[Stage, float]]:
-        """Each stage with its learning rate."""
-        stages = self.config.stages
-        return list(zip(stages, learning_rates(stages, initial_learning_rate(self.config)), strict=True))
-
-    def _enter(self, model: keras.Model, stage: Stage, rate: float) -> str:
-        """Makes what a stage trains trainable, with an optimizer of its own; gives a line about it, or nothing."""
-        optimizer = build_optimizer(self.config, rate, stage.epochs * self.data.steps_per_epoch)
-        line = enter_stage(model, stage, rate) if self.config.fine_tune is not None else ""
-        compile_model(model, self.config, self.device, optimizer)
-        return line
-
-    def _fit_stage(self, model: keras.Model, progress: Progress, epochs: int) -> Place | None:
-        """Trains some epochs with what is trainable now."""
-        first, last = len(self.history), len(self.history) + epochs
-        parts = parts_to_train_apart(model, self.config, augmented=self.data.augment is not None)
-        with contextlib.ExitStack() as opened:
-            if parts is not None:
-                data = self.data.with_features(parts.features, self.observer, self.stop)
-                opened.enter_context(contextlib.closing(data))
-                head = head_alone(parts)
-                compile_model(head, self.config, self.device, model.optimizer)
-                place, steps = "host", steps_of(head)
-            else:
-                data = self.data
-                place, steps = place_augmentations(model, data, self.config, self.device, (first, last), self.observer)
-            train_epochs(steps, progress, data, place, first, last)
-        return place if data.augment else None
-
-    def _save(self, model: keras.Model) -> tuple[int, keras.Model]:
-        """Saves the model of the epoch to keep; gives that epoch's number and the model as its file has it."""
-        kept_epoch = self.history.best_epoch if self.config.keep == "best" else len(self.history)
-        if not model.compiled or kept_epoch != len(self.history):
-            checkpoint = self.checkpoints.load(State(epochs=kept_epoch).name)
-            stage, rate = self._stages()[checkpoint.state.stage]
-            self._enter(model, stage, rate)
-            checkpoint.restore("model", model.variables)
-            model.optimizer.build(model.trainable_variables)
-            checkpoint.restore("optimizer", model.optimizer.variables)
-        save_model(model, self.run_dir / "model.keras")
-        return kept_epoch, load_model(self.run_dir / "model.keras", own_objects(self.config))
-
-    @contextlib.contextmanager
-    def _failures(self) -> Iterator[None]:
-        """Turns what an engine raises into the error of the picture behind it, or else of the run."""
-        try:
-            yield
-        except KerasAzureError:
-            raise
-        except Exception as error:
-            if self.data.failure is not None:
-                raise self.data.failure from None
-            if _is_out_of_memory(error):
-                raise RunFailed(
-                    "There is not enough memory to go on training.",
-                    hint="a smaller --batch-size, --cache disk, or a machine with more memory",
-                ) from error
-            raise RunFailed(f"Training failed: {type(error).__name__}: {error}") from error
+@contextlib.contextmanager
+def _failures(data: RunData) -> Iterator[None]:
+    """Turns what an engine raises into the error of the image behind it, or else of the run."""
+    try:
+        yield
+    except KerasAzureError:
+        raise
+    except Exception as error:
+        if data.failure is not None:
+            raise data.failure from None
+        if _is_out_of_memory(error):
+            raise RunFailed(
+                "There is not enough memory to go on training.",
+                hint="a smaller --batch-size, --cache disk, or a machine with more memory",
+            ) from error
+        raise RunFailed(f"Training failed: {type(error).__name__}: {error}") from error
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -15,13 +15,13 @@ from keras_azure.backends.azure.handle import Job
 from keras_azure.backends.azure.job import Mode, Settings, asset_name, build_job, read_job_file, write_job_file
 from keras_azure.backends.azure.jobs import find_job, list_jobs
 from keras_azure.backends.azure.machines import current_machines, current_size, machine_of, todays_prices
+from keras_azure.backends.azure.manifest import FileSet, looks_secret
 from keras_azure.backends.azure.names import new_name, next_name
 from keras_azure.backends.azure.results import output_prefix
 from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet, unobserved
 from keras_azure.backends.azure.sizes import Size, find_size
 from keras_azure.backends.azure.staging import Staged, stage
 from keras_azure.backends.azure.storage import Storage
-from keras_azure.backends.azure.travelling import FileSet, looks_secret
 from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.backends.machine import Machine

@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -57,7 +56,7 @@ def test_list_shows_every_kind(kaz):
         ["models", "package", "target"],
         ["cnn", "keras-azure", "kaz_cnn:cnn"],
         ["augmentations", "package", "target"],
-        ["digits", "keras-azure", "keras_azure.data.digits:digits"],
+        ["digits", "keras-azure", "keras_azure.data.named:Digits"],
     ):
         assert row in rows
 
@@ -71,22 +70,6 @@ def test_list_of_one_kind(kaz):
     )
     assert "(and all local-NAME: kaz show local)" in out
     assert "cnn" not in out
-
-
-def test_list_shows_what_keras_has_where_it_is_asked_for(kaz, install_plugin):
-    install_plugin("kaz-hard", {"losses": "hard = kaz_hard:hard\npoisson = kaz_hard:poisson"}, "raise RuntimeError")
-    _, out, _ = kaz("list")
-    rows = [line.split() for line in out.splitlines()]
-    assert ["hard", "kaz-hard", "kaz_hard:hard"] in rows
-    assert "and 13 of Keras: kaz list optimizers" in out
-    assert "keras.losses" not in out
-    _, out, _ = kaz("list", "losses")
-    rows = [line.split() for line in out.splitlines()]
-    assert ["hard", "kaz-hard", "kaz_hard:hard"] in rows
-    assert ["huber", "keras", "keras.losses:Huber"] in rows
-    assert [row[1] for row in rows if row[0] == "poisson"] == ["kaz-hard"]  # before Keras's, not beside it
-    listed = json.loads(kaz("list", "losses", "--json")[1])
-    assert {"name": "huber", "package": "keras", "target": "keras.losses:Huber"} in listed
 
 
 def test_a_member_of_a_family_is_shown_with_its_machine(kaz):
@@ -106,6 +89,22 @@ def test_what_a_family_does_not_have_is_refused_with_the_nearest(kaz):
     code, out, err = kaz("show", "local-tpu")
     assert (code, out) == (2, "")
     assert "'device' of the backend 'local' cannot be 'tpu'" in err
+
+
+def test_list_shows_what_keras_has_where_it_is_asked_for(kaz, install_plugin):
+    install_plugin("kaz-hard", {"losses": "hard = kaz_hard:hard\npoisson = kaz_hard:poisson"}, "raise RuntimeError")
+    _, out, _ = kaz("list")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["hard", "kaz-hard", "kaz_hard:hard"] in rows
+    assert "and 13 of Keras: kaz list optimizers" in out
+    assert "keras.losses" not in out
+    _, out, _ = kaz("list", "losses")
+    rows = [line.split() for line in out.splitlines()]
+    assert ["hard", "kaz-hard", "kaz_hard:hard"] in rows
+    assert ["huber", "keras", "keras.losses:Huber"] in rows
+    assert [row[1] for row in rows if row[0] == "poisson"] == ["kaz-hard"]  # before Keras's, not beside it
+    listed = json.loads(kaz("list", "losses", "--json")[1])
+    assert {"name": "huber", "package": "keras", "target": "keras.losses:Huber"} in listed
 
 
 def test_list_as_json(kaz):
@@ -190,7 +189,7 @@ def test_show_a_data_set(kaz):
     code, out, _ = kaz("show", "digits")
     assert code == 0
     assert "data set digits(" in out
-    assert "keras_azure.data.digits:digits in the package keras-azure" in out
+    assert "keras_azure.data.named:Digits in the package keras-azure" in out
     assert "parameters" not in out
 
 
@@ -315,8 +314,8 @@ def test_check_an_unknown_name(kaz):
     assert "Did you mean 'cnn'?" in err
 
 
-def test_the_command_as_a_process(broken_plugin):
-    command = [sys.executable, "-m", "keras_azure", "check", "broken"]
+def test_the_command_as_a_process(kaz_process, broken_plugin):
+    command = [*kaz_process, "check", "broken"]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 1
     assert checked.stdout == textwrap.dedent(

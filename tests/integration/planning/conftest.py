@@ -1,7 +1,9 @@
 import pytest
 
+from keras_azure.augmentations import build_augment
 from keras_azure.description.config import RunConfig
-from keras_azure.planning.work import Pictures, work_of
+from keras_azure.planning.work import work_of
+from keras_azure.training.data import DataFacts
 
 
 @pytest.fixture(scope="session")
@@ -11,6 +13,7 @@ def work():
     def make(model, *, shape=(28, 28, 1), classes=10, train=900, validation=100, test=200, **settings):
         names = tuple(map(str, range(classes)))
         config = RunConfig(model=model, **settings)
-        return work_of(config, Pictures(shape, names, train, validation, test))
+        augment = build_augment(config.augment, shape, classes)
+        return work_of(config, DataFacts(shape, names, train, validation, test, augment))
 
     return make

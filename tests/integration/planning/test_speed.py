@@ -8,6 +8,10 @@ from keras_azure.planning.cost import Range
 from keras_azure.planning.speed import gpu_step, input_time, longest, step_here
 
 
+def machine(size: str) -> Machine:
+    return machine_of(f"azure-{size.lower().replace('_', '-')}")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("precision", "batch_size", "sizes"),
@@ -17,10 +21,6 @@ from keras_azure.planning.speed import gpu_step, input_time, longest, step_here
         ("mixed_float16", 256, {"ND40rs_v2": 1300, "ND96asr_v4": 2375}),
     ],
 )
-def machine(size: str) -> Machine:
-    return machine_of(f"azure-{size.lower().replace('_', '-')}")
-
-
 def test_published_trainings_are_within_the_range(work, precision, batch_size, sizes):
     settings = {"shape": (224, 224, 3), "classes": 1000, "precision": precision, "batch_size": batch_size}
     phase = work("resnet50(weights='none', head='linear')", **settings).training

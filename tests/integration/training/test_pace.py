@@ -3,17 +3,17 @@
 import numpy as np
 import pytest
 
-from keras_azure.engines import Done
+from keras_azure.engines import StepResult
 from keras_azure.training import loop as pace
-from keras_azure.training.loop import Pace
+from keras_azure.training.loop import StepsPerCall
 
 
 def calls(step_seconds: float, number: int) -> list[int]:
     """The steps of so many calls, one after the other."""
-    found, steps = Pace(), []
+    found, steps = StepsPerCall(), []
     for _ in range(number):
         steps.append(found.steps)
-        found.learn(Done(np.full(found.steps, step_seconds), 0.0, {}, []))
+        found.learn(StepResult(np.full(found.steps, step_seconds), 0.0, {}, []))
     return steps
 
 
@@ -28,7 +28,7 @@ def test_there_is_a_most():
 
 
 def test_a_pace_that_was_too_fast_is_given_up():
-    slow = Pace()
+    slow = StepsPerCall()
     slow.steps = 200
-    slow.learn(Done(np.full(200, 0.2), 0.0, {}, []))
+    slow.learn(StepResult(np.full(200, 0.2), 0.0, {}, []))
     assert slow.steps == 1

@@ -8,14 +8,14 @@ import pytest
 import keras_azure
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.engines import Done
+from keras_azure.engines import StepResult
 from keras_azure.training.performance import StepTimes, advice_on_input
 
 
 def times(seconds: np.ndarray, waited: float = 0.0, calls: int = 10) -> StepTimes:
     found = StepTimes()
     for part in np.array_split(seconds, calls):
-        found.add(Done(part, waited / calls, {}, []))
+        found.add(StepResult(part, waited / calls, {}, []))
     return found
 
 

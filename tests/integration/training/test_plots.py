@@ -8,6 +8,7 @@ from keras_azure.data.arrays import ArrayDataset
 from keras_azure.training.evaluation import Evaluation
 from keras_azure.training.history import History
 from keras_azure.training.plots import confusion_matrix, draw_plots, learning_curves, worst_mistakes
+from keras_azure.training.tasks import CLASSIFY
 
 NAMES = ("cat", "dog", "a name of $many$ characters")
 
@@ -60,7 +61,7 @@ def test_the_page_of_mistakes_shows_them_first(test_result, dataset):
 
 
 def test_all_are_written_as_pictures(tmp_path, history, test_result, dataset):
-    draw_plots(tmp_path / "plots", history, test_result, dataset)
+    draw_plots(tmp_path / "plots", history, CLASSIFY.figures(test_result, dataset))
     for name in ("learning_curves", "confusion_matrix", "worst_mistakes"):
         picture = matplotlib.image.imread(tmp_path / "plots" / f"{name}.png")
         assert min(picture.shape[:2]) > 200

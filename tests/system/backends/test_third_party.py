@@ -107,7 +107,8 @@ def test_a_job_goes_on_by_itself_and_is_opened_again_elsewhere(job):
     assert keras_azure.job(unnamed).status() == "Completed"
     azure = {"name": "a", "workspace": "1/2/3", "run_dir": "there"}
     assert type(keras_azure.job({**azure, "backend": "azure"})).__module__ == "keras_azure.backends.azure.handle"
-    with pytest.raises(ConfigError):
+    assert type(keras_azure.job(azure)) is type(keras_azure.job({**azure, "backend": "azure"}))
+    with pytest.raises(ConfigError, match="This describes no job"):
         keras_azure.job({"neither": 1})
     with pytest.raises(ConfigError, match="the backend stall opens none"):
         keras_azure.job({**job, "backend": "stall"})

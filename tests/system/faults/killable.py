@@ -41,19 +41,19 @@ def die_in(owner: object, name: str, only: Callable[..., bool] = lambda *argumen
 
 
 def in_the_step() -> None:
-    from keras_azure.training import loop as pace
-    from keras_azure.training.progress import Progress
+    from keras_azure.description.events import Listeners
+    from keras_azure.training import loop
 
-    pace.CALL_SECONDS = 0.0  # one step a call, so that each is a time of its own
-    die_in(Progress, "steps_done")
+    loop.CALL_SECONDS = 0.0  # one step a call, so that each is a time of its own
+    die_in(Listeners, "steps_done")
 
 
 def in_evaluation() -> None:
-    from keras_azure.training import loop as pace
-    from keras_azure.training.progress import Progress
+    from keras_azure.description.events import Listeners
+    from keras_azure.training import loop
 
-    pace.CALL_SECONDS = 0.0
-    die_in(Progress, "validation_steps_done")
+    loop.CALL_SECONDS = 0.0
+    die_in(Listeners, "validation_steps_done")
 
 
 def in_the_test() -> None:

@@ -12,9 +12,9 @@ import yaml
 from keras_azure.backends.azure import staging
 from keras_azure.backends.azure.cluster import Compute
 from keras_azure.backends.azure.job import Settings, build_job, command_of, data_mode, read_job_file
+from keras_azure.backends.azure.manifest import File, FileSet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import Staged
-from keras_azure.backends.azure.travelling import File, FileSet
 from keras_azure.backends.azure.wheels import Packages
 
 T4 = find_size("nc4as-t4-v3")
@@ -116,6 +116,23 @@ def test_a_retired_size_goes_to_its_successor_or_is_refused(dry_run):
     refusal = dry_run("cnn", "--backend", "azure-nc6", "--strict-size", code=1)
     assert "Azure retired Standard_NC6" in refusal
     assert "azure-nc4as-t4-v3" in refusal
+
+
+def test_the_options_are_flags(dry_run, kaz):
+    """Wherever they stand, and whatever they are of: texts, numbers, switches."""
+    facts = dry_run("--cluster", "7", "--max-nodes=4", "cnn", "--no-strict-size", "--backend=azure", "--size", "nc6")
+    assert (facts["cluster"], facts["size"]) == ("7", "Standard_NC4as_T4_v3")
+    assert "'data_mode' of the backend 'azure' cannot be 'fast'" in dry_run(
+        "cnn", "--backend", "azure", "--data-mode", "fast", code=2
+    )
+    assert "No such option: --clster" in dry_run("cnn", "--backend", "azure", "--clster", "mine", code=2)
+    assert "No such option: --cluster" in dry_run("cnn", "--cluster", "mine", code=2)
+    code, out, _ = kaz("run", "--backend", "azure-nc6", "--help")
+    assert code == 0
+    assert all(
+        f"--{option}" in out for option in ("register TEXT", "max-hours NUMBER", "strict-size / --no-strict-size")
+    )
+    assert "--register" not in kaz("run", "--help")[1]
 
 
 @pytest.mark.parametrize("options", ["nodes=2", "nodes=0", "data_mode=fast", "spott=True", "max_nodes=many"])
