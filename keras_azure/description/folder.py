@@ -8,6 +8,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from keras_azure.data.locate import paths_in
 from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.result import RunResult
 from keras_azure.errors import ConfigError, OutputExists, SpecError, UsageError
@@ -134,8 +135,7 @@ def _require_same(config: RunConfig, run_dir: Path, *, files_may_move: bool) -> 
 def _anywhere(config: RunConfig) -> RunConfig:
     """The run without the places of its files."""
     data, model = as_spec(config.data), _model(config)
-    if "path" in data.options:
-        data = data.with_options(path="")
+    data = data.with_options(**dict.fromkeys(paths_in(data), ""))
     if model is not None and isinstance(weights := model.options.get("weights"), str):
         model = model.with_options(weights=Path(weights).name)
     return dataclasses.replace(config, data=str(data), **{"model": str(model)} if model is not None else {})

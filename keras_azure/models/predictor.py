@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.pictures import read_picture
-from keras_azure.data.sizes import LARGEST_SIDE
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
 from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
@@ -80,12 +80,12 @@ class Predictor:
         return found
 
     def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
-        *size, channels = self.image_shape
+        height, width, channels = self.image_shape
         hint = "leave it out"
-        pixels = np.stack([read_picture(path, tuple(size), channels, hint=hint) for path in paths])
+        pixels = np.stack([read_picture(path, (height, width), channels, hint=hint) for path in paths])
         for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
             probabilities = dict(zip(self.class_names, row, strict=True))
-            best = max(probabilities, key=probabilities.get)
+            best = max(probabilities, key=lambda name: probabilities[name])
             yield Prediction(path, best, probabilities[best], probabilities)
 
     def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:

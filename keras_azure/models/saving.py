@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import keras
 
@@ -98,12 +98,17 @@ def own_objects(config: RunConfig) -> dict[str, Any]:
     for registry, spec in config.plugins():
         if registry not in (LOSSES, METRICS, OPTIMIZERS) or registry.find(spec).package == KERAS:
             continue
-        built = registry.build(spec)
-        if isinstance(built, FunctionLoss | FunctionMetric):
-            found[name_in_files(built.function)] = built.function
-        elif not type(built).__module__.startswith("keras."):
-            found[keras.saving.get_registered_name(type(built))] = type(built)
+        found |= own_object(registry.build(spec))
     return found
+
+
+def own_object(built: Any) -> dict[str, Any]:
+    """The class or function of a loss, a metric or an optimizer, by the name that a model's file has; none of Keras."""
+    if isinstance(built, FunctionLoss | FunctionMetric):
+        return {name_in_files(built.function): built.function}
+    if type(built).__module__.startswith("keras."):
+        return {}
+    return {keras.saving.get_registered_name(type(built)): type(built)}
 
 
 def read_model(path: Path, own: Mapping[str, Any] = MappingProxyType({}), *, compile: bool = True) -> keras.Model:
@@ -142,7 +147,7 @@ def renumbering() -> Callable[[bytes], bytes]:
     return lambda number: numbers.setdefault(number, str(len(numbers) + 1).encode())
 
 
-def copy_entry(source: BinaryIO, size: int, name: str, target: zipfile.ZipFile) -> None:
+def copy_entry(source: IO[bytes], size: int, name: str, target: zipfile.ZipFile) -> None:
     """Copies `size` bytes, which may be gigabytes, into an undated entry."""
     entry = undated(name)
     entry.file_size = size

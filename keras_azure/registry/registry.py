@@ -6,6 +6,11 @@ A package adds a plugin through an entry point, and first-party ones do just the
     keras_azure.models =
         cnn = kaz_cnn:cnn
 
+One entry may stand for many names, which is a *family*: behind its target stands `[family]`, and what stands behind its
+name is the value of its first option, as text. With `cloud = kaz_cloud:cloud [family]` and
+`def cloud(*, size: str = "small")`, the name `cloud-large` is `cloud(size=large)`. The function refuses what it does
+not know. `[family, kaz-sizes]` says too that `kaz sizes` lists the names.
+
 Of what Keras brings itself, optimizers, losses, metrics and callbacks, the names are found behind those of plugins.
 """
 
@@ -22,12 +27,14 @@ from typing import Any
 from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
 from keras_azure.lazy import lazy
 from keras_azure.registry import keras_names, specs
-from keras_azure.registry.options import coerce_options
+from keras_azure.registry.options import coerce_options, option_parameters
 from keras_azure.registry.specs import Given, PythonObject, Spec
 
 NO_PACKAGE = "(no package)"
 KERAS = "keras"  # the package of what Keras has itself
 _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
+_FAMILY = "family"
+_COMMAND = "kaz-"
 
 
 @dataclass(frozen=True, order=True)
@@ -36,11 +43,26 @@ class Entry:
 
     name: str
     package: str  # as pip knows it: "keras-azure"
-    target: str  # "module:attribute"
+    target: str  # "module:attribute", and of a family " [family]" behind it
 
     @property
     def origin(self) -> str:
         return f"{self.target} in the package {self.package}"
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it stands for all names that begin with its own and a hyphen."""
+        return _FAMILY in self._words
+
+    @property
+    def members_command(self) -> str:
+        """The command that tells which names a family has: "kaz sizes"."""
+        named = (word.removeprefix(_COMMAND) for word in self._words if word.startswith(_COMMAND))
+        return f"kaz {next(named, f'show {self.name}')}"
+
+    @property
+    def _words(self) -> list[str]:
+        return re.findall(r"[\w-]+", self.target.partition("[")[2])
 
 
 class Registry:
@@ -88,8 +110,12 @@ class Registry:
         taken = {entry.name for entry in plugins}
         return sorted([*plugins, *(entry for entry in self.of_keras if entry.name not in taken)])
 
+    def has(self, name: str) -> bool:
+        """Whether a plugin or a part of Keras has this name, or a family may have it."""
+        return bool(self.matches(name))
+
     def find(self, spec: str | Spec) -> Entry:
-        """The plugin that a spec names, or else what Keras has of that name; still not imported.
+        """The plugin that a spec names, or else what Keras has of that name; still not imported; of a family its entry.
 
         Raises:
             SpecError: the text is not a spec.
@@ -100,10 +126,9 @@ class Registry:
         if spec.given is not None:
             return Entry(spec.name, NO_PACKAGE, spec.given.text)
         name = spec.name
-        entries = self.all_entries()
-        matches = [entry for entry in entries if entry.name == name]
+        matches = self.matches(name)
         if not matches:
-            known = [entry.name for entry in entries if specs.is_name(entry.name)]
+            known = [entry.name for entry in self.all_entries() if specs.is_name(entry.name)]
             raise UnknownName.among(self.kind, name, known, hint=f"kaz list {self.plural}")
         if len(matches) > 1:
             packages = [entry.package for entry in matches]
@@ -112,6 +137,42 @@ class Registry:
                 hint=f"uninstall one of them: pip uninstall {packages[-1]}",
             )
         return matches[0]
+
+    def matches(self, name: str) -> list[Entry]:
+        """The entries of exactly this name; else the families with the longest name that begins it."""
+        entries = self.all_entries()
+        exact = [entry for entry in entries if entry.name == name]
+        families = [entry for entry in entries if entry.is_family and name.startswith(f"{entry.name}-")]
+        longest = max((len(entry.name) for entry in families), default=0)
+        return exact or [entry for entry in families if len(entry.name) == longest]
+
+    def as_called(self, spec: str | Spec, positional: int = 0) -> Spec:
+        """The spec with the name of its entry: of a family's member "cloud-large" this is "cloud(size=large)".
+
+        Args:
+            positional: how many arguments the framework fills.
+
+        Raises:
+            WrongOption: what the name says already is given as an option, too.
+            BrokenPlugin: the plugin cannot be imported, or has no option for what its names say.
+        """
+        spec = as_spec(spec)
+        entry = self.find(spec)
+        if spec.name == entry.name:
+            return spec
+        option = next(iter(option_parameters(self.load(spec), positional)), None)
+        if option is None:
+            raise BrokenPlugin(
+                f"The family {entry.name!r} of {self.plural} ({entry.origin}) has no option for what its names say.",
+                expected="a first option that takes it, as text",
+            )
+        if option in spec.options:
+            raise WrongOption(
+                f"The {self.kind} {spec.name!r} has its {option!r} in its name, and {spec.options[option]!r} beside.",
+                expected=f"one of them, such as {entry.name}({option}={spec.options[option]!r})",
+            )
+        member = spec.name.removeprefix(f"{entry.name}-")
+        return Spec(entry.name, {option: member, **spec.options})
 
     def load(self, spec: str | Spec) -> Callable[..., Any]:
         """Imports a plugin and gives its callable.
@@ -179,8 +240,15 @@ class Registry:
             WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
             BrokenPlugin: the plugin cannot be imported.
         """
-        spec = as_spec(spec)
-        return coerce_options(spec, self.load(spec), positional, self.kind)
+        return coerce_options(self.as_called(spec, positional), self.load(spec), positional, self.kind)
+
+    def options(self, spec: str | Spec, positional: int = 0) -> list[str]:
+        """The names of the options that the plugin takes, beside `positional` arguments.
+
+        Raises:
+            BrokenPlugin: the plugin cannot be imported.
+        """
+        return list(option_parameters(self.load(spec), positional))
 
     def takes(self, spec: str | Spec, option: str) -> bool:
         """Whether the plugin has an option of this name.
@@ -205,7 +273,7 @@ class Registry:
         """
         spec = as_spec(spec)
         plugin = self.load(spec)
-        laid = Spec(spec.name, {**defaults, **spec.options})
+        laid = self.as_called(Spec(spec.name, {**defaults, **spec.options}, spec.given), len(arguments))
         try:
             if self.find(spec).package == KERAS:  # which tells itself what it does not take
                 return plugin(*arguments, **laid.options)
@@ -224,7 +292,7 @@ class Registry:
             if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
                 raise WrongOption(
                     f"The {self.kind} {spec} refuses its options: {error}",
-                    expected=f"{spec.name}{inspect.signature(plugin)}",
+                    expected=f"{self.find(spec).name}{inspect.signature(plugin)}",
                     hint=f"kaz show {spec.name}",
                 ) from error
             whose = "" if spec.given else f" ({self.find(spec).origin})"

@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.fitting import fit
+from keras_azure.models.kinds import CLASSIFIER, Model, kind_of
 from keras_azure.registry.options import coerce_options
 from keras_azure.registry.registry import MODELS, as_spec
 from keras_azure.registry.specs import Literal, Spec
@@ -24,6 +25,7 @@ from keras_azure.testing.findings import (
     some_pixels,
     with_article,
 )
+from keras_azure.training.tasks import task_of
 
 OTHER_SHAPE = (32, 32, 3)  # every model is also built for it, and for so many classes
 OTHER_CLASSES = 5
@@ -39,7 +41,7 @@ _SAVEABLE = "layers of Keras or with @keras.saving.register_keras_serializable()
 
 
 def check_model(
-    plugin: Callable[..., keras.Model | FeatureClassifier] | str | Spec,
+    plugin: Callable[..., Model] | str | Spec,
     *,
     input_shape: tuple[int, int, int] = (28, 28, 1),
     num_classes: int = 10,
@@ -69,11 +71,11 @@ def check_model(
     findings.settle()
     chosen = coerce_options(spec, function, 2, MODELS.kind)
 
-    def check_built(shape: tuple[int, int, int], classes: int) -> keras.Model | FeatureClassifier | None:
+    def check_built(shape: tuple[int, int, int], classes: int) -> Model | None:
         case = f"built for {by(shape)} and {classes} classes"
         with findings.when(case), _keras_unchanged(findings):
             model = function(shape, classes, **chosen)
-            if isinstance(model, FeatureClassifier):
+            if kind_of(model) is CLASSIFIER:
                 findings.extend(_features_problems(model, shape, classes, case))
                 return model
             if not isinstance(model, keras.Model):
@@ -87,7 +89,7 @@ def check_model(
 
     model = check_built(input_shape, num_classes)
     findings.settle()  # a model that cannot predict has nothing to save or to train
-    if isinstance(model, FeatureClassifier):
+    if kind_of(model) is CLASSIFIER:
         with findings.when("fitted to a few pictures"):
             findings.extend(_fitting_problems(model, input_shape, num_classes))
     else:
@@ -209,11 +211,11 @@ def _training_problems(
     model: keras.Model, input_shape: tuple[int, int, int], num_classes: int
 ) -> Iterator[tuple[str, str]]:
     pixels = some_pixels(input_shape, count=8)
-    loss_name, targets = "categorical_crossentropy", np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
-    if model.output_shape[1:] == pixels.shape[1:]:
-        loss_name, targets = "mean_squared_error", pixels / 255
+    task, labels = task_of(model), np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
+    pixels, targets = task.batch(pixels, labels)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    model.compile("adam", loss_name)
+    # As a run on a CPU; XLA would take a minute to compile a step of a large network, only to make it once.
+    model.compile("adam", task.loss, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
     loss = model.train_on_batch(pixels, targets, return_dict=True)["loss"]
     if not math.isfinite(loss):
         yield f"trained for a step, its loss is {loss}", "a finite loss"
