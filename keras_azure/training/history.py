@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,8 @@ class History(Sequence[Row], Listener):
         self.path = run_dir / "history.csv"
         self.rows = list(rows)
 
-    def epoch_done(self, epoch: int, row: Row) -> None:
-        self.append(row)
+    def epoch_done(self, epoch: int, row: Mapping[str, float]) -> None:
+        self.append(dict(row))
 
     def get_state(self) -> dict[str, Any]:
         return {"history": tuple(self.rows)}
