@@ -7,12 +7,24 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from keras_azure.errors import SpecError
 from keras_azure.registry.specs import Given, PythonObject, Spec, call_text, literal, parse_import
 
+
+class KerasObject(Protocol):
+    """An optimizer, a loss, a metric or a layer."""
+
+    def get_config(self) -> dict[str, Any]: ...
+
+
+class KerasCallback(Protocol):
+    def set_model(self, model: Any) -> None: ...
+
+
+Plugin = str | Spec | Callable[..., Any] | KerasObject | KerasCallback  # what names one, or is there in its place
 _NEVER_PLUGINS = (str, bytes, int, float, complex, dict, set)
 
 

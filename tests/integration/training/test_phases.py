@@ -113,7 +113,9 @@ def planned(config):
 
 
 @pytest.mark.parametrize("setting", SETTINGS)
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize(
+    "model", [pytest.param(name, marks=[pytest.mark.slow] if name == "resnet50" else []) for name in MODELS]
+)
 def test_the_plan_has_the_phases_that_the_run_has(install_plugin, tmp_path, pretrained, model, setting):
     install_plugin("tiny-noise", {"datasets": "tiny = tiny_noise:tiny"}, TINY)
     config = {"model": MODELS[model].format(**pretrained), "data": "tiny", "batch_size": 8, "epochs": 1}
