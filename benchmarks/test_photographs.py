@@ -20,7 +20,7 @@ import tensorflow as tf
 
 from benchmarks.pictures import write_photographs
 from benchmarks.rounds import SECONDS, Group, Lap, interleave
-from keras_azure.data.folder import folder
+from keras_azure.data.formats.folder import Folder
 from keras_azure.data.source import open_source
 from keras_azure.description.events import Observer
 from keras_azure.pipeline import batches, steps_in_epoch
@@ -34,7 +34,7 @@ Epochs = Iterator[Iterator[tuple[Any, Any]]]  # without end
 
 def ours(photographs: Path, cache: str) -> Epochs:
     """As `kaz run` reads a folder; all epochs are one stream."""
-    dataset = folder(path=str(photographs), image_size=SIZE)
+    dataset = Folder(path=str(photographs), image_size=SIZE)
     dataset.prepare(Observer())
     source = open_source(dataset, "train", Observer(), cache=cache)
     steps = steps_in_epoch(source.size, BATCH_SIZE)

@@ -32,6 +32,8 @@ _HOME = {
     "LOSSES": "keras_azure.registry.registry",
     "METRICS": "keras_azure.registry.registry",
     "OPTIMIZERS": "keras_azure.registry.registry",
+    "Augmentation": "keras_azure.augmentations.layer",
+    "read_result": "keras_azure.description.folder",
     "ArrayDataset": "keras_azure.data.arrays",
     "transfer_model": "keras_azure.models.backbones",
     "features_model": "keras_azure.models.backbones",

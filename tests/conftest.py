@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("fixtures.azure", "fixtures.data")
+pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.processes", "fixtures.tiles")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

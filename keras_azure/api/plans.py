@@ -1,20 +1,17 @@
 """`keras_azure.plan`, what `kaz plan` does, as a function; and the look ahead before a run is submitted."""
 
-import datetime
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from keras_azure.backends import DEFAULT_REGION
+from keras_azure.backends.asked import all_machines, machine_of
+from keras_azure.backends.machine import Machine
+from keras_azure.data.local_files import is_here
 from keras_azure.description.config import RunConfig, describe_run
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataUnavailable, DoesNotFit, TooExpensive, UsageError
+from keras_azure.errors import DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
-from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here, span
-from keras_azure.registry.registry import as_spec
-
-_HERE = ("digits", "idx", "folder")  # the data sets that can be looked at before a run is submitted
 
 
 def plan(
@@ -26,7 +23,7 @@ def plan(
     classes: int = 10,
     channels: int = 3,
     prices: bool = False,
-    region: str = DEFAULT_REGION,
+    region: str | None = None,
     observer: Observer | None = None,
     **settings: Any,
 ) -> dict[str, Any]:
@@ -37,11 +34,12 @@ def plan(
 
     Args:
         model, config, settings: as in `keras_azure.run`.
-        backend: the machines: "local", "azure-nc6", or several; by default all of Azure's current sizes.
+        backend: the machines: "local", "azure-nc6", or several; by default all that backends have to choose from,
+            such as Azure's current sizes.
         pictures: how many there are to train with, where the data is not here; with `image_size`.
         classes, channels: of these.
-        prices: with today's, from Azure's public list, which needs a network; else those that the table of sizes has.
-        region: of these prices.
+        prices: with today's, such as those of Azure's public list, which needs a network; else those that are known.
+        region: of these prices; by default the backend's own.
         observer: hears of the progress instead of the display.
 
     Returns:
@@ -59,15 +57,26 @@ def plan(
     described = describe_run(model, config, settings)
     if described.engine == "jax":
         raise UsageError("A plan is of the training step on TensorFlow.", hint="--engine tensorflow")
-    machine_of, current_machines = (
-        lazy(f"keras_azure.planning.machines:{name}") for name in ("machine_of", "current_machines")
-    )
     backends = [backend] if isinstance(backend, str) else list(backend)
-    machines = [machine_of(each) for each in backends] if backends else current_machines()
     facts = None if pictures is None else (pictures, (*image_size, channels), classes)
     with display_for_here(observer) as display:
-        found = _retail_prices(region, display) if prices else None
-        return _plan_run(described, machines, display, facts, found)
+        once = _Once(display)
+        machines = [machine_of(each, once, prices=prices, region=region) for each in backends]
+        machines = machines or all_machines(once, prices=prices, region=region)
+        return _plan_run(described, machines, display, facts)
+
+
+class _Once(Observer):
+    """Passes each message on once: backends of one kind say the same of each machine."""
+
+    def __init__(self, observer: Observer) -> None:
+        self._observer = observer
+        self._told: set[str] = set()
+
+    def message(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._observer.message(text)
 
 
 def look_ahead(
@@ -97,20 +106,29 @@ def look_ahead(
                 "What a run costs is known before on TensorFlow alone.", hint="--engine tensorflow, or no --max-cost"
             )
         return
-    if as_spec(config.data).name not in _HERE:  # the others are fetched by the node
+    if not is_here(config.data):  # the node fetches it
         if max_cost is not None:
             raise UsageError(
                 f"What a run on {config.data} costs is not known before: the data is not here.", hint="no --max-cost"
             )
         return
-    machine = lazy("keras_azure.planning.machines:machine_of")(config.backend)
     with display_for_here(observer) as display:
-        prices = _retail_prices(DEFAULT_REGION, display) if max_cost is not None and not machine.size.prices else None
-        estimate = _plan_run(config, [machine], display, None, prices)["machines"][0]
+        machine = machine_of(config.backend, display)
+        if not machine.is_known:
+            if max_cost is not None:
+                raise UsageError(
+                    f"What a run on {config.backend} costs is not known before: {machine.note or 'nor is its memory'}.",
+                    hint="no --max-cost",
+                )
+            display.message(f"{machine.backend}: {machine.note or 'its memory is not known'}")
+            return
+        if max_cost is not None and machine.price is None:
+            machine = machine_of(config.backend, display, prices=True)
+        estimate = _plan_run(config, [machine], display, None)["machines"][0]
         if not estimate["fits"] and not force:
             needed, limit = (f"{estimate[name] / 1e9:.1f} GB" for name in ("memory_needed", "memory_limit"))
             raise DoesNotFit(
-                f"Training needs {needed} of GPU memory, and of {estimate['size']} it can have {limit}.",
+                f"Training needs {needed} of GPU memory, and of {machine.name or machine.backend} it can have {limit}.",
                 hint=f"{estimate['advice']}; --force submits it nevertheless; kaz plan shows where it fits",
             )
         text = _in_words(estimate)
@@ -143,22 +161,6 @@ def _in_words(estimate: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _plan_run(
-    config: RunConfig, machines: Sequence[Any], display: Observer, facts: tuple | None, prices: Any | None
-) -> dict[str, Any]:
+def _plan_run(config: RunConfig, machines: Sequence[Machine], display: Observer, facts: tuple | None) -> dict[str, Any]:
     plan_run = load_on("tensorflow", "keras_azure.planning.plan:plan_run", display)
-    return plan_run(config, machines, display, facts=facts, prices=prices)
-
-
-def _retail_prices(region: str, display: Observer) -> Any | None:
-    """Today's prices; None, with a message, where there are none to be had."""
-    read = lazy("keras_azure.backends.azure.prices:retail_prices")
-    try:
-        dedicated, spot = read(region), read(region, spot=True)
-    except DataUnavailable as error:
-        display.message(f"{error.problem} The plan is without today's.")
-        return None
-    today = datetime.date.today().isoformat()
-    if old := sorted({price.date for price in dedicated.values()} - {today}):
-        display.message(f"Azure's prices cannot be read today; these are of {old[0]}.")
-    return lazy("keras_azure.planning.machines:Prices")(dedicated, spot)
+    return plan_run(config, machines, display, facts=facts)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from keras_azure.api.plans import look_ahead
-from keras_azure.backends import Backend, RemoteBackend, RunningJob
+from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
+from keras_azure.backends.asked import job_of, machine_of
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.config import RunConfig, describe_run, lay_over
 from keras_azure.description.events import Observer
@@ -16,7 +17,7 @@ from keras_azure.errors import UsageError
 from keras_azure.keras_engine import load_on, native_messages_held_back, silence_libraries
 from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, as_spec
+from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS
 
 
 def run(
@@ -44,15 +45,16 @@ def run(
         force: on a cluster, submits also what does not fit into a GPU's memory.
         max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
         confirm: gives whether to submit it.
-        settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, and for options of model and data
-            `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`.
+        settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
+            `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`, and the options of the backend,
+            such as `register="digits"`.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
     with _run_dir(described, output, resume) as (run_dir, goes_on):
-        if isinstance(backend, RemoteBackend) and not goes_on:
+        if isinstance(backend, Submits) and not goes_on:
             look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
         with display_for_here(observer) as display:
             if goes_on:
@@ -88,7 +90,8 @@ def submit(
         KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
-    _require_remote(backend, described)
+    if not isinstance(backend, Submits):
+        raise _refusal(described, "submits nothing")
     with _run_dir(described, output, resume) as (run_dir, goes_on):
         if not goes_on:
             look_ahead(described, observer, force=force, max_cost=max_cost, confirm=confirm)
@@ -102,7 +105,7 @@ def job(description: Mapping[str, Any]) -> RunningJob:
     Raises:
         ConfigError: it describes no job.
     """
-    return lazy("keras_azure.backends.azure.handle:Job").from_json(description)
+    return job_of(description)
 
 
 def dry_run(
@@ -125,14 +128,33 @@ def dry_run(
         KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
     """
     described, backend = _described(model, config, settings)
-    _require_remote(backend, described)
+    if not isinstance(backend, DryRuns):
+        writes = "does not show what it would submit" if isinstance(backend, Submits) else "submits nothing"
+        raise _refusal(described, writes)
     with _run_dir(described, output, resume=False) as (run_dir, _), display_for_here(observer) as display:
         return backend.dry_run(described, run_dir, display)
 
 
 def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
     described = describe_run(model, config, settings)
-    return described, BACKENDS.build(described.backend)
+    backend: Backend = BACKENDS.build(described.backend_spec)
+    if isinstance(backend, Submits):
+        _refuse_objects(described)
+    return described, backend
+
+
+def _refuse_objects(config: RunConfig) -> None:
+    """
+    Raises:
+        UsageError: the run was given something in Python that only this process has.
+    """
+    for registry, spec in config.plugins():
+        if spec.given is not None:
+            raise UsageError(
+                f"The {registry.kind} {spec} is code of this program, which no node of {config.backend} has.",
+                expected="the name of a plugin: a package of its own, which travels with the run",
+                hint="kaz new model writes such a package; kaz list shows those that are there",
+            )
 
 
 @contextlib.contextmanager
@@ -148,12 +170,8 @@ def _run_dir(config: RunConfig, output: str | Path | None, resume: bool | None) 
             runs_folder().rmdir()
 
 
-def _require_remote(backend: Backend, config: RunConfig) -> None:
-    if not isinstance(backend, RemoteBackend):
-        raise UsageError(
-            f"The backend {config.backend} runs on this machine, where nothing is submitted.",
-            hint="--backend azure-nc4as-t4-v3; kaz list backends shows them all",
-        )
+def _refusal(config: RunConfig, why: str) -> UsageError:
+    return UsageError(f"The backend {config.backend} {why}.", hint="another --backend; kaz list backends")
 
 
 def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResult:
@@ -163,11 +181,19 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
         UsageError: there is no run in the folder, or it is finished, or another process is at work in it.
     """
     run_dir = Path(run_dir).expanduser().absolute()
-    config = read_description(run_dir).resolved()
+    config = read_description(run_dir)
     if is_finished(run_dir):
         raise UsageError(
             f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {run_dir / DESCRIPTION}"
         )
+    if code := config.python_texts():
+        raise UsageError(
+            f"The run in {run_dir} was given Python code, which no file can bring back: {', '.join(code)}.",
+            expected="the same again from you",
+            hint=f"keras_azure.run(...) with the same arguments and output={str(run_dir)!r}; for what can be imported "
+            f"also kaz run --config {run_dir / DESCRIPTION} --output {run_dir}, with its name",
+        )
+    config = config.resolved()
     backend = BACKENDS.build(config.backend)
     with display_for_here(observer) as display:
         return backend.run(config, run_dir, display, resume=True)
@@ -229,7 +255,7 @@ def bench(
 
     Args:
         part: "input", "step" on made-up pictures, or "run": both alone, and together.
-        model, config, observer, settings: as in `run`. Of an Azure backend only the price is taken.
+        model, config, observer, settings: as in `run`. Of a backend elsewhere only the price is taken.
         rounds: laps of each part, in turns; numbers are medians over them.
         seconds: a lap takes about so long.
 
@@ -242,7 +268,7 @@ def bench(
     described = describe_run(model, config, settings)
     with display_for_here(observer) as display:
         measure = load_on(described.engine, "keras_azure.throughput.bench:bench", display)
-        device = {"local-cpu": "cpu", "local-gpu": "gpu"}.get(as_spec(described.backend).name, "auto")
+        device = machine_of(described.backend).device
         return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
 
 

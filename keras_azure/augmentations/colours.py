@@ -235,6 +235,7 @@ class Equalize(Curves):
         super().__init__(probability, seed, name)
 
     def curve(self, levels: Array, amounts: list[Array], histogram: Array | None, xp: Arrays) -> Array:
+        assert histogram is not None  # as uses_histogram asks for
         used = xp.cast(histogram > 0, "int32")
         last = xp.max(used * levels, axis=-1, keepdims=True)
         pixels = xp.sum(histogram, axis=-1, keepdims=True)
@@ -258,6 +259,7 @@ class AutoContrast(Curves):
         super().__init__(probability, seed, name)
 
     def curve(self, levels: Array, amounts: list[Array], histogram: Array | None, xp: Arrays) -> Array:
+        assert histogram is not None  # as uses_histogram asks for
         used = xp.cast(histogram > 0, "int32")
         last = xp.max(used * levels, axis=-1, keepdims=True)
         first = 255 - xp.max(used * (255 - levels), axis=-1, keepdims=True)

@@ -45,7 +45,7 @@ def uniform(seed: int, epochs: np.ndarray, indices: np.ndarray, stream: int, cou
 
 
 @numba.njit(nogil=True, cache=True)
-def _encipher(seed, epochs, indices, first_block, out):
+def _encipher(seed: np.uint32, epochs: np.ndarray, indices: np.ndarray, first_block: int, out: np.ndarray) -> None:
     """`threefry` for a few words of each of many samples, where NumPy would spend its time between the operations."""
     parity = np.uint32(_PARITY)
     for sample in range(out.shape[0]):

@@ -18,6 +18,7 @@ from keras_azure.augmentations.layer import (
     between,
     check_level,
     in_units,
+    logarithms,
     times,
     up_to,
     whole,
@@ -185,7 +186,7 @@ class Erase(Augmentation):
 
     def sample(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Array:
         area = between(self._scale, uniform[:, 1]) * applied_share(uniform, self.probability, xp)
-        return rectangle(area, between(tuple(map(math.log, self._ratio)), uniform[:, 2]), uniform[:, 3:], shape, xp)
+        return rectangle(area, between(logarithms(self._ratio), uniform[:, 2]), uniform[:, 3:], shape, xp)
 
     def transform(self, levels: Array, parameters: Array, xp: Arrays) -> Array:
         return xp.where(within(parameters, levels.shape[1:3], xp), self.fill_value, levels)

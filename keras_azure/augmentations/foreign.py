@@ -69,12 +69,12 @@ class ForeignAugmentation:
         def pictures_alone(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return augmentation(images), labels
 
-        failure: Exception | None = None
+        failures: list[Exception] = []
         for form in (with_labels, pictures_alone):
             try:
                 shape = self._traced(form)
             except Exception as error:  # whatever a stranger's code raises for the form that it does not take
-                failure = error
+                failures.append(error)
                 continue
             if not shape.is_compatible_with((1, *self._image_shape)):
                 raise BrokenPlugin(
@@ -83,9 +83,9 @@ class ForeignAugmentation:
                 )
             return form
         raise BrokenPlugin(
-            f"The augmentation {spec} cannot take pictures of {self._image_shape}: {_reason(failure)}",
+            f"The augmentation {spec} cannot take pictures of {self._image_shape}: {_reason(failures[-1])}",
             hint=f"kaz check {spec.partition('(')[0]}",
-        ) from failure
+        ) from failures[-1]
 
     def _traced(self, form: Form) -> tf.TensorShape:
         def once(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:

@@ -19,6 +19,7 @@ from keras_azure.augmentations.layer import (
     between,
     both_ways,
     check_level,
+    logarithms,
     up_to,
 )
 from keras_azure.errors import DataError
@@ -270,7 +271,7 @@ class Crop(Geometric):
 
     def affine(self, uniform: Array, shape: tuple[int, int, int], xp: Arrays) -> Affine:
         area = between(self._scale, uniform[:, 1])
-        stretch = xp.exp(between(tuple(map(math.log, self._ratio)), uniform[:, 2]))
+        stretch = xp.exp(between(logarithms(self._ratio), uniform[:, 2]))
         wide = xp.minimum(xp.sqrt(area * stretch), 1.0)  # shares of the picture's width and height
         high = xp.minimum(xp.sqrt(area / stretch), 1.0)
         right = (uniform[:, 3] - 0.5) * (1.0 - wide) * shape[1]

@@ -11,7 +11,7 @@ from keras.src.utils.backend_utils import DynamicBackend
 from keras_azure.augmentations.arrays import of_engine
 from keras_azure.augmentations.draws import words
 from keras_azure.augmentations.parameters import Parameters
-from keras_azure.augmentations.plan import ForeignStage, MixingStage, Shape, Stage, plan_stages
+from keras_azure.augmentations.plan import ForeignStage, KernelStage, MixingStage, Shape, Stage, plan_stages
 
 if TYPE_CHECKING:
     from keras_azure.data.source import Source
@@ -45,17 +45,19 @@ class Augment:
         self._num_classes = num_classes
         self._all_parameters: dict[tuple[int, int, int], Parameters] = {}
         # One function a stage, however often it is called: each is traced and compiled once for a shape.
-        self._compiled = {
+        self._compiled: dict[int, Callable[..., tf.Tensor]] = {
             number: _compiled_mix(stage) if isinstance(stage, MixingStage) else _compiled(stage)
             for number, stage in enumerate(self.stages)
-            if isinstance(stage, Stage) and not stage.on_host_kernels
+            if isinstance(stage, Stage) and not isinstance(stage, KernelStage)
         }
 
     @property
     def for_device(self) -> list[Stage]:
         """The last stages that the device can do: those behind the last one of another package."""
-        foreign = [number for number, stage in enumerate(self.stages) if isinstance(stage, ForeignStage)]
-        return self.stages[max(foreign, default=-1) + 1 :]
+        last: list[Stage] = []
+        for stage in self.stages:
+            last = [] if isinstance(stage, ForeignStage) else [*last, stage]
+        return last
 
     @property
     def device_shape(self) -> tuple[int, int]:
@@ -118,7 +120,7 @@ class Augment:
         self, stages: Sequence[Stage | ForeignStage], samples: "_Samples"
     ) -> tuple[tf.Tensor, tf.Tensor, "_Samples"]:
         source, kernels = samples.source, _leading_kernels(stages)
-        if kernels and source.pictures is not None:
+        if kernels and source.pictures is not None and source.read_labels is not None:
             # Read and changed in one go: the pictures are taken from where they are.
             images = self._through_kernels(kernels, samples, source.pictures)
             labels = source.read_labels(samples.indices)
@@ -160,7 +162,7 @@ class Augment:
         return replace(samples, epochs=epochs, indices=indices)
 
     def _through_kernels(
-        self, stages: Sequence[Stage], samples: "_Samples", pictures: np.ndarray | tf.Tensor
+        self, stages: Sequence[KernelStage], samples: "_Samples", pictures: np.ndarray | tf.Tensor
     ) -> tf.Tensor:
         """Stages that have compiled loops, on all pictures of a split or on those of the batch."""
         parameters = [self._parameters(stage, samples) for stage in stages]
@@ -213,9 +215,13 @@ class _Samples:
         return tf.stack([tf.fill(tf.shape(self.indices), tf.cast(self.seed, tf.int64)), self.epochs, self.indices], 1)
 
 
-def _leading_kernels(stages: Sequence[Stage | ForeignStage]) -> list[Stage]:
-    count = next((number for number, stage in enumerate(stages) if not stage.on_host_kernels), len(stages))
-    return list(stages[:count])
+def _leading_kernels(stages: Sequence[Stage | ForeignStage]) -> list[KernelStage]:
+    leading: list[KernelStage] = []
+    for stage in stages:
+        if not isinstance(stage, KernelStage):
+            break
+        leading.append(stage)
+    return leading
 
 
 def _compiled(stage: Stage) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:

@@ -11,6 +11,8 @@ pixel comes from and the four weights; the four neighbours; the weighed sums. On
 Numba makes every sum of 32-bit numbers a 64-bit one, which halves what a vector holds: NumPy's functions do not.
 """
 
+from typing import Any, TypeAlias
+
 import numba
 import numpy as np
 from numpy import add, bitwise_and, multiply, right_shift, subtract
@@ -28,6 +30,7 @@ from keras_azure.data.memory import aligned_empty
 
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 _int = np.int32
+Whole: TypeAlias = Any  # a whole number, in whichever of the types that Numba gives it
 _AT_ONCE = 1024  # pixels: what is known of them stays in the nearest cache
 
 
@@ -61,14 +64,23 @@ def recolour(images: np.ndarray, tables: np.ndarray | None, matrices: np.ndarray
         matrices: int32 (batch, 9) in units of 1/4096, for three channels, or None; one of the two is given.
     """
     if matrices is None:
-        _look_up(images, tables)
+        if tables is not None:
+            _look_up(images, tables)
     else:
         unchanged = np.broadcast_to(np.arange(256, dtype=np.uint8), (len(images), images.shape[-1], 256))
         _mix(images, np.ascontiguousarray(unchanged if tables is None else tables), matrices)
 
 
 @_compiled
-def _resample(pictures, indices, matrices, mode, fill_value, bits, out):
+def _resample(
+    pictures: np.ndarray,
+    indices: np.ndarray,
+    matrices: np.ndarray,
+    mode: int,
+    fill_value: int,
+    bits: int,
+    out: np.ndarray,
+) -> None:
     batch, height, width, channels = out.shape
     # Two rows more: the neighbours of weight 0 behind the last pixel are read, too.
     packed = np.zeros((height + 4) * (width + 2), np.int32)
@@ -106,7 +118,9 @@ def _resample(pictures, indices, matrices, mode, fill_value, bits, out):
 
 
 @_compiled
-def _pack(picture, height, width, channels, mode, fill_value, packed):
+def _pack(
+    picture: np.ndarray, height: int, width: int, channels: int, mode: int, fill_value: int, packed: np.ndarray
+) -> None:
     """Fills (height + 2) x (width + 2) numbers: red, green and blue in 8 bits each, or gray."""
     stride = width + 2
     for i in range(height):
@@ -130,7 +144,17 @@ def _pack(picture, height, width, channels, mode, fill_value, packed):
 
 
 @_compiled
-def _locate(start, down, right, finer_down, finer_right, first, rows, width, positions):
+def _locate(
+    start: Whole,
+    down: Whole,
+    right: Whole,
+    finer_down: Whole,
+    finer_right: Whole,
+    first: Whole,
+    rows: Whole,
+    width: Whole,
+    positions: np.ndarray,
+) -> None:
     """One coordinate of where the pixels of some rows come from, given its steps from row to row and pixel to pixel."""
     right, finer_right = _int(right), _int(finer_right)
     for i in range(rows):
@@ -142,7 +166,7 @@ def _locate(start, down, right, finer_down, finer_right, first, rows, width, pos
 
 
 @_compiled
-def _bring_in(positions, size, mode, bits):
+def _bring_in(positions: np.ndarray, size: int, mode: int, bits: int) -> None:
     """Positions beyond the picture, brought to where the same pixels are in the picture or in its edge."""
     end, one, half = _int(size << bits), _int(1 << bits), _int(1 << (bits - 1))
     if mode == WRAP:
@@ -159,7 +183,9 @@ def _bring_in(positions, size, mode, bits):
 
 
 @_compiled
-def _find_weights(x, y, stride, bits, places, weights):
+def _find_weights(
+    x: np.ndarray, y: np.ndarray, stride: Whole, bits: Whole, places: np.ndarray, weights: np.ndarray
+) -> None:
     """The place of each upper left neighbour in the packed picture, and the weights of all four."""
     w00, w01, w10, w11 = weights[0], weights[1], weights[2], weights[3]
     part, mask = _int(bits - PART_BITS), _int((1 << PART_BITS) - 1)
@@ -178,7 +204,7 @@ def _find_weights(x, y, stride, bits, places, weights):
 
 
 @_compiled
-def _collect(packed, places, stride, neighbours):
+def _collect(packed: np.ndarray, places: np.ndarray, stride: int, neighbours: np.ndarray) -> None:
     p00, p01, p10, p11 = neighbours[0], neighbours[1], neighbours[2], neighbours[3]
     for j in range(len(places)):
         at = np.uintp(places[j])  # unsigned: Numba would look for negative indices each time
@@ -187,7 +213,7 @@ def _collect(packed, places, stride, neighbours):
 
 
 @_compiled
-def _weigh(lowest, neighbours, weights, out):
+def _weigh(lowest: Whole, neighbours: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     """One channel, whose lowest bit is given, of the weighed sums."""
     p00, p01, p10, p11 = neighbours[0], neighbours[1], neighbours[2], neighbours[3]
     w00, w01, w10, w11 = weights[0], weights[1], weights[2], weights[3]
@@ -206,14 +232,14 @@ def _weigh(lowest, neighbours, weights, out):
 
 
 @_compiled
-def _interleave(colours, count, row):
+def _interleave(colours: np.ndarray, count: int, row: np.ndarray) -> None:
     red, green, blue = colours[0], colours[1], colours[2]
     for j in range(count):
         row[np.uintp(3 * j)], row[np.uintp(3 * j + 1)], row[np.uintp(3 * j + 2)] = red[j], green[j], blue[j]
 
 
 @_compiled
-def _count(images, counts):
+def _count(images: np.ndarray, counts: np.ndarray) -> None:
     batch, height, width, channels = images.shape
     for sample in range(batch):
         for i in range(height):
@@ -223,7 +249,7 @@ def _count(images, counts):
 
 
 @_compiled
-def _look_up(images, tables):
+def _look_up(images: np.ndarray, tables: np.ndarray) -> None:
     batch, height, width, channels = images.shape
     for sample in range(batch):
         pixels = images[sample].reshape(-1)
@@ -240,7 +266,7 @@ def _look_up(images, tables):
 
 
 @_compiled
-def _mix(images, tables, matrices):
+def _mix(images: np.ndarray, tables: np.ndarray, matrices: np.ndarray) -> None:
     batch, height, width, _ = images.shape
     for sample in range(batch):
         pixels = images[sample].reshape(-1)

@@ -81,7 +81,10 @@ class Augmentation(DataLayer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Augmentation":
         # JSON has no tuples.
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in config.items()})
+        options: dict[str, Any] = {
+            name: tuple(value) if isinstance(value, list) else value for name, value in config.items()
+        }
+        return cls(**options)
 
 
 def whole_levels(images: Array, xp: Arrays) -> Array:
@@ -98,6 +101,11 @@ def between(limits: tuple[float, float], uniform: Array) -> Array:
     """Spreads numbers in [0, 1) over a range."""
     low, high = limits
     return low + (high - low) * uniform
+
+
+def logarithms(limits: tuple[float, float]) -> tuple[float, float]:
+    low, high = limits
+    return math.log(low), math.log(high)
 
 
 def whole(numbers: Array, xp: Arrays) -> Array:

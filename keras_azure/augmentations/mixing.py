@@ -42,7 +42,9 @@ class Mixing(Augmentation):
         """How much of the own picture is left, float32 (batch,)."""
         raise NotImplementedError
 
-    def mix_labels(self, labels: Array, others: Array, parameters: Array, shape: tuple[int, int, int], xp: Arrays):
+    def mix_labels(
+        self, labels: Array, others: Array, parameters: Array, shape: tuple[int, int, int], xp: Arrays
+    ) -> Array:
         """The mixed labels, (batch, classes), of two batches of such."""
         own = xp.cast(self.own_share(parameters, shape, xp), labels.dtype)[:, None]
         return own * labels + (1 - own) * others

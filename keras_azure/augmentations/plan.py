@@ -16,7 +16,7 @@ from keras_azure.augmentations import kernels
 from keras_azure.augmentations.arrays import NUMPY, Array, Arrays
 from keras_azure.augmentations.colours import ChannelMix, Curves
 from keras_azure.augmentations.foreign import ForeignAugmentation
-from keras_azure.augmentations.geometry import FILLS, Geometric, compose, fixed_point, resample
+from keras_azure.augmentations.geometry import FILLS, Fill, Geometric, compose, fixed_point, resample
 from keras_azure.augmentations.layer import Augmentation
 from keras_azure.augmentations.mixing import Mixing
 from keras_azure.augmentations.policies import Policy
@@ -51,7 +51,6 @@ class Stage:
     """Layers that run together. The base is a layer that runs by itself, on the engine's arrays."""
 
     kind = "alone"
-    on_host_kernels = False
     steps: list[Step]
     shape: Shape
 
@@ -95,15 +94,22 @@ def _no_draws(stream: int, count: int) -> np.ndarray:
     return np.zeros((1, count))
 
 
+class KernelStage(Stage):
+    """A stage for which the host has compiled loops."""
+
+    def on_host(self, pictures: np.ndarray, indices: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+        """The pictures (N, height, width, channels) uint8 at `indices` (batch,), as `transform` makes them."""
+        raise NotImplementedError
+
+
 @dataclass
-class GeometricStage(Stage):
+class GeometricStage(KernelStage):
     """One map a picture, one resampling."""
 
     kind = "geometric"
-    on_host_kernels = True
 
     @property
-    def fill(self) -> str:
+    def fill(self) -> Fill:
         return next((step.layer.fill for step in self.steps if step.layer.fill), "nearest")
 
     @property
@@ -124,23 +130,20 @@ class GeometricStage(Stage):
         return resample(levels, parameters, self.fill, self.fill_value, xp)
 
     def on_host(self, pictures: np.ndarray, indices: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """The pictures (N, height, width, channels) uint8 at `indices` (batch,), as `transform` makes them."""
         mode = FILLS.index(self.fill)
         return kernels.resample_pictures(pictures, indices, parameters, mode, self.fill_value)
 
 
 @dataclass
-class ColourStage(Stage):
+class ColourStage(KernelStage):
     """Tables and matrices, applied in one pass over each picture, or in one more for each matrix in between."""
 
     kind = "colour"
-    on_host_kernels = True
 
     def takes(self, step: Step) -> bool:
         return isinstance(step.layer, Curves | ChannelMix)
 
     def on_host(self, pictures: np.ndarray, indices: np.ndarray, parameters: np.ndarray) -> np.ndarray:
-        """As that of `GeometricStage`."""
         images = pictures[indices]
         channels = images.shape[-1]
         tables = None  # what the pixels have still to go through, uint8 (batch, channels, 256)
@@ -181,7 +184,6 @@ class ForeignStage:
     label: str
     augmentation: ForeignAugmentation
     kind = "foreign"
-    on_host_kernels = False
 
 
 def plan_stages(specs: Sequence[str], shape: Shape, num_classes: int) -> list[Stage | ForeignStage]:
@@ -242,9 +244,11 @@ def _steps(layer: Augmentation, label: str, stream: int) -> Iterator[Step]:
         return
     for part in layer.parts():
         name = f"{type(part.layer).__name__.lower()} of {label}"
-        yield Step(
-            part.layer, name, stream, 1 + layer.num_draws, lambda numbers, part=part: part.uniform(numbers, NUMPY)
-        )
+        yield Step(part.layer, name, stream, 1 + layer.num_draws, _on_host(part.uniform))
+
+
+def _on_host(uniform: Callable[[Array, Arrays], Array]) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda numbers: uniform(numbers, NUMPY)
 
 
 def _new_stage(step: Step, shape: Shape) -> Stage:

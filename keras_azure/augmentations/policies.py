@@ -51,7 +51,7 @@ class Policy(Augmentation):
         self.layers = layers
 
     @property
-    def num_draws(self) -> int:
+    def num_draws(self) -> int:  # type: ignore[override]  # a layer's number of draws is fixed, a policy's is not
         return 2 * self.rounds
 
     def build(self, input_shape: Any) -> None:

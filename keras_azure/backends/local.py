@@ -8,6 +8,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
+from keras_azure.backends.machine import Machine
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
@@ -26,6 +27,9 @@ class LocalBackend:
                 raise OutputExists(f"Another process has just made a run in {run_dir}.", hint="another --output")
             train = load_on(config.engine, "keras_azure.training.train:train", observer)
             return train(config, run_dir, observer, device=self.device, resume=resume)
+
+    def machine(self, observer: Observer, *, prices: bool = False, region: str | None = None) -> Machine:
+        return Machine(here=True, device=self.device)
 
 
 @contextlib.contextmanager
@@ -55,16 +59,10 @@ def _alone_in(run_dir: Path) -> Iterator[None]:
         lock.release()
 
 
-def local() -> LocalBackend:
-    """This machine, on its first GPU or, without one, on the CPU."""
-    return LocalBackend("auto")
+def local(*, device: Literal["auto", "cpu", "gpu"] = "auto") -> LocalBackend:
+    """This machine: `local` is its first GPU or, without one, the CPU; `local-cpu` and `local-gpu` are just these.
 
-
-def local_cpu() -> LocalBackend:
-    """This machine's CPU, also where there is a GPU."""
-    return LocalBackend("cpu")
-
-
-def local_gpu() -> LocalBackend:
-    """This machine's first GPU; an error where there is none."""
-    return LocalBackend("gpu")
+    Args:
+        device: auto, cpu also where there is a GPU, or gpu, an error where there is none.
+    """
+    return LocalBackend(device)

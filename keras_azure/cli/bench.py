@@ -59,7 +59,7 @@ def bench(
 ) -> None:
     """Measure this machine: the input, the step, or both together as in a run.
 
-    Nothing is trained to its end, saved or recorded. An Azure --backend names the price alone.
+    Nothing is trained to its end, saved or recorded. A --backend elsewhere names the price alone.
     """
     part, model = _understood(words or [])
     if plot is not None and plot.exists() and not overwrite:

@@ -1,12 +1,14 @@
-"""`kaz doctor`: whether a run on Azure would go through, and what mends it where it would not."""
+"""`kaz doctor`: whether runs would go through, here and elsewhere, and what mends it where they would not."""
 
 import dataclasses
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import WORKSPACE
+from keras_azure.backends import Examined
+from keras_azure.cli.flags import BACKEND, EPILOG, command_of_backends_that, with_flags
+from keras_azure.cli.options import given
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.lazy import lazy
 
@@ -14,24 +16,28 @@ _MARKS = {"ok": "ok  ", "failed": "FAIL", "skipped": "skip"}  # words: not every
 
 
 def register(app: typer.Typer) -> None:
-    app.command("doctor")(doctor)
+    app.command("doctor", cls=command_of_backends_that(Examined), epilog=EPILOG)(with_flags(doctor))
 
 
 def doctor(
     *,
-    backend: Annotated[str, typer.Option(help="Whose machines are asked for.")] = "azure-nc4as-t4-v3",
-    workspace: WORKSPACE = None,
+    backend: BACKEND = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    **flags: Any,
 ) -> None:
-    """Check what a run on Azure needs: packages, login, workspace, machines, quota, storage, clock."""
-    found = []
-    for check in lazy("keras_azure.backends.azure.doctor:examine")(workspace, backend):
-        found.append(check)
-        if not json:
-            mend = f" Try: {check.mend}" if check.mend else ""
-            print_text(f"{_MARKS[check.state]}  {check.name:<11}  {check.found}{mend}")
-            sys.stdout.flush()
+    """Check what runs need: here, and of each backend, such as Azure's login, workspace, machines, quota, storage."""
+    found, before = [], ""
+    for subject, check in lazy("keras_azure.api.doctor:examine")(backend, flags=given(flags)):
+        found.append({"subject": subject, **dataclasses.asdict(check)})
+        if json:
+            continue
+        if subject != before:
+            print_text(f"{subject}:", bold=True)
+        mend = f" Try: {check.mend}" if check.mend else ""
+        print_text(f"{_MARKS[check.state]}  {check.name:<11}  {check.found}{mend}")
+        before = subject
+        sys.stdout.flush()
     if json:
-        print_json([dataclasses.asdict(check) for check in found])
-    if any(check.state == "failed" for check in found):
+        print_json(found)
+    if any(check["state"] == "failed" for check in found):
         raise typer.Exit(1)

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.backends import DEFAULT_REGION
 from keras_azure.description.config import RunConfig
 
 IMAGE_SIZE = Annotated[
@@ -26,16 +25,6 @@ MODEL_OPTIONS = Annotated[
 CONFIG = Annotated[
     Path | None, typer.Option(help="A JSON file of settings, such as a run's run.json; options lie over it.")
 ]
-REGION = Annotated[
-    str | None, typer.Option(help=f"The region of --prices. Default: {DEFAULT_REGION}.", show_default=False)
-]
-WORKSPACE = Annotated[
-    str | None,
-    typer.Option(
-        metavar="WORKSPACE",
-        help="The Azure ML workspace: a config.json, or SUBSCRIPTION/GROUP/NAME. By default the nearest config.json.",
-    ),
-]
 
 
 def option_of(name: str) -> typer.models.OptionInfo:
@@ -45,8 +34,8 @@ def option_of(name: str) -> typer.models.OptionInfo:
     if setting.default not in (None, ()) and not isinstance(setting.default, bool):
         text += f" Default: {setting.default}."
     flag = f"--{setting.name.replace('_', '-')}"
-    if setting.name == "metrics":
-        flag = "--metric"  # given once for each
+    if setting.name in ("callbacks", "metrics"):
+        flag = flag.removesuffix("s")  # given once for each
     if isinstance(setting.default, bool):
         flag += f"/--no-{setting.name.replace('_', '-')}"
     return typer.Option(flag, help=text, show_default=False)
@@ -70,8 +59,9 @@ def with_config_options(command: Callable) -> Callable:
         for setting in dataclasses.fields(RunConfig)
         if setting.name not in parameters
     ]
-    command.__signature__ = inspect.Signature([*parameters.values(), *options])
-    command.__annotations__ = {name: p.annotation for name, p in command.__signature__.parameters.items()}
+    signature = inspect.Signature([*parameters.values(), *options])
+    command.__signature__ = signature  # type: ignore[attr-defined]  # of functions too, as inspect's pages say
+    command.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
     return command
 
 

@@ -10,7 +10,6 @@ from keras_azure.cli.options import (
     CONFIG,
     IMAGE_SIZE,
     MODEL_OPTIONS,
-    REGION,
     SKIP_UNREADABLE,
     given,
     with_config_options,
@@ -37,7 +36,7 @@ def plan(
     backend: Annotated[
         list[str] | None,
         typer.Option(
-            help="The machine: local, azure-nc6, ...; may be given several times. By default all current sizes.",
+            help="The machine: local, azure-nc6, ...; may be given several times. By default all that there are.",
             show_default=False,
         ),
     ] = None,
@@ -50,9 +49,11 @@ def plan(
     classes: Annotated[int, typer.Option(min=2, help="The classes of --pictures.")] = 10,
     grayscale: Annotated[bool, typer.Option("--grayscale", help="The --pictures have one channel, not three.")] = False,
     prices: Annotated[
-        bool, typer.Option("--prices", help="With today's prices, from Azure's public list; needs a network.")
+        bool, typer.Option("--prices", help="With today's prices, such as Azure's public list; needs a network.")
     ] = False,
-    region: REGION = None,
+    region: Annotated[
+        str | None, typer.Option(help="The region of --prices. By default the backend's own.", show_default=False)
+    ] = None,
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
@@ -71,7 +72,7 @@ def plan(
         classes=classes,
         channels=1 if grayscale else 3,
         prices=prices,
-        **({"region": region} if region else {}),
+        region=region,
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
@@ -129,8 +130,8 @@ def _print_machines(machines: Sequence[Mapping[str, Any]]) -> None:
 def _row(machine: Mapping[str, Any]) -> tuple[str, ...]:
     name = machine["size"].removeprefix("Standard_") if machine["size"] else machine["backend"]
     gpus = f"{_count(machine['gpu_count'])} {machine['gpu']}" if machine["gpu"] else ""
-    largest = f"{machine['largest_batch']:,}"
-    if not machine["fits"]:
+    largest = "" if machine["largest_batch"] is None else f"{machine['largest_batch']:,}"
+    if machine["fits"] is False:
         return name, gpus, largest, "does", "not fit", "", "memory"
     speed, seconds, usd = (machine[key] for key in ("images_per_second", "seconds", "usd"))
     return (
@@ -156,18 +157,23 @@ def _remarks(plan: Mapping[str, Any]) -> list[str]:
     else:
         bounds = dict.fromkeys((each["bound"], each["advice"]) for each in machines if each["bound"] and each["advice"])
         advice = [f"where the bound is {bound}: {text}" for bound, text in bounds]
-    if machines[0]["size"] or len(machines) > 1:
+    if len(machines) > 1 or _is_elsewhere(machines[0]):
         remarks.append("batch: the largest that fits. time: from the first picture to the test. " + _BOUNDS)
     remarks += [f"Try {each}" for each in advice]
-    if any(each["size"] and each["gpu_count"] > 1 for each in machines):
+    if any((each["gpu_count"] or 0) > 1 for each in machines):
         remarks.append("A run uses one GPU of a machine.")
-    if any(each["size"] for each in machines):
+    if any(map(_is_elsewhere, machines)):
         remarks.append(
             "Estimates from counted operations, the GPU's peaks and what known trainings reach of them; the input from "
             "what it costs here. Decoding counts where the data is here."
         )
         remarks.append(_about_prices(plan))
     return [*remarks, *plan["notes"]]
+
+
+def _is_elsewhere(machine: Mapping[str, Any]) -> bool:
+    """Whether what is said of a machine is counted, and not tried; of one that nothing is known of, nothing is."""
+    return not machine["here"] and machine["fits"] is not None
 
 
 def _about_prices(plan: Mapping[str, Any]) -> str:
@@ -179,7 +185,7 @@ def _about_prices(plan: Mapping[str, Any]) -> str:
     return f"USD: prices of {'; '.join(sources)}; with {low:g} to {high:g} min of a node's start, and its idle time."
 
 
-def _input(cost: Mapping[str, float | None]) -> str:
+def _input(cost: Mapping[str, Any]) -> str:
     parts = [] if cost["decoding"] is None else [f"{1000 * cost['decoding']:.2g} ms to decode a picture"]
     return ", ".join([*parts, f"{1000 * cost['augmenting']:.2g} ms to augment one"]) + ", of a core of this machine"
 

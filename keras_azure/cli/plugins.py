@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import datetime
 import inspect
 import itertools
 import sys
@@ -18,7 +17,16 @@ from keras_azure.keras_engine import native_messages_held_back, silence_librarie
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
 from keras_azure.registry.options import missing_options
-from keras_azure.registry.registry import AUGMENTATIONS, MODELS, REGISTRIES, Registry, as_spec, damaged_packages
+from keras_azure.registry.registry import (
+    AUGMENTATIONS,
+    BACKENDS,
+    MODELS,
+    REGISTRIES,
+    Entry,
+    Registry,
+    as_spec,
+    damaged_packages,
+)
 from keras_azure.registry.specs import Spec, is_name
 
 _Kind = Literal["models", "augmentations", "datasets", "backends", "callbacks", "losses", "metrics", "optimizers"]
@@ -46,7 +54,7 @@ def list_plugins(
         if number:
             print_text()
         found = registry.all_entries() if kind else registry.entries()
-        remarks = _remarks([entry.name for entry in found])
+        remarks = _remarks(found)
         rows = [(e.name, e.package, e.target + remark) for e, remark in zip(found, remarks, strict=True)]
         _print_table((registry.plural, "package", "target"), rows)
         if kind is None and registry.of_keras:
@@ -134,32 +142,18 @@ def _show_plan(augment: list[str], shape: tuple[int, int, int], num_classes: int
     _print_table(("stage", "how", "augmentations"), rows)
 
 
-def _remarks(names: list[str]) -> list[str]:
-    """What a user has to know of each name."""
-    return [
-        "  (ambiguous)" if names.count(name) > 1 else _state(name) if is_name(name) else "  (cannot be used: no name)"
-        for name in names
-    ]
+def _remarks(entries: list[Entry]) -> list[str]:
+    """What a user has to know of each entry."""
+    names = [entry.name for entry in entries]
+    return [_remark(entry, names.count(entry.name)) for entry in entries]
 
 
-def _state(name: str) -> str:
-    """Of a backend whose size of machine Azure has retired, or will."""
-    if not name.startswith("azure-"):
-        return ""
-    try:
-        size = lazy("keras_azure.backends.azure.sizes:find_size")(name)
-    except UnknownName:  # somebody else's backend
-        return ""
-    if size.retirement is None:
-        return ""
-    today = datetime.date.today()
-    if not size.is_retired(today):
-        return f"  (will be retired on {size.retirement})"
-    try:
-        instead = lazy("keras_azure.backends.azure.sizes:substitute")(size, today).size.short_name
-    except UsageError:  # Microsoft names none
-        instead = "nothing"
-    return f"  (retired on {size.retirement}: runs on {instead})"
+def _remark(entry: Entry, packages: int) -> str:
+    if packages > 1:
+        return "  (ambiguous)"
+    if not is_name(entry.name):
+        return "  (cannot be used: no name)"
+    return f"  (and all {entry.name}-NAME: {entry.members_command})" if entry.is_family else ""
 
 
 def _having(spec: Spec) -> list[Registry]:
@@ -168,10 +162,10 @@ def _having(spec: Spec) -> list[Registry]:
     Raises:
         UnknownName: there is none.
     """
-    names = {registry: [entry.name for entry in registry.all_entries()] for registry in REGISTRIES}
-    found = [registry for registry in REGISTRIES if spec.name in names[registry]]
+    found = [registry for registry in REGISTRIES if registry.has(spec.name)]
     if not found:
-        raise UnknownName.among("plugin", spec.name, itertools.chain(*names.values()), hint="kaz list")
+        names = itertools.chain(*map(_names, REGISTRIES))
+        raise UnknownName.among("plugin", spec.name, names, hint="kaz list")
     return found
 
 
@@ -193,14 +187,31 @@ def _describe(registry: Registry, spec: Spec, input_shape: tuple[int, int, int],
         "signature": f"{entry.name}{inspect.signature(plugin).replace(return_annotation=inspect.Signature.empty)}",
         "documentation": inspect.getdoc(plugin) or "",
     }
+    if registry is BACKENDS and not missing_options(registry.as_called(spec), plugin, 0):
+        described |= _machine(spec)
     if registry is MODELS and not missing_options(spec, plugin, 2):
         described |= lazy("keras_azure.models.inspection:describe_model")(spec, input_shape, num_classes)
     return described
 
 
+def _machine(spec: Spec) -> dict[str, Any]:
+    """What a backend says of its machine; nothing where it cannot be asked.
+
+    Raises:
+        UsageError: there is no such backend: none of that name in its family, or not with these options.
+    """
+    try:
+        machine = lazy("keras_azure.backends.asked:machine_of")(spec)
+    except UsageError:
+        raise
+    except KerasAzureError:  # it may need what is not here, and is described nevertheless
+        return {}
+    return {"machine": {name: getattr(machine, name) for name in ("name", "gpu", "note") if getattr(machine, name)}}
+
+
 def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
     """One plugin's report; its `outcome` is "ok", "loaded" (more cannot be checked here) or "failed"."""
-    entries = [entry for entry in registry.all_entries() if entry.name == spec.name]
+    entries = registry.matches(spec.name)
     report = {
         "kind": registry.kind,
         "name": spec.name,
@@ -235,6 +246,8 @@ def _print_description(described: dict[str, Any]) -> None:
     print_text(f"{described['target']} in the package {described['package']} {described['version']}")
     if described["documentation"]:
         print_text(f"\n{described['documentation']}")
+    if machine := described.get("machine"):
+        print_text(f"\nMachine: {', '.join(machine.values())}")
     if described["kind"] != MODELS.kind:
         return
     if "layers" not in described:

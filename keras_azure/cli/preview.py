@@ -7,6 +7,7 @@ import typer
 
 from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
 from keras_azure.cli.output import print_text
+from keras_azure.description.config import RunConfig
 from keras_azure.errors import OutputExists
 from keras_azure.lazy import lazy
 
@@ -17,7 +18,7 @@ def register(app: typer.Typer) -> None:
 
 def preview(
     *,
-    data: Annotated[str, option_of("data")] = "digits",
+    data: Annotated[str, option_of("data")] = RunConfig.data,
     augment: Annotated[list[str] | None, option_of("augment")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The run's seed: training makes the same draws.")] = 0,
     image_size: IMAGE_SIZE = None,

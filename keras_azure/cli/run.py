@@ -1,5 +1,6 @@
 """`kaz run` and `kaz resume`. The options of `kaz run` are the fields of RunConfig: there is no second list of them."""
 
+import contextlib
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -8,15 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import (
-    CONFIG,
-    IMAGE_SIZE,
-    MODEL_OPTIONS,
-    SKIP_UNREADABLE,
-    WORKSPACE,
-    given,
-    with_config_options,
-)
+from keras_azure.cli.flags import EPILOG, RunCommand
+from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, given, with_config_options
 from keras_azure.cli.output import confirm, print_json, print_text
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
@@ -26,8 +20,14 @@ _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSO
 _Verbose = Annotated[bool, typer.Option("--verbose", help="Print too on what it trained, and how fast, step by step.")]
 
 
+_KNOWN_FACTS = (
+    *("job_file", "size", "nodes", "cluster", "files", "bytes", "largest", "suspicious", "requirements"),
+    *("usd_per_hour", "price_date"),
+)
+
+
 def register(app: typer.Typer) -> None:
-    app.command("run")(with_config_options(run))
+    app.command("run", cls=RunCommand, epilog=EPILOG)(with_config_options(run))
     app.command("resume")(go_on)
 
 
@@ -50,29 +50,21 @@ def run(
         ),
     ] = None,
     config: CONFIG = None,
-    workspace: WORKSPACE = None,
-    register_: Annotated[
-        str | None,
-        typer.Option(
-            "--register", metavar="NAME", help="On Azure: register the model under this name when it is done."
-        ),
-    ] = None,
-    strict_size: Annotated[
-        bool | None,
-        typer.Option("--strict-size", help="On Azure: refuse a retired size, instead of taking its successor."),
-    ] = None,
     detach: Annotated[
-        bool, typer.Option("--detach", help="On Azure: submit, print the job's name, and do not wait for its end.")
+        bool, typer.Option("--detach", help="On a cluster: submit, print the job's name, and do not wait for its end.")
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="On Azure: write what would be submitted, without a login and a network.")
+        bool,
+        typer.Option("--dry-run", help="On a cluster: write what would be submitted, without a login and a network."),
     ] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="On Azure: submit it even if it does not fit into the GPU's memory.")
+        bool, typer.Option("--force", help="On a cluster: submit it even if it does not fit into the GPU's memory.")
     ] = False,
     max_cost: Annotated[
         float | None,
-        typer.Option(min=0, metavar="USD", help="On Azure: ask before a run that may cost more.", show_default=False),
+        typer.Option(
+            min=0, metavar="USD", help="On a cluster: ask before a run that may cost more.", show_default=False
+        ),
     ] = None,
     json: _Json = False,
     verbose: _Verbose = False,
@@ -87,9 +79,6 @@ def run(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
-        workspace=workspace,
-        register=register_,
-        strict_size=strict_size,
         **given(settings),
     )
     if dry_run:
@@ -122,7 +111,8 @@ def _watched(execute: Callable[[], Any]) -> Any:
     # An interrupt too, from the beginning: what was made for a run that has not begun is tidied up.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return execute()
+        with contextlib.redirect_stdout(sys.stderr):  # what callbacks print: on stdout is the result alone
+            return execute()
     except KeyboardInterrupt:
         raise RunInterrupted("Stopped before training began; nothing was kept.") from None
     finally:
@@ -171,22 +161,27 @@ def _report_dry_run(facts: Mapping[str, Any], json: bool) -> None:
     if json:
         print_json(facts)
         return
-    price = "not known"
-    if facts["usd_per_hour"] is not None:
-        price = f"{facts['usd_per_hour']:.2f} USD an hour ({facts['price_date']})"
-    machines = f"{facts['nodes']} x {facts['size']}, {facts['cluster'] or 'serverless'}"
-    rows = {
-        "Job file": facts["job_file"],
-        "Machines": machines,
-        "Price": price,
-        "To upload": f"{facts['files']} files, {facts['bytes'] / 1e6:,.1f} MB",
-    }
-    for name, value in rows.items():
+    for name, value in _dry_run_rows(facts).items():
         print_text(f"{name:<14} {value}")
-    for name, size in facts["largest"]:
+    for name, size in facts.get("largest", ()):
         print_text(f"{'':<14} {size / 1e6:>10,.2f} MB  {name}")
-    for name in facts["suspicious"]:
+    for name in facts.get("suspicious", ()):
         print_text(f"Warning: {name} looks as if it held a secret, and would be uploaded", err=True)
+
+
+def _dry_run_rows(facts: Mapping[str, Any]) -> dict[str, str]:
+    """What is known of what would be submitted; each backend knows something else."""
+    rows = {}
+    if "job_file" in facts:
+        rows["Job file"] = facts["job_file"]
+    if "size" in facts:
+        rows["Machines"] = f"{facts.get('nodes', 1)} x {facts['size']}, {facts.get('cluster') or 'serverless'}"
+    if "usd_per_hour" in facts:
+        known = facts["usd_per_hour"] is not None
+        rows["Price"] = f"{facts['usd_per_hour']:.2f} USD an hour ({facts['price_date']})" if known else "not known"
+    if "bytes" in facts:
+        rows["To upload"] = f"{facts['files']} files, {facts['bytes'] / 1e6:,.1f} MB"
+    return rows | {name: str(value) for name, value in facts.items() if name not in _KNOWN_FACTS}
 
 
 def _how_to_see(tracking: Mapping[str, str] | None) -> str:

@@ -10,8 +10,6 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from keras_azure.backends import DEFAULT_REGION
-from keras_azure.cli.options import REGION, WORKSPACE
 from keras_azure.cli.output import print_json, print_lines_of, print_text
 from keras_azure.errors import DataUnavailable, UnknownName, UsageError
 from keras_azure.lazy import lazy
@@ -42,11 +40,20 @@ def sizes(
     prices: Annotated[
         bool, typer.Option("--prices", help="With today's prices, from Azure's public list; needs a network.")
     ] = False,
-    region: REGION = None,
+    region: Annotated[
+        str | None, typer.Option(help="The region of --prices. Default: eastus.", show_default=False)
+    ] = None,
     check: Annotated[
         bool, typer.Option("--check", help="With what the workspace's region offers and the quota left; needs a login.")
     ] = False,
-    workspace: WORKSPACE = None,
+    workspace: Annotated[
+        str | None,
+        typer.Option(
+            metavar="WORKSPACE",
+            help="The workspace of --check: a config.json, or SUBSCRIPTION/GROUP/NAME. By default the nearest "
+            "config.json.",
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List Azure's GPU machines: memory, speed, price, and whether they are retired."""
@@ -60,7 +67,7 @@ def sizes(
         size for size in chosen if size.gpu_memory_gb >= min_memory and not (available and size.is_retired(today))
     ]
     if prices:
-        chosen = _priced(chosen, region or DEFAULT_REGION)
+        chosen = _priced(chosen, region)
     if sort:
         chosen.sort(key=_SORTS[sort])
     here = _availability(chosen, workspace) if check else {}
@@ -95,9 +102,10 @@ def _with_gpu(sizes: Sequence[Any], gpu: str) -> list[Any]:
     return found
 
 
-def _priced(sizes: Sequence[Any], region: str) -> list[Any]:
+def _priced(sizes: Sequence[Any], region: str | None) -> list[Any]:
     """The sizes with the prices of a region; as they are, with a message, where there are none to be had."""
     try:
+        region = region or lazy("keras_azure.backends.azure.prices:DEFAULT_REGION")
         prices = lazy("keras_azure.backends.azure.prices:retail_prices")(region)
     except DataUnavailable as error:
         print_text(f"{error.problem} The table is without them.", err=True)

@@ -1,7 +1,34 @@
 """Data sets: each knows its class names and its splits, and gives samples by index.
 
 A data set plugin is `f(*, options) -> Dataset`, an entry point of the group `keras_azure.datasets`. The shortest one
-returns a `keras_azure.ArrayDataset`.
+returns a `keras_azure.ArrayDataset`. One of files is best a class, which is light to import and to build: it says
+which files are its own, and loads what reads them in `prepare`.
+
+    class Tiles:
+        '''A file of tiles: a line of JSON that names the classes, and the pixels.'''
+
+        def __init__(self, *, path: str):
+            self.path = Path(path)
+
+        @staticmethod
+        def recognises(path: Path) -> bool:
+            return path.suffix == ".tiles" and path.is_file()
+
+        def files(self, observer):
+            return [self.path]
+
+        def prepare(self, observer):
+            import numpy as np  # not needed where the file is only uploaded
+
+            ...  # sets class_names, split_sizes, image_shape, description
+
+        def read(self, split, index):
+            return self._pixels[split][index], self._labels[split][index]
+
+        def fingerprint(self, split, observer):
+            return hashlib.blake2b(self.path.read_bytes() + split.encode()).hexdigest()
+
+With that, `--data my.tiles` trains here and on a cluster.
 """
 
 from collections.abc import Mapping
@@ -19,7 +46,7 @@ if TYPE_CHECKING:
 class Dataset(Protocol):
     """What a data set plugin builds.
 
-    Three more methods are optional:
+    More methods are optional. For reading:
 
     - `prepare(observer)` does what takes long: fetching, looking through files. `open_dataset` calls it once, before
       anything else is asked of the data set; the attributes below need not be there earlier.
@@ -28,6 +55,23 @@ class Dataset(Protocol):
     - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
       costs about as much as reading the files, and raises DataError where they cannot be read.
+
+    For where the files are. None of these may need `prepare`, or load libraries that take long: they are asked before
+    Keras's engine is chosen, and where a run is only submitted.
+
+    - `files(observer) -> iterable of paths`: the files of this machine's disk that the data set reads, and no other;
+      none where a package brings all that it needs. A run on a cluster uploads these; links are followed. A data set
+      with this method is looked at before a run is submitted. Without it, all files below its paths are uploaded, but
+      hidden ones, and links are refused; a data set without paths goes by name, and each machine fetches it.
+    - An option `path`, or one whose name ends in `_path`, is a path: it is absolute in run.json, and on a cluster's
+      node it is the place that its files have there. Each of `files` is, or lies below, what such an option names.
+    - `asset`, the address of data that a cloud has already: a job there is given it, and finds out what it is.
+
+    The plugin itself, a class or a function, may have two more, which are called without a data set:
+
+    - `recognises(path: Path) -> bool`: whether `--data PATH` means this data set, with the path as its option `path`.
+      Those of this package are asked first.
+    - `from_text(text: str) -> options`: what `--data NAME:TEXT` means, of which it is given all; NAME is its own.
 
     Attributes:
         class_names: a label is an index into them; two or more.
@@ -65,7 +109,7 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
         DataError: the data cannot be used as it is.
         BrokenPlugin: what the plugin gives is no data set.
     """
-    dataset = DATASETS.build(spec)
+    dataset: Dataset = DATASETS.build(spec)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
     if not hasattr(dataset, "class_names"):

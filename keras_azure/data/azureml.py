@@ -1,9 +1,12 @@
 """The data set `azureml`: data that is in an Azure ML workspace already, for runs there."""
 
+from collections.abc import Mapping
+
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataUnavailable
 
 
-def azureml(*, asset: str, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False) -> None:
+class AzureMl:
     """Data in an Azure ML workspace: a folder of IDX files or of pictures, which a job there reads.
 
     Args:
@@ -11,7 +14,16 @@ def azureml(*, asset: str, image_size: tuple[int, int] | None = None, skip_unrea
         image_size: height and width that the pictures are stretched to.
         skip_unreadable: leaves out what is no picture or is damaged.
     """
-    raise DataUnavailable(
-        f"The data {asset} is in an Azure ML workspace, and this run is on this machine.",
-        hint="--backend azure-nc4as-t4-v3; or download it, and pass its folder",
-    )
+
+    def __init__(self, *, asset: str, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False) -> None:
+        self.asset = asset
+
+    @staticmethod
+    def from_text(text: str) -> Mapping[str, str]:
+        return {"asset": text}
+
+    def prepare(self, observer: Observer) -> None:
+        raise DataUnavailable(
+            f"The data {self.asset} is in an Azure ML workspace, and this run is on this machine.",
+            hint="--backend azure-nc4as-t4-v3; or download it, and pass its folder",
+        )

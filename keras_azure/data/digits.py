@@ -1,10 +1,10 @@
-"""The data set `digits`: 1,797 real handwritten digits that come with scikit-learn, so that no network is needed."""
+"""The reader of the data set `digits`: 1,797 real handwritten digits that come with scikit-learn, without a network."""
 
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.resizing import Size, resize_all
-from keras_azure.data.sizes import ResizedDataset, check_image_size, resized
+from keras_azure.data.sizes import ResizedDataset, resized
 from keras_azure.data.splits import described, stratified_split
 
 NATIVE_SIZE: Size = (28, 28)  # that of MNIST, so that what is tried here goes on there
@@ -13,12 +13,7 @@ _TEST_PICTURES = 360
 
 
 def digits(*, image_size: tuple[int, int] | None = None) -> ArrayDataset | ResizedDataset:
-    """Handwritten digits, 0 to 9: 1437 for training and 360 for the test, 28x28 pixels in gray.
-
-    Args:
-        image_size: height and width that the pictures are stretched to.
-    """
-    check_image_size(image_size)
+    """Makes the data set that `named.Digits` describes."""
     from sklearn.datasets import load_digits  # scikit-learn takes a second to import
 
     source = load_digits()

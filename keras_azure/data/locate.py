@@ -1,39 +1,54 @@
-"""Which data set a `--data` text means: a registered name, `tfds:NAME`, `azureml:NAME:VERSION`, or a folder.
+"""Which data set a `--data` text means: a registered name, a text that begins with one (`tfds:mnist`), or a path, which
+the data sets themselves recognise.
 
-A folder is recognised by its content.
-
-Only names are looked at here, so that a wrong path is reported before anything heavy loads.
+Nothing heavy loads here, so that a wrong path is reported at once. Data sets of other packages are imported only where
+none of ours recognises a path.
 """
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from keras_azure.errors import DataError, SpecError, UnknownName
+from keras_azure.errors import AmbiguousName, DataError, SpecError, UnknownName
 from keras_azure.registry import specs
-from keras_azure.registry.registry import DATASETS
+from keras_azure.registry.registry import DATASETS, Entry
 from keras_azure.registry.specs import Spec
 
-IDX_NAME = "idx3-ubyte"  # in the name of every IDX file of pictures: train-images-idx3-ubyte.gz
-_TFDS = "tfds:"
-_AZUREML = "azureml:"
+_OURS = "keras_azure."  # the modules of this package, which are light
 
 
 def find_dataset(text: str) -> Spec:
     """The data set's spec, with absolute paths, so that it means the same from any folder.
 
     Raises:
-        UnknownName: no data set is called so and no folder is there.
-        DataError: the path holds neither IDX files nor folders of pictures.
+        UnknownName: no data set is called so and nothing of that name is there.
+        DataError: the path holds no data set.
+        AmbiguousName: two packages claim the name, or recognise the path.
     """
-    if text.startswith(_TFDS):
-        return Spec("tfds", {"name": text.removeprefix(_TFDS)})
-    if text.startswith(_AZUREML):
-        return Spec("azureml", {"asset": text})
+    if (spec := _addressed(text)) is not None:
+        return spec
     spec = _registered(text)
     if spec is None:
         return _recognise(_path(text))
     DATASETS.find(spec)  # two packages may claim the name
-    path = spec.options.get("path")
-    return spec if path is None else spec.with_options(path=str(_path(str(path))))
+    return spec.with_options(**{option: str(_path(path)) for option, path in paths_in(spec).items()})
+
+
+def paths_in(spec: Spec) -> dict[str, str]:
+    """The options of a data set that are paths: by their names, as nothing is imported to know it."""
+    return {
+        option: value
+        for option, value in spec.options.items()
+        if isinstance(value, str) and (option == "path" or option.endswith("_path"))
+    }
+
+
+def _addressed(text: str) -> Spec | None:
+    """What `NAME:TEXT` means to the data set NAME; None if there is no such one, or it makes nothing of texts."""
+    name, colon, _ = text.partition(":")
+    if not colon or name not in {entry.name for entry in DATASETS.entries()}:
+        return None
+    from_text = getattr(DATASETS.load(Spec(name)), "from_text", None)
+    return None if from_text is None else Spec(name, from_text(text))
 
 
 def _registered(text: str) -> Spec | None:
@@ -54,25 +69,51 @@ def _registered(text: str) -> Spec | None:
 
 
 def _recognise(path: Path) -> Spec:
-    if not path.is_dir():
-        problem = "is a file, not a folder" if path.exists() else "does not exist"
-        raise DataError(
-            f"The data folder {path} {problem}.",
-            expected="a folder of IDX files, or one folder of pictures per class",
-            hint="kaz list datasets shows the data sets that go by name",
-        )
+    if not path.exists():
+        raise _no_dataset(path, "does not exist")
     try:
-        children = sorted(path.iterdir())
-        if any(IDX_NAME in child.name for child in children):
-            return Spec("idx", {"path": str(path)})
-        if any(child.is_dir() and not child.name.startswith(".") for child in children):
-            return Spec("folder", {"path": str(path)})
+        inside = sorted(child.name for child in path.iterdir()) if path.is_dir() else None
     except OSError as error:
         raise DataError(f"The data folder {path} cannot be read: {error.strerror}.") from error
-    inside = ", ".join(child.name for child in children[:3]) or "nothing"
+    entries = DATASETS.entries()
+    ours = [entry for entry in entries if entry.target.startswith(_OURS)]
+    theirs = [entry for entry in entries if entry not in ours]
+    broken: list[str] = []
+    for asked in (ours, theirs):
+        found = [*_recognising(path, asked, broken)]
+        if len(found) > 1:
+            raise AmbiguousName(
+                f"The data {path} is recognised by {' and '.join(found)}.", hint=f"--data \"{found[0]}(path='{path}')\""
+            )
+        if found:
+            return Spec(found[0], {"path": str(path)})
+    note = f"; {', '.join(broken)} cannot be loaded: kaz check" if broken else ""
+    if inside is None:
+        raise _no_dataset(path, "is a file, not a folder", note)
+    named = ", ".join(inside[:3]) or "nothing"
     raise DataError(
-        f"The data folder {path} is no data set: it holds {inside}{', ...' if len(children) > 3 else ''}.",
+        f"The data folder {path} is no data set: it holds {named}{', ...' if len(inside) > 3 else ''}.",
         expected="train-images-idx3-ubyte and its three fellows, or folders named after classes with pictures in them",
+        hint=note.removeprefix("; "),
+    )
+
+
+def _recognising(path: Path, entries: Iterable[Entry], broken: list[str]) -> Iterator[str]:
+    """The names of the data sets that recognise a path; `broken` gets those that cannot say."""
+    for name in sorted({entry.name for entry in entries if specs.is_name(entry.name)}):
+        try:
+            recognises = getattr(DATASETS.load(Spec(name)), "recognises", None)
+            if recognises is not None and recognises(path):
+                yield name
+        except Exception:  # somebody's plugin, which may have nothing to do with this path
+            broken.append(name)
+
+
+def _no_dataset(path: Path, problem: str, note: str = "") -> DataError:
+    return DataError(
+        f"The data folder {path} {problem}.",
+        expected="a folder of IDX files, or one folder of pictures per class",
+        hint=f"kaz list datasets shows the data sets that go by name{note}",
     )
 
 

@@ -1,10 +1,7 @@
 """Picture files, read with simplejpeg and Pillow. Whatever is wrong with one, the error names it and says what."""
 
-import contextlib
 import hashlib
-import stat
 import warnings
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
@@ -14,8 +11,8 @@ import PIL
 import simplejpeg
 from PIL import BmpImagePlugin, GifImagePlugin, Image, ImageFile, JpegImagePlugin, PngImagePlugin
 
+from keras_azure.data.formats.images import HINT, JPEG_SIGNATURE, ImageError, explained, image_format, open_image
 from keras_azure.data.resizing import Size, resize
-from keras_azure.errors import UnreadableFile
 
 # What was decoded with another text here may differ. The number goes up with each change of this file or of resizing.py
 # that changes pixels; the libraries bring their own decoders.
@@ -23,26 +20,22 @@ DECODING = f"3 with Pillow {PIL.__version__}, simplejpeg {version('simplejpeg')}
 
 MOST_PIXELS = 89_478_485  # Pillow's own limit against files that unpack to enormous pictures
 
-# How a file begins says what it is. Pillow's classes are called directly: its Image.open warns of large pictures, and
-# warnings cannot be caught in one thread alone.
-_JPEG = b"\xff\xd8\xff"
-_FORMATS: dict[bytes, type[ImageFile.ImageFile]] = {
-    _JPEG: JpegImagePlugin.JpegImageFile,
-    b"\x89PNG\r\n\x1a\n": PngImagePlugin.PngImageFile,
-    b"BM": BmpImagePlugin.BmpImageFile,
-    b"GIF87a": GifImagePlugin.GifImageFile,
-    b"GIF89a": GifImagePlugin.GifImageFile,
+# Pillow's classes are called directly: its Image.open warns of large pictures, and warnings cannot be caught in one
+# thread alone.
+_PLUGINS: dict[str, type[ImageFile.ImageFile]] = {
+    "JPEG": JpegImagePlugin.JpegImageFile,
+    "PNG": PngImagePlugin.PngImageFile,
+    "BMP": BmpImagePlugin.BmpImageFile,
+    "GIF": GifImagePlugin.GifImageFile,
 }
 _GRAY_MODES = ("1", "L", "LA", "I", "I;16")
 _HEADER_BYTES = 1 << 16  # of a JPEG, in which its size is found if there is no large profile or thumbnail before it
-_EXPECTED = "a JPEG, PNG, BMP or GIF picture"
-_HINT = "remove it, or pass --skip-unreadable"
 
 # Pillow warns of damaged EXIF data and the like, which do not change the pixels.
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 
 
-def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = _HINT) -> np.ndarray:
+def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = HINT) -> np.ndarray:
     """The pixels of a picture file; of a GIF, its first frame.
 
     Args:
@@ -57,7 +50,7 @@ def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = _H
     Raises:
         UnreadableFile: it is no such picture, is damaged, too large, or cannot be opened.
     """
-    with _open(path, hint) as file:
+    with open_image(path, hint) as file:
         return decode_picture(file, f"The picture {path}", size, channels, hint=hint)
 
 
@@ -67,7 +60,7 @@ def picture_header(path: Path) -> tuple[int, int, int]:
     Raises:
         UnreadableFile: it is no picture, too large, or cannot be opened.
     """
-    with _open(path) as file, _explained(f"The picture {path}", _HINT):
+    with open_image(path) as file, explained(f"The picture {path}"):
         header = _jpeg_header(file.read(_HEADER_BYTES))
         if header is not None:
             return header
@@ -75,9 +68,9 @@ def picture_header(path: Path) -> tuple[int, int, int]:
         return image.height, image.width, 1 if image.mode in _GRAY_MODES else 3
 
 
-def decode_picture(file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = _HINT) -> np.ndarray:
+def decode_picture(file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = HINT) -> np.ndarray:
     """As `read_picture`, from an open file; errors call it `name` and give the `hint`."""
-    with _explained(name, hint):
+    with explained(name, hint):
         pixels, extent = _decoded_jpeg(file, size, channels) or (_decoded(file, channels), None)
     return pixels if size is None else resize(pixels, size, extent)
 
@@ -88,13 +81,13 @@ def hash_file(path: Path) -> bytes:
     Raises:
         UnreadableFile: it cannot be read.
     """
-    with _open(path) as file, _explained(f"The picture {path}", _HINT):
+    with open_image(path) as file, explained(f"The picture {path}"):
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
 def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
     """As `picture_header`, of a JPEG for simplejpeg; None leaves it to Pillow, to read or to say what is wrong."""
-    if not content.startswith(_JPEG):
+    if not content.startswith(JPEG_SIGNATURE):
         return None
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content)
@@ -115,8 +108,8 @@ def _decoded_jpeg(file: BinaryIO, size: Size | None, channels: int) -> tuple[np.
         uint8 (height, width, channels), and how much of the height and width is the picture: the last row and column
         may stand for less than the others. None as `_jpeg_header`, with the file at its beginning.
     """
-    start = file.read(len(_JPEG))
-    content = start + file.read() if start == _JPEG else b""
+    start = file.read(len(JPEG_SIGNATURE))
+    content = start + file.read() if start == JPEG_SIGNATURE else b""
     file.seek(0)
     header = _jpeg_header(content)
     if header is None:
@@ -141,7 +134,7 @@ def _reduction(*times_too_large: float) -> int:
 
 
 def _decoded(file: BinaryIO, channels: int) -> np.ndarray:
-    image = _recognised(file)
+    image: Image.Image = _recognised(file)
     image.load()
     if image.mode in ("I", "I;16"):  # 0..65535, which Pillow would cut off at 255
         wide = np.asarray(image).astype(np.uint32)
@@ -152,63 +145,9 @@ def _decoded(file: BinaryIO, channels: int) -> np.ndarray:
     return pixels.reshape(image.height, image.width, channels)
 
 
-class _PictureError(Exception):
-    """Why a file is refused, as the end of the sentence "it cannot be read: ..."."""
-
-
-@contextlib.contextmanager
-def _open(path: Path, hint: str = _HINT) -> Iterator[BinaryIO]:
-    with _explained(f"The picture {path}", hint):
-        # Opening a pipe or a device would wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise _PictureError("it is no ordinary file")
-        file = path.open("rb")
-    with file:
-        yield file
-
-
-@contextlib.contextmanager
-def _explained(name: str, hint: str) -> Iterator[None]:
-    try:
-        yield
-    except Exception as error:  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
-        raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.", expected=_EXPECTED, hint=hint) from error
-
-
-def _reason(error: Exception) -> str:
-    match error:
-        case _PictureError():
-            return str(error)
-        case OSError(errno=int()):  # the file system's errors have a number, Pillow's have none
-            return str(error.strerror).lower()
-        case MemoryError():
-            return "there is not enough memory for it"
-    return f"it is damaged ({error})" if str(error) else "it is damaged"
-
-
 def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
     """The picture, with its header read and its pixels not."""
-    file.seek(0)
-    start = file.read(16)
-    file.seek(0)
-    if not start:
-        raise _PictureError("it is empty")
-    for signature, plugin in _FORMATS.items():
-        if start.startswith(signature):
-            image = plugin(file)
-            break
-    else:
-        raise _PictureError(_what_it_is(start))
+    image = _PLUGINS[image_format(file)](file)
     if image.width * image.height > MOST_PIXELS:
-        raise _PictureError(f"it has {image.width}x{image.height} pixels, more than {MOST_PIXELS} in all")
+        raise ImageError(f"it has {image.width}x{image.height} pixels, more than {MOST_PIXELS} in all")
     return image
-
-
-def _what_it_is(start: bytes) -> str:
-    others = {
-        "a WebP picture": start[:4] == b"RIFF" and start[8:12] == b"WEBP",
-        "a TIFF picture": start[:4] in (b"II*\0", b"MM\0*"),
-        "a HEIC or AVIF picture": start[4:8] == b"ftyp",
-    }
-    found = [name for name, matches in others.items() if matches]
-    return f"it is {found[0]}, a format that is not supported" if found else "it is no picture"

@@ -84,7 +84,14 @@ def _weights(pixels: int, extent: float, target: int) -> tuple[np.ndarray, np.nd
 
 
 @_compiled
-def _stretch(picture, first_rows, row_weights, first_columns, column_weights, out):
+def _stretch(
+    picture: np.ndarray,
+    first_rows: np.ndarray,
+    row_weights: np.ndarray,
+    first_columns: np.ndarray,
+    column_weights: np.ndarray,
+    out: np.ndarray,
+) -> None:
     _, width, channels = picture.shape
     # Some zeros more: pixels of weight 0 behind the last one are read, too.
     row = np.zeros((width + column_weights.shape[1]) * channels, np.int32)
@@ -97,7 +104,7 @@ def _stretch(picture, first_rows, row_weights, first_columns, column_weights, ou
 
 
 @_compiled
-def _put_rows_together(picture, first, weights, row):
+def _put_rows_together(picture: np.ndarray, first: int, weights: np.ndarray, row: np.ndarray) -> None:
     """The weighed sum of some rows, in units of a 64th of a level."""
     last, rounding, bits = picture.shape[0] - 1, _int(1 << (_UNIT_BITS - _KEPT_BITS - 1)), _int(_UNIT_BITS - _KEPT_BITS)
     for start in range(0, len(weights), _AT_ONCE):
@@ -116,7 +123,7 @@ def _put_rows_together(picture, first, weights, row):
 
 
 @_compiled
-def _put_pixels_together(row, first, weights, out):
+def _put_pixels_together(row: np.ndarray, first: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     """The weighed sums of some pixels within a row."""
     rounding, bits = _int(1 << (_UNIT_BITS + _KEPT_BITS - 1)), _int(_UNIT_BITS + _KEPT_BITS)
     for x in range(len(first)):
@@ -128,7 +135,7 @@ def _put_pixels_together(row, first, weights, out):
 
 
 @_compiled
-def _put_colours_together(row, first, weights, out):
+def _put_colours_together(row: np.ndarray, first: np.ndarray, weights: np.ndarray, out: np.ndarray) -> None:
     """As `_put_pixels_together`, of red, green and blue."""
     rounding, bits = _int(1 << (_UNIT_BITS + _KEPT_BITS - 1)), _int(_UNIT_BITS + _KEPT_BITS)
     for x in range(len(first)):

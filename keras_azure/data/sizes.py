@@ -1,4 +1,4 @@
-"""The size of pictures: the option `image_size`, and what is done where pictures have different sizes."""
+"""The size of pictures: what the option `image_size` asks for, and what is done where pictures have different sizes."""
 
 import hashlib
 
@@ -9,18 +9,7 @@ from keras_azure.data.resizing import Size, resize
 from keras_azure.description.events import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
-LARGEST_SIDE = 10_000  # of a picture, in pixels
 _BATCH = 256  # pictures
-
-
-def check_image_size(image_size: Size | None) -> None:
-    """Refuses an option `image_size` that no picture can have.
-
-    Raises:
-        ValueError: a side is not in 1 .. 10,000.
-    """
-    if image_size is not None and not all(1 <= side <= LARGEST_SIDE for side in image_size):
-        raise ValueError(f"image_size is height and width, each from 1 to {LARGEST_SIDE}, and not {image_size}")
 
 
 def in_words(size: Size) -> str:
@@ -60,6 +49,6 @@ class ResizedDataset:
         pictures, labels = self._dataset.arrays(split)
         content = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=16)
         for start in range(0, len(pictures), _BATCH):  # a copy of a part, where the array is no plain one
-            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]))
+            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]).data)
         content.update(labels.astype("<i8").tobytes())
         return content.hexdigest()

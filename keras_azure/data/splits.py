@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-SPLITS = ("train", "validation", "test")
+from keras_azure.data.formats.options import SPLITS
+
 _IN_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 _SEED = 20_160_901  # of every split that is made here; a run's own seed must not change what it is tested on
 

@@ -19,7 +19,7 @@ class Streams:
     `numbers = streams.stoppable(numbers)` where a stream begins, and `stream = streams.kept(stream)` where it ends.
     """
 
-    def __init__(self):
+    def __init__(self) -> None:
         with tf.device("cpu:0"):
             self._stopped = tf.Variable(False, trainable=False)
         self._iterators: list[Iterator] = []
@@ -32,7 +32,7 @@ class Streams:
         """The stream, whose iterators are kept for `close`, whoever makes them."""
         iterators = self._iterators
 
-        class Kept(type(stream)):
+        class Kept(type(stream)):  # type: ignore[misc]  # TensorFlow's class, which is known only now
             def __iter__(self) -> Iterator:
                 iterator = super().__iter__()
                 iterators.append(iterator)

@@ -1,4 +1,4 @@
-"""The data set `tfds`: the image classification data sets of TensorFlow Datasets, by their names."""
+"""The reader of `tfds` and `mnist`: the image classification data sets of TensorFlow Datasets, by their names."""
 
 import contextlib
 import difflib
@@ -20,7 +20,7 @@ import numpy as np
 from keras_azure.data.arrays import ArrayDataset, check_classes
 from keras_azure.data.memory import require_memory
 from keras_azure.data.pictures import decode_picture
-from keras_azure.data.sizes import DEFAULT_SIZE, check_image_size, different_sizes
+from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes
 from keras_azure.data.splits import SPLITS, check_index, described
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
@@ -31,39 +31,6 @@ _RETRIES = 5  # TFDS's own number is ten, which take minutes to find that there 
 _RANDOM_ACCESS = "array_record"  # the file format
 _NOTE_EVERY = 256  # pictures between two notes of progress
 _CATALOG = "https://www.tensorflow.org/datasets/catalog"
-
-
-def tfds(
-    *,
-    name: str,
-    image_size: tuple[int, int] | None = None,
-    data_dir: str | None = None,
-    download: bool = True,
-) -> "TfdsDataset":
-    """A data set of the TensorFlow Datasets catalog, https://www.tensorflow.org/datasets/catalog.
-
-    Args:
-        name: as in the catalog: "mnist", "cifar10", "tf_flowers", with "/config" or ":version" if need be.
-        image_size: height and width that the pictures are stretched to. By default they keep their size if they have
-            one in common, and are brought to 224x224 if they have not.
-        data_dir: where prepared data sets are; by default TFDS_DATA_DIR, or tensorflow_datasets in the home folder.
-        download: fetches and prepares the data set if it is not there yet.
-    """
-    check_image_size(image_size)
-    return TfdsDataset(name, image_size, data_dir, download)
-
-
-def mnist(
-    *, image_size: tuple[int, int] | None = None, data_dir: str | None = None, download: bool = True
-) -> "TfdsDataset":
-    """MNIST from TensorFlow Datasets: 60000 handwritten digits for training, 10000 for the test, 28x28 in gray.
-
-    Args:
-        image_size: height and width that the pictures are stretched to.
-        data_dir: where prepared data sets are; by default TFDS_DATA_DIR, or tensorflow_datasets in the home folder.
-        download: fetches and prepares the data set if it is not there yet.
-    """
-    return tfds(name="mnist", image_size=image_size, data_dir=data_dir, download=download)
 
 
 class TfdsDataset:
@@ -163,8 +130,8 @@ class _Layout:
         name, label = self.sample_name(split, index), int(example[self.label_key])
         if not 0 <= label < len(self.class_names):  # TFDS writes -1 where a label is kept secret
             raise DataError(f"{name} has no label.", expected="a data set whose splits all have labels")
-        *size, channels = self.image_shape
-        return decode_picture(io.BytesIO(example[self.image_key]), name, tuple(size), channels, hint=""), label
+        height, width, channels = self.image_shape
+        return decode_picture(io.BytesIO(example[self.image_key]), name, (height, width), channels, hint=""), label
 
     def sample_name(self, split: str, index: int) -> str:
         return f"The picture {index} of the split {split!r} of the TFDS data set {self.name!r}"

@@ -1,10 +1,11 @@
 """A run, described once: the same fields on the command line, in run.json, in Python and on a cluster's node."""
 
 import dataclasses
+import functools
 import json
 import math
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -16,8 +17,33 @@ from keras_azure.errors import ConfigError, UnknownName
 from keras_azure.files import json_text
 from keras_azure.redaction import find_secret
 from keras_azure.registry import specs
+from keras_azure.registry.given import as_text, typed_by_user
 from keras_azure.registry.options import coerce
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, LOSSES, METRICS, MODELS, OPTIMIZERS, as_spec
+from keras_azure.registry.registry import (
+    AUGMENTATIONS,
+    BACKENDS,
+    CALLBACKS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    Registry,
+    as_spec,
+)
+from keras_azure.registry.specs import Spec
+
+# The fields beside `data` that name plugins, in the order in which wrong names are told of.
+PLUGINS = {
+    "model": MODELS,
+    "backend": BACKENDS,
+    "augment": AUGMENTATIONS,
+    "optimizer": OPTIMIZERS,
+    "loss": LOSSES,
+    "metrics": METRICS,
+    "callbacks": CALLBACKS,
+}
+FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
 
 def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
@@ -72,13 +98,21 @@ class RunConfig:
         "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
     )
     metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
+    callbacks: tuple[str, ...] = _setting(
+        (), "A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."
+    )
     validation_split: float = _setting(
         0.1, "The share of the training pictures to validate on after each epoch.", at_least=0.0, below=1.0
     )
     early_stopping: int | None = _setting(
-        None, "Stop after so many epochs without a lower validation loss.", at_least=1
+        None, "Stop after so many epochs without a lower validation loss, or a better --monitor.", at_least=1
     )
-    keep: Literal["last", "best"] = _setting("last", "The epoch whose weights are saved; best: lowest validation loss.")
+    keep: Literal["last", "best"] = _setting(
+        "last", "The epoch whose weights are saved; best: lowest validation loss, or best --monitor."
+    )
+    monitor: str = _setting(
+        "val_loss", "What epochs are judged by: val_loss, val_accuracy, or val_ and the name of a metric."
+    )
     checkpoint_every: str | None = _setting(
         None, "Checkpoints within epochs too, such as 500steps or 10min. By default after each epoch alone."
     )
@@ -93,6 +127,8 @@ class RunConfig:
         hints = typing.get_type_hints(type(self))
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
+            if setting.name in FROM_PYTHON:
+                value = tuple(map(as_text, value)) if isinstance(value, tuple | list) else as_text(value)
             try:
                 value = coerce(value, hint)
             except ValueError:
@@ -104,10 +140,12 @@ class RunConfig:
             object.__setattr__(self, setting.name, value)
         parse_stages(self.fine_tune, self.epochs)
         parse_interval(self.checkpoint_every)
-        if self.validation_split == 0 and (self.early_stopping or self.keep == "best"):
-            wanted = "early_stopping" if self.early_stopping else "keep='best'"
+        monitored = as_spec(self.monitor).name
+        if self.validation_split == 0 and (self.early_stopping or self.keep == "best" or monitored != "val_loss"):
+            by = "validation loss" if monitored == "val_loss" else monitored
+            wanted = "early_stopping" if self.early_stopping else "keep='best'" if self.keep == "best" else "monitor"
             raise ConfigError(
-                f"{wanted} judges epochs by their validation loss, and validation_split is 0.",
+                f"{wanted} judges epochs by their {by}, and validation_split is 0.",
                 hint="a validation_split of 0.1",
             )
 
@@ -155,29 +193,70 @@ class RunConfig:
             SpecError, UnknownName, AmbiguousName: a name is not one, or not one alone.
             DataError: the data folder is not there or is no data set.
         """
-        MODELS.find(self.model)
-        BACKENDS.find(self.backend)
-        for augmentation in self.augment:
-            AUGMENTATIONS.find(augmentation)
-        OPTIMIZERS.find(self.optimizer)
-        if self.loss is not None:
-            LOSSES.find(self.loss)
-        for metric in self.metrics:
-            METRICS.find(metric)
-        return dataclasses.replace(self, model=_with_absolute_weights(self.model), data=str(find_dataset(self.data)))
+        for name, specs_of_field in self.specs.items():
+            for spec in specs_of_field:
+                PLUGINS[name].find(spec)
+        model, data = _with_absolute_weights(self.model_spec), find_dataset(self.data)
+        found = dataclasses.replace(self, model=str(model), data=str(data))
+        found.__dict__.update(specs={**self.specs, "model": (model,)}, data_spec=data)  # not to be parsed again
+        return found
+
+    @functools.cached_property
+    def specs(self) -> Mapping[str, tuple[Spec, ...]]:
+        """The plugins that each field but `data` names, parsed once; a path of data is no spec before it is looked at.
+
+        Raises:
+            SpecError: a text is none.
+        """
+        values = {name: getattr(self, name) for name in PLUGINS}
+        texts = {name: (value,) if isinstance(value, str) else value or () for name, value in values.items()}
+        return {name: tuple(map(as_spec, of_field)) for name, of_field in texts.items()}
+
+    @functools.cached_property
+    def data_spec(self) -> Spec:
+        """
+        Raises:
+            SpecError: the data is not found yet, see `resolved`.
+        """
+        return as_spec(self.data)
+
+    def python_texts(self) -> list[str]:
+        """What was given in Python in place of names, in the words of the description."""
+        values = [getattr(self, name) for name in FROM_PYTHON]
+        texts = [text for value in values for text in ((value,) if isinstance(value, str) else value or ())]
+        return [text for text in texts if specs.is_python(text)]
+
+    @property
+    def model_spec(self) -> Spec:
+        return self.specs["model"][0]
+
+    @property
+    def backend_spec(self) -> Spec:
+        return self.specs["backend"][0]
+
+    def plugins(self) -> Iterator[tuple[Registry, Spec]]:
+        """What the run uses wherever it runs: all plugins that it names but the backend."""
+        yield DATASETS, self.data_spec
+        for name, specs_of_field in self.specs.items():
+            if name != "backend":
+                yield from ((PLUGINS[name], spec) for spec in specs_of_field)
 
 
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
     Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
-    `skip_unreadable` (for the data set), `register`, `strict_size` and `workspace` (for the backend).
+    `skip_unreadable` (for the data set), and what is no field at all is an option of the backend.
+
+    Raises:
+        ConfigError: the backend has no such option either.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
     options = changes.pop("set", ())
     model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
     data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
-    backend_options = {name: changes.pop(name) for name in ("register", "strict_size", "workspace") if name in changes}
+    fields = [setting.name for setting in dataclasses.fields(RunConfig)]
+    backend_options = {name: changes.pop(name) for name in [*changes] if name not in fields}
     merged = {**values, **changes}
     # What is no text at all is refused with all other wrong values, by RunConfig.
     if model_options and isinstance(merged.get("model"), str):
@@ -187,6 +266,10 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
         merged["data"] = str(find_dataset(data).with_options(**data_options))
     backend = merged.get("backend", RunConfig.backend)
     if backend_options and isinstance(backend, str):
+        known = [*fields, *BACKENDS.options(backend)]
+        for name in backend_options:
+            if name not in known:
+                raise ConfigError(str(UnknownName.among("setting", name, known)))
         merged["backend"] = str(as_spec(backend).with_options(**backend_options))
     return merged
 
@@ -199,7 +282,11 @@ def describe_run(model: str | None, config: str | Path | None, settings: Mapping
     """
     values = read_config_file(Path(config)) if config is not None else {}
     named = {"model": model} if model is not None else {}
-    return RunConfig.from_dict(lay_over(values, {**settings, **named})).resolved()
+    given = {
+        name: typed_by_user(as_text(value)) if name in FROM_PYTHON else value
+        for name, value in {**settings, **named}.items()
+    }
+    return RunConfig.from_dict(lay_over(values, given)).resolved()
 
 
 def read_config_file(path: Path) -> dict[str, Any]:
@@ -218,14 +305,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
     return _json_object(text, f"The config file {path}")
 
 
-def _with_absolute_weights(model: str) -> str:
+def _with_absolute_weights(model: Spec) -> Spec:
     """The model with the path of its weights made absolute, so that run.json repeats the run from anywhere."""
-    spec = as_spec(model)
-    weights = spec.options.get("weights")
+    weights = model.options.get("weights")
     if not isinstance(weights, str) or weights in ("imagenet", "none"):
         return model
     path = Path(weights).expanduser()
-    return str(spec.with_options(weights=str(path.absolute()))) if path.exists() else model
+    return model.with_options(weights=str(path.absolute())) if path.exists() else model
 
 
 def _json_object(text: str, source: str = "The run description") -> dict[str, Any]:

@@ -34,6 +34,7 @@ class RunFacts:
         first_epoch, first_step: epochs, and steps of the next one, that were done before, when a run is resumed.
         parameters: the model's number of parameters.
         device: the device that trains, in Keras's words: "cpu:0".
+        monitor: the column of the history that epochs are judged by.
     """
 
     epochs: int
@@ -43,6 +44,7 @@ class RunFacts:
     parameters: int
     device: str
     first_step: int = 0
+    monitor: str = "val_loss"
 
 
 @dataclass(frozen=True)
@@ -90,10 +92,13 @@ class Listener:
         stop_training: set by the listener to end training, after the steps that it has just heard of. The epoch is
             validated, recorded and saved as any other; then the run goes on to its test. An observer hears of
             `epoch_done` when the checkpoint is made: who ends training only there is asked again by a resumed run.
+        whole_validations: whether it has to hear of the end of each validation of whose begin it has heard: then no
+            request stops the run in between.
     """
 
     every_step: bool = False
     stop_training: bool = False
+    whole_validations: bool = False
 
     def message(self, text: str) -> None:
         """A line that the user should read."""
@@ -183,6 +188,10 @@ class Listeners(Listener):
     @property
     def stop_training(self) -> bool:  # type: ignore[override]
         return any(listener.stop_training for listener in self.all)
+
+    @property
+    def whole_validations(self) -> bool:  # type: ignore[override]
+        return any(listener.whole_validations for listener in self.all)
 
     def steps_until_due(self) -> int:
         return min((listener.steps_until_due() for listener in self.all), default=sys.maxsize)

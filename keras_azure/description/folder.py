@@ -8,11 +8,14 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from keras_azure.data.locate import paths_in
 from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.result import RunResult
-from keras_azure.errors import ConfigError, OutputExists, UsageError
+from keras_azure.errors import ConfigError, OutputExists, SpecError, UsageError
 from keras_azure.redaction import find_secret
+from keras_azure.registry.given import typed_by_user
 from keras_azure.registry.registry import as_spec
+from keras_azure.registry.specs import Spec
 
 DESCRIPTION = "run.json"
 RESULTS = "metrics.json"  # written last
@@ -39,7 +42,7 @@ def choose_run_dir(config: RunConfig, output: Path | None, resume: bool | None) 
         if output is None and resume:
             return _newest_unfinished(config), True
         if output is None:
-            return _dated_folder(as_spec(config.model).name), False
+            return _dated_folder(config.model_spec.name), False
         output = output.expanduser().absolute()
         _refuse_secrets(output)
         output.mkdir(parents=True, exist_ok=True)
@@ -131,12 +134,19 @@ def _require_same(config: RunConfig, run_dir: Path, *, files_may_move: bool) -> 
 
 def _anywhere(config: RunConfig) -> RunConfig:
     """The run without the places of its files."""
-    data, model = as_spec(config.data), as_spec(config.model)
-    if "path" in data.options:
-        data = data.with_options(path="")
-    if isinstance(weights := model.options.get("weights"), str):
+    data, model = as_spec(config.data), _model(config)
+    data = data.with_options(**dict.fromkeys(paths_in(data), ""))
+    if model is not None and isinstance(weights := model.options.get("weights"), str):
         model = model.with_options(weights=Path(weights).name)
-    return dataclasses.replace(config, data=str(data), model=str(model))
+    return dataclasses.replace(config, data=str(data), **{"model": str(model)} if model is not None else {})
+
+
+def _model(config: RunConfig) -> Spec | None:
+    """For a look at its options; None where it was an object of a Python program, see `keras_azure.registry.given`."""
+    try:
+        return as_spec(typed_by_user(config.model))
+    except SpecError:
+        return None
 
 
 def _newest_unfinished(config: RunConfig) -> Path:

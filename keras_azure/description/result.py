@@ -44,10 +44,13 @@ class RunResult:
 
     @property
     def model(self) -> Any:
-        """The trained `keras.Model` or `FeatureClassifier`, loaded from the run folder."""
+        """The trained `keras.Model` or `FeatureClassifier`, loaded from the run folder.
+
+        A model is not compiled where the loss, a metric or the optimizer was code of a Python program.
+        """
         if (self.run_dir / "model.zip").exists():
             return lazy("keras_azure.models.classic:FeatureClassifier").load(self.run_dir / "model.zip")
-        return lazy("keras_azure.models.saving:load_model")(self.run_dir / "model.keras")
+        return lazy("keras_azure.models.saving:load_run_model")(self.run_dir)
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}

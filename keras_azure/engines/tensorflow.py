@@ -37,7 +37,8 @@ class TensorFlowSteps:
             raise StopIteration from None
 
     def _one_by_one(self, batches: Iterator[Batch], most: int, longest: float) -> StepResult:
-        begun, parts, waited = time.perf_counter(), [], 0.0
+        parts: list[StepResult] = []
+        begun, waited = time.perf_counter(), 0.0
         while len(parts) < most and (not parts or time.perf_counter() - begun < longest):
             asked = time.perf_counter()
             try:
@@ -96,7 +97,15 @@ class TensorFlowSteps:
         def is_next(done: tf.Tensor, is_more: tf.Tensor, *rest: Any) -> tf.Tensor:
             return is_more
 
-        def step(done, is_more, batch, waited, ends, losses, logs):
+        def step(
+            done: tf.Tensor,
+            is_more: tf.Tensor,
+            batch: Batch,
+            waited: tf.Tensor,
+            ends: tf.TensorArray,
+            losses: tf.TensorArray,
+            logs: dict[str, tf.Tensor],
+        ) -> tuple[Any, ...]:
             with tf.device("cpu:0"):
                 # Decided here, so that no batch is asked for in vain; it is fetched while the step is computed.
                 is_more = (done + 1 < most) & (tf.timestamp() - begun < longest)
@@ -116,7 +125,15 @@ class TensorFlowSteps:
         done, _, _, waited, ends, losses, logs = tf.while_loop(is_next, step, first, parallel_iterations=1)
         return done, begun, ends.stack(), waited, losses.stack(), logs
 
-    def _done(self, done, begun, ends, waited, losses, logs) -> StepResult:
+    def _done(
+        self,
+        done: tf.Tensor,
+        begun: tf.Tensor,
+        ends: tf.Tensor,
+        waited: tf.Tensor,
+        losses: tf.Tensor,
+        logs: dict[str, tf.Tensor],
+    ) -> StepResult:
         called = time.time()
         steps = int(done)
         times = np.append(begun.numpy(), ends.numpy()[:steps])

@@ -102,7 +102,8 @@ class Display(Observer):
     def epoch_done(self, epoch: int, row: Mapping[str, Any]) -> None:
         if self._pace is None:  # a classifier was fitted, whose messages have said so
             return
-        names = [name for name in row if name.removeprefix("val_") in ("loss", "accuracy")]
+        shown = ("loss", "accuracy", "val_loss", "val_accuracy", self._pace.facts.monitor)
+        names = [name for name in row if name in shown]
         scores = "  ".join(f"{name} {row[name]:.4f}" for name in names)
         pace = f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}"
         self.line(f"Epoch {epoch + 1}/{self._pace.facts.epochs}  {scores}  {pace}")

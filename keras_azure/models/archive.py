@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import keras
 
@@ -68,7 +68,7 @@ def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
         raise RunFailed(f"The model file {path} cannot be loaded: {problem}.") from error
 
 
-def _load_features(content: BinaryIO) -> keras.Model:
+def _load_features(content: IO[bytes]) -> keras.Model:
     with tempfile.NamedTemporaryFile(suffix=".keras") as file:  # Keras goes by the ending
         shutil.copyfileobj(content, file)
         file.flush()

@@ -79,7 +79,8 @@ class _Stored:
         """Of the pictures, the network's weights, and what it makes of some pictures, which tells of all else."""
         content = hashlib.blake2b(self._dataset.fingerprint(split, observer).encode(), digest_size=16)
         for weight in self._network.weights:
-            content.update(np.ascontiguousarray(weight))
+            content.update(np.ascontiguousarray(weight).data)
         pixels = np.random.default_rng(0).integers(0, 256, (2, *self._network.input_shape[1:]))
-        content.update(np.ascontiguousarray(self._network.predict_on_batch(pixels.astype(np.float32)), np.float32))
+        vectors = self._network.predict_on_batch(pixels.astype(np.float32))
+        content.update(np.ascontiguousarray(vectors, np.float32).data)
         return content.hexdigest()

@@ -1,7 +1,7 @@
 """Networks of other packages as backbones: any `keras.Model` without its top, with its own preprocessing."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 from keras import layers
@@ -11,7 +11,7 @@ from keras_azure.models.weights import load_weights
 
 Numbers = float | Sequence[float]  # one for all channels, or one for each
 # A function of keras.ops, a layer, or (scale, offset) for images * scale + offset.
-Preprocessing = Callable[[Any], Any] | keras.Layer | tuple[Numbers, Numbers]
+Preprocessing: TypeAlias = Callable[[Any], Any] | keras.Layer | tuple[Numbers, Numbers]
 
 
 def foreign_network(
@@ -28,8 +28,9 @@ def foreign_network(
         UnusableWeights: the weights are not there, damaged, unsafe, or of another network.
         ValueError: the model cannot be a backbone, or takes another size.
     """
-    inputs, outputs = getattr(model, "inputs", None), getattr(model, "outputs", None)
-    if not inputs or len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
+    inputs: Sequence[Any] = getattr(model, "inputs", None) or ()
+    outputs: Sequence[Any] = getattr(model, "outputs", None) or ()
+    if len(inputs) != 1 or len(outputs) != 1 or len(inputs[0].shape) != 4:
         raise ValueError(
             f"the model {model.name!r} cannot be a backbone: expected a functional or sequential keras.Model with one "
             "input, images, and one output; a model of another form becomes one by keras.Model(images, model(images))"

@@ -41,12 +41,12 @@ def build_head(spec: str, num_features: int, num_classes: int) -> keras.Model:
         UnknownName: there is no such head.
         WrongOption: it does not take the options.
     """
-    spec = as_spec(spec)
-    if spec.name not in _HEADS:
-        raise UnknownName.among("head", spec.name, _HEADS)
-    function = _HEADS[spec.name]
+    named = as_spec(spec)
+    if named.name not in _HEADS:
+        raise UnknownName.among("head", named.name, _HEADS)
+    function = _HEADS[named.name]
     features = layers.Input((num_features,), name="features")
-    found = function(features, num_classes, **coerce_options(spec, function, 2, "head"))
+    found = function(features, num_classes, **coerce_options(named, function, 2, "head"))
     return keras.Model(features, found, name="head")
 
 

@@ -7,14 +7,16 @@ kind.save(model, run_dir / kind.file)
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import keras
 import numpy as np
 
 from keras_azure.models.classic import FeatureClassifier
-from keras_azure.models.saving import load_model, save_model
+from keras_azure.models.saving import load_model, load_run_model, save_model
 
 Model = keras.Model | FeatureClassifier
 Shape = tuple[int | None, ...]
@@ -53,8 +55,19 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def load(self, path: Path) -> Any:
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Any:
         """What `save` wrote; no code of the file is run.
+
+        Args:
+            own: what the file may name beside parts of Keras's models: see `saving.own_objects`.
+
+        Raises:
+            RunFailed: the file is not there, damaged, unsafe, or another one.
+        """
+
+    @abstractmethod
+    def load_of_run(self, run_dir: Path, path: Path) -> Any:
+        """The same of a finished run, also where its loss, metrics or optimizer are not here.
 
         Raises:
             RunFailed: the file is not there, damaged, unsafe, or another one.
@@ -81,8 +94,11 @@ class Network(Kind):
     def save(self, model: keras.Model, path: Path) -> None:
         save_model(model, path)
 
-    def load(self, path: Path) -> Any:
-        return load_model(path)
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Any:
+        return load_model(path, own)
+
+    def load_of_run(self, run_dir: Path, path: Path) -> Any:
+        return load_run_model(run_dir, path)
 
 
 class Classifier(Kind):
@@ -105,7 +121,10 @@ class Classifier(Kind):
     def save(self, model: FeatureClassifier, path: Path) -> None:
         model.save(path)
 
-    def load(self, path: Path) -> FeatureClassifier:
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> FeatureClassifier:
+        return FeatureClassifier.load(path)
+
+    def load_of_run(self, run_dir: Path, path: Path) -> FeatureClassifier:
         return FeatureClassifier.load(path)
 
 

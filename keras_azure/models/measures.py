@@ -1,16 +1,47 @@
-"""Losses and metrics from plain functions `(y_true, y_pred)`, which are saved in a model's file by name."""
+"""Losses and metrics from plain functions `(y_true, y_pred)`, saved by name; and objects given in Python, made anew."""
 
+import functools
+import inspect
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import keras
+
+from keras_azure.errors import UsageError
 
 Function = Callable[..., Any]  # (y_true, y_pred, **options) -> a number for each sample
 
 
 def name_in_files(function: Function) -> str:
     """What a model's file calls a function; who loads the file has to know it by this name."""
-    return f"{function.__module__}:{getattr(function, '__qualname__', type(function).__qualname__)}"
+    described = function.func if isinstance(function, functools.partial) else function
+    return f"{described.__module__}:{described.__qualname__}"
+
+
+def fresh(value: Any) -> Any:
+    """Another loss, metric or optimizer like one that was given: each use needs its own numbers.
+
+    Raises:
+        UsageError: it does not tell all that is needed to make it again.
+    """
+    name = type(value).__name__
+    try:
+        config = value.get_config()
+        made = type(value).from_config(config)
+    except Exception as error:
+        raise UsageError(
+            f"The {name} cannot be made again: {type(error).__name__}: {error}",
+            expected="get_config() with all arguments of __init__, which a model's file needs too; or the class itself",
+        ) from error
+    if not type(value).__module__.startswith("keras."):
+        parameters = inspect.signature(type(value)).parameters.values()
+        named = {parameter.name for parameter in parameters if parameter.kind is not inspect.Parameter.VAR_KEYWORD}
+        if forgotten := sorted(named - {*config, "name", "dtype", "reduction"}):
+            raise UsageError(
+                f"The {name} cannot be made again: its get_config() leaves out {', '.join(forgotten)}.",
+                expected="all arguments of __init__, which a model's file needs too; or the class itself",
+            )
+    return made
 
 
 @keras.saving.register_keras_serializable("keras_azure")

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.pictures import read_picture
-from keras_azure.data.sizes import LARGEST_SIDE
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
 from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
@@ -41,7 +41,8 @@ class Predictor:
     """The model of a finished run.
 
     Attributes:
-        model: a `keras.Model`, or a `FeatureClassifier`.
+        model: a `keras.Model`, or a `FeatureClassifier`. A model is compiled where its loss, metrics and optimizer are
+            here: not those that were code of a Python program.
         class_names: the classes in the order of the model's probabilities.
         image_shape: height, width and channels of the pictures that the model takes.
     """
@@ -79,12 +80,12 @@ class Predictor:
         return found
 
     def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
-        *size, channels = self.image_shape
+        height, width, channels = self.image_shape
         hint = "leave it out"
-        pixels = np.stack([read_picture(path, tuple(size), channels, hint=hint) for path in paths])
+        pixels = np.stack([read_picture(path, (height, width), channels, hint=hint) for path in paths])
         for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
             probabilities = dict(zip(self.class_names, row, strict=True))
-            best = max(probabilities, key=probabilities.get)
+            best = max(probabilities, key=lambda name: probabilities[name])
             yield Prediction(path, best, probabilities[best], probabilities)
 
     def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
@@ -108,7 +109,7 @@ def load(run: str | Path) -> Predictor:
     run_dir = path.parent if path.is_file() else path
     class_names = _class_names(run_dir)
     file = path if path.is_file() else _model_file(run_dir)
-    model = kind_of_file(file).load(file)
+    model = kind_of_file(file).load_of_run(run_dir, file)
     inputs, outputs = _shapes(model)
     if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
         raise UsageError(

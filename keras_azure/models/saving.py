@@ -1,19 +1,25 @@
 """Models that are saved repeatably, and loaded without running code from their files."""
 
+import contextlib
 import json
 import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from types import MappingProxyType
+from typing import IO, Any
 
 import keras
 
-from keras_azure.errors import RunFailed
+from keras_azure.description.config import RunConfig
+from keras_azure.description.folder import read_description
+from keras_azure.errors import KerasAzureError, RunFailed, UsageError
 from keras_azure.files import write_atomically
+from keras_azure.models.measures import FunctionLoss, FunctionMetric, name_in_files
 from keras_azure.models.untrusted import check_archive, check_config, check_size, check_weights
+from keras_azure.registry.registry import KERAS, LOSSES, METRICS, MODELS, OPTIMIZERS
 
 _SHARED_OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
 _EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -37,19 +43,75 @@ def save_model(model: keras.Model, path: Path) -> None:
     write_atomically(path, write)
 
 
-def load_model(path: Path) -> keras.Model:
+def load_model(path: Path, own: Mapping[str, Any] = MappingProxyType({}), *, compile: bool = True) -> keras.Model:
     """Loads a `.keras` file in safe mode: one that would run code of its own is refused.
+
+    Args:
+        own: what the file may name beside parts of Keras's models: see `own_objects`.
+        compile: with the optimizer, the loss and the metrics.
 
     Raises:
         RunFailed: the file is damaged, unsafe, or of a plugin that is not installed.
     """
     try:
-        return read_model(path)
+        return read_model(path, own, compile=compile)
     except Exception as error:  # Keras raises what the damaged part happened to cause
         raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
 
 
-def read_model(path: Path, *, compile: bool = True) -> keras.Model:
+def load_run_model(run_dir: Path, path: Path | None = None) -> keras.Model:
+    """Loads the network of a finished run, which is compiled as it was.
+
+    Not compiled is that of a run whose loss, metrics or optimizer are not here: code that was given in Python, or
+    plugins that are not installed. To predict it needs none of them.
+
+    Args:
+        path: the file, where it is not the one of the run.
+
+    Raises:
+        RunFailed: the file is damaged, unsafe, or of a plugin that is not installed.
+    """
+    path = path or run_dir / "model.keras"
+    try:
+        config = read_description(run_dir)
+    except UsageError:  # a file without its run
+        return load_model(path)
+    with contextlib.suppress(KerasAzureError):  # its layers may well all be of Keras
+        MODELS.load(config.model_spec)
+    try:
+        own = own_objects(config)
+    except KerasAzureError:
+        return load_model(path, compile=False)
+    return load_model(path, own)
+
+
+def own_objects(config: RunConfig) -> dict[str, Any]:
+    """The classes and functions of a run's own loss, metrics and optimizer, by the names that its model's file has.
+
+    They are those of plugins that its description names, or what it was given in Python: what a file alone names is not
+    imported.
+
+    Raises:
+        KerasAzureError: one of them is not here.
+    """
+    found: dict[str, Any] = {}
+    for registry, spec in config.plugins():
+        if registry not in (LOSSES, METRICS, OPTIMIZERS) or registry.find(spec).package == KERAS:
+            continue
+        found |= own_object(registry.build(spec))
+    return found
+
+
+def own_object(built: Any) -> dict[str, Any]:
+    """The class or function of a loss, a metric or an optimizer, by the name that a model's file has; none of Keras."""
+    if isinstance(built, FunctionLoss | FunctionMetric):
+        return {name_in_files(built.function): built.function}
+    if type(built).__module__.startswith("keras."):
+        return {}
+    return {keras.saving.get_registered_name(type(built)): type(built)}
+
+
+def read_model(path: Path, own: Mapping[str, Any] = MappingProxyType({}), *, compile: bool = True) -> keras.Model:
     """Loads a `.keras` file after looking through it.
 
     Raises:
@@ -59,10 +121,10 @@ def read_model(path: Path, *, compile: bool = True) -> keras.Model:
     with zipfile.ZipFile(path) as archive:
         check_archive(archive, path.stat().st_size)
         config = json.loads(archive.read(_CONFIG))
-        check_config(config)
+        check_config(config if compile else {**config, "compile_config": None}, own)
         check_weights(archive.read(_WEIGHTS))
     check_size(config, path.stat().st_size)
-    return keras.saving.load_model(path, compile=compile, safe_mode=True)
+    return keras.saving.load_model(path, custom_objects=dict(own), compile=compile, safe_mode=True)
 
 
 def reason(error: Exception) -> str:
@@ -85,7 +147,7 @@ def renumbering() -> Callable[[bytes], bytes]:
     return lambda number: numbers.setdefault(number, str(len(numbers) + 1).encode())
 
 
-def copy_entry(source: BinaryIO, size: int, name: str, target: zipfile.ZipFile) -> None:
+def copy_entry(source: IO[bytes], size: int, name: str, target: zipfile.ZipFile) -> None:
     """Copies `size` bytes, which may be gigabytes, into an undated entry."""
     entry = undated(name)
     entry.file_size = size

@@ -5,13 +5,15 @@ unpack to far more than it is, or make its reader open other files; and Keras pa
 """
 
 import contextlib
+import inspect
 import io
 import math
 import struct
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import PurePosixPath
+from types import MappingProxyType
 from typing import Any
 
 import h5py
@@ -54,8 +56,11 @@ def check_archive(archive: zipfile.ZipFile, size: int) -> None:
         raise ValueError(f"the checksum of its entry {damaged!r} is wrong")
 
 
-def check_config(config: Any) -> None:
+def check_config(config: Any, own: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Looks through a model's description, from which Keras would build whatever it names.
+
+    Args:
+        own: classes that it may name besides, by the names that files have for them.
 
     Raises:
         ValueError: it names what is neither a part of Keras's models nor registered by a plugin.
@@ -65,7 +70,7 @@ def check_config(config: Any) -> None:
         value = waiting.pop()
         if isinstance(value, dict):
             waiting.extend(value.values())
-            if "class_name" in value and "config" in value and not _is_part_of_models(value):
+            if "class_name" in value and "config" in value and not (_is_part_of_models(value) or _is_own(value, own)):
                 name = value["config"] if value["class_name"] == "function" else value["class_name"]
                 raise ValueError(
                     f"it is unsafe or of a plugin that is not installed: it names {value.get('module')}.{name}"
@@ -109,6 +114,13 @@ def check_weights(content: bytes) -> None:
         announced = sum(_sizes(file))
     if announced > max(_MOST_EXPANSION * len(content), _ALWAYS_ALLOWED):
         raise ValueError(f"its {len(content)} bytes announce {announced} bytes of numbers")
+
+
+def _is_own(described: dict[str, Any], own: Mapping[str, Any]) -> bool:
+    allowed = own.get(str(described.get("registered_name")))
+    if not inspect.isclass(allowed):
+        return False
+    return (described.get("module"), described["class_name"]) == (allowed.__module__, allowed.__name__)
 
 
 def _is_part_of_models(described: dict[str, Any]) -> bool:

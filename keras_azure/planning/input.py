@@ -53,8 +53,10 @@ def _core_seconds(source: Source, config: RunConfig, pictures: DataFacts, *, at_
     samples = np.arange(min(source.size, _TRIED_PICTURES))
 
     def go_over(steps: int) -> int:
-        options = {"batch_size": config.batch_size, "seed": config.seed, "augment": pictures.augment}
-        return sum(len(images) for images, *_ in batches(source, samples, steps=steps, **options))
+        stream = batches(
+            source, samples, batch_size=config.batch_size, seed=config.seed, steps=steps, augment=pictures.augment
+        )
+        return sum(len(images) for images, *_ in stream)
 
     try:
         go_over(1)  # traces, and compiles what augments

@@ -6,13 +6,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from keras_azure.augmentations import build_augment
-from keras_azure.backends.azure.sizes import Price
+from keras_azure.backends.machine import Machine, Price
 from keras_azure.data import open_dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
 from keras_azure.planning.input import InputCost, input_cost
-from keras_azure.planning.machines import Machine, Prices
+from keras_azure.planning.machines import usable_memory
 from keras_azure.planning.memory import chapter_rule
 from keras_azure.planning.speed import StepTime, gpu_step, input_time, longest, step_here
 from keras_azure.planning.work import Phase, Work, work_of
@@ -33,9 +33,9 @@ class Estimate:
     """A run on one machine.
 
     Attributes:
-        limit: bytes of memory that it may have.
+        limit: bytes of memory that it may have; None if that is not known.
         needed: bytes that it needs.
-        largest_batch: that fits; 0 if none does.
+        largest_batch: that fits; 0 if none does, None if that is not known.
         step: of training; None if the machine's speed is not known, as all that follows from it.
         images_per_second: in training.
         seconds: from the first picture to the test.
@@ -44,9 +44,9 @@ class Estimate:
     """
 
     machine: Machine
-    limit: int
+    limit: int | None
     needed: int
-    largest_batch: int
+    largest_batch: int | None
     step: StepTime | None
     images_per_second: Range | None
     seconds: Range | None
@@ -55,17 +55,19 @@ class Estimate:
     advice: str
 
     @property
-    def fits(self) -> bool:
-        return self.needed <= self.limit
+    def fits(self) -> bool | None:
+        """Whether there is memory enough; None if that is not known."""
+        return None if self.limit is None else self.needed <= self.limit
 
     def to_json(self) -> dict[str, Any]:
-        size = self.machine.size
+        machine = self.machine
         return {
-            "backend": self.machine.backend,
-            "size": size.name if size else None,
-            "gpu": size.gpu if size else None,
-            "gpu_count": float(size.gpu_count) if size else None,
-            "gpu_memory_gb": size.gpu_memory_gb if size else None,
+            "backend": machine.backend,
+            "here": machine.here,
+            "size": machine.name,
+            "gpu": machine.gpu,
+            "gpu_count": None if machine.gpu_count is None else float(machine.gpu_count),
+            "gpu_memory_gb": machine.gpu_memory_gb,
             "nodes": self.machine.nodes,
             "spot": self.machine.spot,
             "fits": self.fits,
@@ -73,7 +75,7 @@ class Estimate:
             "memory_needed": self.needed,
             "largest_batch": self.largest_batch,
             "bound": self.step.bound if self.step else None,
-            "step_seconds": _pair(self.step and self.step.seconds),
+            "step_seconds": _pair(self.step.seconds if self.step else None),
             "images_per_second": _pair(self.images_per_second),
             "seconds": _pair(self.seconds),
             "usd": _pair(self.usd),
@@ -89,7 +91,6 @@ def plan_run(
     observer: Observer,
     *,
     facts: tuple[int, tuple[int, int, int], int] | None = None,
-    prices: Prices | None = None,
 ) -> dict[str, Any]:
     """The plan of a run, JSON-safe: what it needs, and how it would go on each machine.
 
@@ -98,7 +99,6 @@ def plan_run(
     Args:
         config: the run, with its names resolved.
         facts: how many training pictures there are, their shape, and the number of classes, where the data is not here.
-        prices: those that are newer than the table's.
 
     Raises:
         KerasAzureError: the data cannot be opened, or the model not be built.
@@ -110,8 +110,7 @@ def plan_run(
     work = work_of(config, pictures)
     observer.message("Trying what the input pipeline costs here")
     cost = input_cost(config, pictures, dataset)
-    prices = prices or Prices({}, {})
-    estimates = [estimate(work, config, machine, cost, prices.of(machine)) for machine in machines]
+    estimates = [estimate(work, config, machine, cost) for machine in machines]
     return describe(work, config, cost, estimates)
 
 
@@ -121,22 +120,19 @@ def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], class
     return DataFacts(shape, tuple(map(str, range(classes))), *parts, test=0, augment=augment)
 
 
-def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost, price: Price | None) -> Estimate:
-    """What a run needs and takes on one machine.
-
-    Args:
-        price: of one of its nodes.
-    """
-    limit, needed = machine.memory, work.largest.memory.at(work.largest.batch_size).total
-    largest = _largest_batch(work, config, limit)
-    step, seconds = _times(work, config, machine, cost) if needed <= limit else (None, None)
+def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost) -> Estimate:
+    """What a run needs and takes on one machine."""
+    limit, needed, price = usable_memory(machine), work.largest.memory.at(work.largest.batch_size).total, machine.price
+    largest = None if limit is None else _largest_batch(work, config, limit)
+    fits = limit is None or needed <= limit
+    step, seconds = _times(work, config, machine, cost) if fits else (None, None)
     speed = usd = None
     if step is not None:
         batch = work.training.batch_size
         speed = Range(batch / step.seconds.high, batch / step.seconds.low)
     if seconds is not None and price is not None:
         usd = run_cost(seconds, machine.nodes, price.usd_per_hour, machine.idle_minutes)
-    advice = _advice(config, machine, needed <= limit, largest, step)
+    advice = _advice(config, machine, fits, largest, step)
     return Estimate(machine, limit, needed, largest, step, speed, seconds, usd, price, advice)
 
 
@@ -191,7 +187,10 @@ def _times(work: Work, config: RunConfig, machine: Machine, cost: InputCost) -> 
     if cost.decoding is not None and config.cache != "none":
         # Pictures that are kept are all decoded before training begins.
         extra = max(0.0, cost.decoding - cost.augmenting)
-        seconds = input_time(extra * work.pictures.total, machine)
+        decoding = input_time(extra * work.pictures.total, machine)
+        if decoding is None:
+            return None, None
+        seconds = decoding
     for phase in work.phases:
         step = _step(phase, config, machine, cost)
         if step is None:
@@ -206,15 +205,17 @@ def _step(phase: Phase, config: RunConfig, machine: Machine, cost: InputCost) ->
     """A step behind the input pipeline, which works at the same time: on a GPU's machine beside it, else in its way."""
     each_time = cost.decoding if config.cache == "none" and cost.decoding else cost.augmenting
     made = input_time(each_time * phase.batch_size, machine) if phase.from_pipeline else Range(0.0, 0.0)
-    if machine.size is None:
+    if made is None:
+        return None
+    if machine.here:
         step = step_here(phase)
         return StepTime(step.seconds + made, step.bound)
-    step = None if machine.size.needs_rocm else gpu_step(phase, machine.size, config.precision)
+    step = None if machine.needs_rocm else gpu_step(phase, machine, config.precision)
     return step and longest({step.bound: step.seconds, "input": made})
 
 
-def _advice(config: RunConfig, machine: Machine, fits: bool, largest: int, step: StepTime | None) -> str:
-    if machine.size is not None and machine.size.needs_rocm:
+def _advice(config: RunConfig, machine: Machine, fits: bool, largest: int | None, step: StepTime | None) -> str:
+    if machine.needs_rocm:
         return "TensorFlow's packages for NVIDIA do not run on it"
     float32 = config.precision == "float32"
     if not fits:
@@ -222,7 +223,7 @@ def _advice(config: RunConfig, machine: Machine, fits: bool, largest: int, step:
             return f"--batch-size {largest} fits"
         return "no batch fits: a size with more memory a GPU" + ("; or --precision mixed_float16" if float32 else "")
     if step is None:
-        return "its speed is not known"
+        return "its speed is not known" if machine.is_known else ""
     return _ADVICE.get(step.bound, "") if float32 else _ADVICE_IN_HALF_PRECISION.get(step.bound, "")
 
 

@@ -19,10 +19,9 @@ from typing import Literal
 import keras
 import numpy as np
 
-from keras_azure.backends.azure.sizes import Size
+from keras_azure.backends.machine import Machine
 from keras_azure.engines import steps_of
 from keras_azure.planning.cost import Range
-from keras_azure.planning.machines import Machine
 from keras_azure.planning.work import Phase
 
 Bound = Literal["compute", "memory", "launch", "input", "this machine"]
@@ -43,16 +42,16 @@ class StepTime:
     bound: Bound
 
 
-def gpu_step(phase: Phase, size: Size, precision: str) -> StepTime | None:
-    """A step of a phase on one GPU of a size; None if its speed is not known."""
-    peak = _peak(size, precision)
-    if peak is None or size.memory_bandwidth_gbps is None:
+def gpu_step(phase: Phase, machine: Machine, precision: str) -> StepTime | None:
+    """A step of a phase on one GPU of a machine; None if its speed is not known."""
+    peak = _peak(machine, precision)
+    if peak is None or machine.memory_bandwidth_gbps is None:
         return None
-    part = min(1.0, float(size.gpu_count))  # of a GPU that machines share
+    part = min(1.0, float(machine.gpu_count or 1))  # of a GPU that machines share
     operations = phase.operations_per_picture * phase.batch_size
     moved = phase.memory.step.moved(phase.batch_size)
     kernels = phase.memory.step.kernels
-    bandwidth = size.memory_bandwidth_gbps * 1e9 * part
+    bandwidth = machine.memory_bandwidth_gbps * 1e9 * part
     times: dict[Bound, Range] = {
         "compute": Range(operations / (peak.high * part), operations / (peak.low * part)),
         "memory": _SHARE_OF_TRAFFIC * (moved / bandwidth),
@@ -61,11 +60,17 @@ def gpu_step(phase: Phase, size: Size, precision: str) -> StepTime | None:
     return longest(times)
 
 
-def input_time(core_seconds: float, machine: Machine) -> Range:
-    """Seconds that all processors of a machine take for what keeps one core of this one at work for so long."""
-    if machine.size is None:
-        return Range(core_seconds / os.cpu_count(), core_seconds / os.cpu_count())
-    on_node = core_seconds / machine.size.vcpus
+def input_time(core_seconds: float, machine: Machine) -> Range | None:
+    """Seconds that all processors of a machine take for what keeps one core of this one at work for so long.
+
+    None if it is not known how many it has.
+    """
+    if machine.here:
+        here = core_seconds / (os.cpu_count() or 1)
+        return Range(here, here)
+    if machine.cores is None:
+        return None
+    on_node = core_seconds / machine.cores
     return Range(on_node / _SHARE_OF_A_CORE.high, on_node / _SHARE_OF_A_CORE.low)
 
 
@@ -92,7 +97,8 @@ def step_here(phase: Phase) -> StepTime:
 
 def _seconds(step: Callable[[], object]) -> Range:
     step()  # compiles
-    times, begun = [], time.perf_counter()
+    times: list[float] = []
+    begun = time.perf_counter()
     while len(times) < 2 or time.perf_counter() - begun < _TRIED_SECONDS:
         before = time.perf_counter()
         step()
@@ -100,12 +106,12 @@ def _seconds(step: Callable[[], object]) -> Range:
     return Range(float(np.min(times)), float(np.quantile(times, 0.9)))
 
 
-def _peak(size: Size, precision: str) -> Range | None:
+def _peak(machine: Machine, precision: str) -> Range | None:
     """Operations a second that the whole GPU reaches, from the lowest to the highest estimate."""
-    float32 = _SHARE_OF_FLOAT32 * (size.fp32_tflops * 1e12) if size.fp32_tflops else None
-    tensor = _SHARE_OF_TENSOR_CORES * (size.tensor_tflops * 1e12) if size.tensor_tflops else None
+    float32 = _SHARE_OF_FLOAT32 * (machine.fp32_tflops * 1e12) if machine.fp32_tflops else None
+    tensor = _SHARE_OF_TENSOR_CORES * (machine.tensor_tflops * 1e12) if machine.tensor_tflops else None
     if precision == "float32":
-        return _better(float32, _SHARE_OF_TENSOR_CORES * (size.tf32_tflops * 1e12) if size.tf32_tflops else None)
+        return _better(float32, _SHARE_OF_TENSOR_CORES * (machine.tf32_tflops * 1e12) if machine.tf32_tflops else None)
     return _better(float32, tensor)  # GPUs without tensor cores compute half precision as fast as float32, or slower
 
 

@@ -1,6 +1,8 @@
 """A plugin's options, checked and converted against the signature of the plugin's callable."""
 
 import inspect
+import itertools
+import re
 import types
 import typing
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from keras_azure.errors import WrongOption
 from keras_azure.registry.specs import LARGEST_INTEGER, Spec
 
 
-def option_parameters(plugin: Callable, positional: int) -> dict[str, inspect.Parameter]:
+def option_parameters(plugin: Callable[..., Any], positional: int) -> dict[str, inspect.Parameter]:
     """The parameters that a spec can set: all but the first `positional` ones, which the framework fills."""
     parameters = list(inspect.signature(plugin).parameters.values())
     named = [parameter for parameter in parameters if parameter.kind in _BY_NAME]
@@ -21,14 +23,39 @@ def option_parameters(plugin: Callable, positional: int) -> dict[str, inspect.Pa
     return {parameter.name: parameter for parameter in named if parameter.name not in framework}
 
 
-def missing_options(spec: Spec, plugin: Callable, positional: int) -> list[str]:
+def option_texts(plugin: Callable[..., Any]) -> dict[str, str]:
+    """What the docstring's "Args:" says of each option, on one line each."""
+    texts: dict[str, str] = {}
+    lines = inspect.cleandoc(plugin.__doc__ or "").partition("Args:\n")[2].splitlines()
+    section = list(itertools.takewhile(lambda line: not line or line.startswith(" "), lines))
+    names: list[str] = []
+    for line in inspect.cleandoc("\n".join(section)).splitlines():
+        if match := re.fullmatch(r"(\w+(?:, \w+)*):\s*(.*)", line):
+            names = match[1].split(", ")
+            texts |= dict.fromkeys(names, match[2])
+        else:
+            texts |= {name: f"{texts[name]} {line.strip()}".strip() for name in names}
+    return texts
+
+
+def type_hints(plugin: Callable[..., Any]) -> dict[str, Any]:
+    """The types of a plugin's options, as far as they can be told."""
+    # For a class the options are those of its constructor.
+    source = plugin.__init__ if inspect.isclass(plugin) else plugin
+    try:
+        return typing.get_type_hints(source)
+    except Exception:  # an annotation that names something which is not importable: leave the value to the plugin
+        return {}
+
+
+def missing_options(spec: Spec, plugin: Callable[..., Any], positional: int) -> list[str]:
     """The options that have no default and no value in `spec`."""
     parameters = option_parameters(plugin, positional)
     required = [name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
     return [name for name in required if name not in spec.options]
 
 
-def coerce_options(spec: Spec, plugin: Callable, positional: int, kind: str) -> dict[str, Any]:
+def coerce_options(spec: Spec, plugin: Callable[..., Any], positional: int, kind: str) -> dict[str, Any]:
     """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,).
 
     Raises:
@@ -42,7 +69,7 @@ def coerce_options(spec: Spec, plugin: Callable, positional: int, kind: str) -> 
             raise WrongOption(f"The {kind} {spec.name!r} has no option {option!r}.", expected=described)
     for name in missing_options(spec, plugin, positional):
         raise WrongOption(f"The {kind} {spec.name!r} needs the option {name!r}.", expected=described)
-    hints = _type_hints(plugin)
+    hints = type_hints(plugin)
     options = {}
     for name, value in spec.options.items():
         try:
@@ -107,15 +134,6 @@ def _require(value: Any, condition: bool) -> Any:
     if not condition:
         raise ValueError(value)
     return value
-
-
-def _type_hints(plugin: Callable) -> dict[str, Any]:
-    # For a class the options are those of its constructor.
-    source = plugin.__init__ if inspect.isclass(plugin) else plugin
-    try:
-        return typing.get_type_hints(source)
-    except Exception:  # an annotation that names something which is not importable: leave the value to the plugin
-        return {}
 
 
 _BY_NAME = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)

@@ -6,9 +6,15 @@ A package adds a plugin through an entry point, and first-party ones do just the
     keras_azure.models =
         cnn = kaz_cnn:cnn
 
+One entry may stand for many names, which is a *family*: behind its target stands `[family]`, and what stands behind its
+name is the value of its first option, as text. With `cloud = kaz_cloud:cloud [family]` and
+`def cloud(*, size: str = "small")`, the name `cloud-large` is `cloud(size=large)`. The function refuses what it does
+not know. `[family, kaz-sizes]` says too that `kaz sizes` lists the names.
+
 Of what Keras brings itself, optimizers, losses, metrics and callbacks, the names are found behind those of plugins.
 """
 
+import functools
 import inspect
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -21,11 +27,14 @@ from typing import Any
 from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
 from keras_azure.lazy import lazy
 from keras_azure.registry import keras_names, specs
-from keras_azure.registry.options import coerce_options
-from keras_azure.registry.specs import Spec
+from keras_azure.registry.options import coerce_options, option_parameters
+from keras_azure.registry.specs import Given, PythonObject, Spec
 
+NO_PACKAGE = "(no package)"
 KERAS = "keras"  # the package of what Keras has itself
 _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
+_FAMILY = "family"
+_COMMAND = "kaz-"
 
 
 @dataclass(frozen=True, order=True)
@@ -34,11 +43,26 @@ class Entry:
 
     name: str
     package: str  # as pip knows it: "keras-azure"
-    target: str  # "module:attribute"
+    target: str  # "module:attribute", and of a family " [family]" behind it
 
     @property
     def origin(self) -> str:
         return f"{self.target} in the package {self.package}"
+
+    @property
+    def is_family(self) -> bool:
+        """Whether it stands for all names that begin with its own and a hyphen."""
+        return _FAMILY in self._words
+
+    @property
+    def members_command(self) -> str:
+        """The command that tells which names a family has: "kaz sizes"."""
+        named = (word.removeprefix(_COMMAND) for word in self._words if word.startswith(_COMMAND))
+        return f"kaz {next(named, f'show {self.name}')}"
+
+    @property
+    def _words(self) -> list[str]:
+        return re.findall(r"[\w-]+", self.target.partition("[")[2])
 
 
 class Registry:
@@ -57,12 +81,15 @@ class Registry:
         plural: str | None = None,
         of_keras: Mapping[str, str] = MappingProxyType({}),
         from_function: str | None = None,
+        fresh: str | None = None,
     ):
         """
         Args:
             of_keras: the classes of `keras.<plural>` by name.
             from_function: `module:name` of what makes one from a plain function of labels and predictions, its name and
                 its options, where a plugin may also be such a function.
+            fresh: `module:name` of what makes another one like an object that was given in Python, where each use
+                needs one of its own.
         """
         self.kind = kind
         self.plural = plural or f"{kind.replace(' ', '')}s"
@@ -70,7 +97,7 @@ class Registry:
         self.of_keras = tuple(
             Entry(name, KERAS, f"keras.{self.plural}:{class_name}") for name, class_name in of_keras.items()
         )
-        self._from_function = from_function
+        self._from_function, self._fresh = from_function, fresh
 
     def entries(self) -> list[Entry]:
         """All plugins of this kind, by name. Imports nothing and never fails."""
@@ -83,19 +110,25 @@ class Registry:
         taken = {entry.name for entry in plugins}
         return sorted([*plugins, *(entry for entry in self.of_keras if entry.name not in taken)])
 
+    def has(self, name: str) -> bool:
+        """Whether a plugin has this name, or a family may have it."""
+        return bool(self.matches(name))
+
     def find(self, spec: str | Spec) -> Entry:
-        """The plugin that a spec names, or else what Keras has of that name; still not imported.
+        """The plugin that a spec names, or else what Keras has of that name; still not imported; of a family its entry.
 
         Raises:
             SpecError: the text is not a spec.
             UnknownName: no plugin has the name.
             AmbiguousName: more than one package claims it.
         """
-        name = as_spec(spec).name
-        entries = self.all_entries()
-        matches = [entry for entry in entries if entry.name == name]
+        spec = as_spec(spec)
+        if spec.given is not None:
+            return Entry(spec.name, NO_PACKAGE, spec.given.text)
+        name = spec.name
+        matches = self.matches(name)
         if not matches:
-            known = [entry.name for entry in entries if specs.is_name(entry.name)]
+            known = [entry.name for entry in self.all_entries() if specs.is_name(entry.name)]
             raise UnknownName.among(self.kind, name, known, hint=f"kaz list {self.plural}")
         if len(matches) > 1:
             packages = [entry.package for entry in matches]
@@ -105,12 +138,51 @@ class Registry:
             )
         return matches[0]
 
+    def matches(self, name: str) -> list[Entry]:
+        """The entries of exactly this name; else the families with the longest name that begins it."""
+        entries = self.all_entries()
+        exact = [entry for entry in entries if entry.name == name]
+        families = [entry for entry in entries if entry.is_family and name.startswith(f"{entry.name}-")]
+        longest = max((len(entry.name) for entry in families), default=0)
+        return exact or [entry for entry in families if len(entry.name) == longest]
+
+    def as_called(self, spec: str | Spec, positional: int = 0) -> Spec:
+        """The spec with the name of its entry: of a family's member "cloud-large" this is "cloud(size=large)".
+
+        Args:
+            positional: how many arguments the framework fills.
+
+        Raises:
+            WrongOption: what the name says already is given as an option, too.
+            BrokenPlugin: the plugin cannot be imported, or has no option for what its names say.
+        """
+        spec = as_spec(spec)
+        entry = self.find(spec)
+        if spec.name == entry.name:
+            return spec
+        option = next(iter(option_parameters(self.load(spec), positional)), None)
+        if option is None:
+            raise BrokenPlugin(
+                f"The family {entry.name!r} of {self.plural} ({entry.origin}) has no option for what its names say.",
+                expected="a first option that takes it, as text",
+            )
+        if option in spec.options:
+            raise WrongOption(
+                f"The {self.kind} {spec.name!r} has its {option!r} in its name, and {spec.options[option]!r} beside.",
+                expected=f"one of them, such as {entry.name}({option}={spec.options[option]!r})",
+            )
+        member = spec.name.removeprefix(f"{entry.name}-")
+        return Spec(entry.name, {option: member, **spec.options})
+
     def load(self, spec: str | Spec) -> Callable[..., Any]:
         """Imports a plugin and gives its callable.
 
         Raises:
             BrokenPlugin: the import failed; the original error is its cause.
         """
+        spec = as_spec(spec)
+        if spec.given is not None:
+            return self._load_given(spec.given)
         entry = self.find(spec)
         if not _TARGET.fullmatch(entry.target):
             raise BrokenPlugin(
@@ -137,6 +209,30 @@ class Registry:
             ) from None
         return plugin
 
+    def _load_given(self, given: PythonObject) -> Callable[..., Any]:
+        try:
+            value = given.load()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            raise BrokenPlugin(
+                f"The {self.kind} {given.text} cannot be imported: {type(error).__name__}: {error}",
+                hint=f"PYTHONPATH=FOLDER, with the folder that {given.text.partition(':')[0].partition('.')[0]} is in",
+            ) from error
+        made: Callable[..., Any] = value
+        if inspect.isclass(value):
+            return made
+        if is_function(value):
+            # A function of images is an augmentation, and a function that needs nothing makes one.
+            waits = self.kind == AUGMENTATIONS.kind and required_arguments(value)
+            return (lambda: value) if waits else made
+        if self is MODELS:
+            raise WrongOption(
+                f"The model {given.text} is an object.",
+                expected="a function (input_shape, num_classes) that builds it, so that it can be built again",
+            )
+        return functools.partial(lazy(self._fresh), value) if self._fresh else lambda: value
+
     def check_options(self, spec: str | Spec, positional: int = 0) -> dict[str, Any]:
         """The options of the spec as the plugin's signature wants them, beside `positional` arguments.
 
@@ -144,8 +240,15 @@ class Registry:
             WrongOption: an option is unknown, missing or of the wrong type; the signature is in the message.
             BrokenPlugin: the plugin cannot be imported.
         """
-        spec = as_spec(spec)
-        return coerce_options(spec, self.load(spec), positional, self.kind)
+        return coerce_options(self.as_called(spec, positional), self.load(spec), positional, self.kind)
+
+    def options(self, spec: str | Spec, positional: int = 0) -> list[str]:
+        """The names of the options that the plugin takes, beside `positional` arguments.
+
+        Raises:
+            BrokenPlugin: the plugin cannot be imported.
+        """
+        return list(option_parameters(self.load(spec), positional))
 
     def takes(self, spec: str | Spec, option: str) -> bool:
         """Whether the plugin has an option of this name.
@@ -170,7 +273,7 @@ class Registry:
         """
         spec = as_spec(spec)
         plugin = self.load(spec)
-        laid = Spec(spec.name, {**defaults, **spec.options})
+        laid = self.as_called(Spec(spec.name, {**defaults, **spec.options}, spec.given), len(arguments))
         try:
             if self.find(spec).package == KERAS:  # which tells itself what it does not take
                 return plugin(*arguments, **laid.options)
@@ -189,13 +292,13 @@ class Registry:
             if spec.options and isinstance(error, TypeError | ValueError):  # what Python says of a wrong argument
                 raise WrongOption(
                     f"The {self.kind} {spec} refuses its options: {error}",
-                    expected=f"{spec.name}{inspect.signature(plugin)}",
+                    expected=f"{self.find(spec).name}{inspect.signature(plugin)}",
                     hint=f"kaz show {spec.name}",
                 ) from error
-            entry = self.find(spec)
+            whose = "" if spec.given else f" ({self.find(spec).origin})"
             raise BrokenPlugin(
-                f"The {self.kind} {spec} ({entry.origin}) failed: {type(error).__name__}: {error}",
-                hint=f"kaz check {spec.name}",
+                f"The {self.kind} {spec}{whose} failed: {type(error).__name__}: {error}",
+                hint="" if spec.given else f"kaz check {spec.name}",
             ) from error
 
     def signature(self, spec: str | Spec) -> inspect.Signature:
@@ -244,25 +347,42 @@ def _name_of(package: metadata.Distribution | None) -> str:
         name = package and package.name
     except Exception:  # the metadata are damaged; the backport importlib_metadata has an error of its own for that
         name = None
-    return str(name or "(no package)")  # what is no ASCII can be an email.header.Header
+    return str(name or NO_PACKAGE)  # what is no ASCII can be an email.header.Header
 
 
 def takes_labels(plugin: Callable[..., Any]) -> bool:
     """Whether a loss or a metric is a plain function of labels and predictions, and nothing that makes one."""
-    parameters = [] if inspect.isclass(plugin) else [*inspect.signature(plugin).parameters]
-    return parameters[:2] == ["y_true", "y_pred"]
+    return is_function(plugin) and len(required_arguments(plugin)) == 2
+
+
+def is_function(value: Any) -> bool:
+    return inspect.isroutine(value) or isinstance(value, functools.partial)
+
+
+def required_arguments(function: Callable[..., Any]) -> list[str]:
+    """The names of those that have no default and can be given by place."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    parameters = inspect.signature(function).parameters.values()
+    return [p.name for p in parameters if p.kind in kinds and p.default is inspect.Parameter.empty]
 
 
 def as_spec(spec: str | Spec) -> Spec:
+    """
+    Raises:
+        SpecError: the text is not one.
+    """
+    if isinstance(spec, Given):
+        return spec.spec
     return spec if isinstance(spec, Spec) else specs.parse(spec)
 
 
+_MEASURES = "keras_azure.models.measures"
 MODELS = Registry("model")
 AUGMENTATIONS = Registry("augmentation")
 DATASETS = Registry("data set")
 BACKENDS = Registry("backend")
 CALLBACKS = Registry("callback", of_keras=keras_names.CALLBACKS)
-LOSSES = Registry("loss", "losses", keras_names.LOSSES, "keras_azure.models.measures:FunctionLoss")
-METRICS = Registry("metric", of_keras=keras_names.METRICS, from_function="keras_azure.models.measures:FunctionMetric")
-OPTIMIZERS = Registry("optimizer", of_keras=keras_names.OPTIMIZERS)
+LOSSES = Registry("loss", "losses", keras_names.LOSSES, f"{_MEASURES}:FunctionLoss", f"{_MEASURES}:fresh")
+METRICS = Registry("metric", None, keras_names.METRICS, f"{_MEASURES}:FunctionMetric", f"{_MEASURES}:fresh")
+OPTIMIZERS = Registry("optimizer", of_keras=keras_names.OPTIMIZERS, fresh=f"{_MEASURES}:fresh")
 REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS, CALLBACKS, LOSSES, METRICS, OPTIMIZERS)

@@ -9,9 +9,24 @@ Each check takes the plugin itself or its registered name, and raises a Contract
 """
 
 from keras_azure.testing.augmentations import check_augmentation
+from keras_azure.testing.backends import check_backend
+from keras_azure.testing.callbacks import check_callback
 from keras_azure.testing.datasets import check_dataset
 from keras_azure.testing.findings import ContractError
 from keras_azure.testing.models import check_model
+from keras_azure.testing.optimizers import check_optimizer
 from keras_azure.testing.plugins import check_plugin
+from keras_azure.testing.scores import check_loss, check_metric
 
-__all__ = ["ContractError", "check_augmentation", "check_dataset", "check_model", "check_plugin"]
+__all__ = [
+    "ContractError",
+    "check_augmentation",
+    "check_backend",
+    "check_callback",
+    "check_dataset",
+    "check_loss",
+    "check_metric",
+    "check_model",
+    "check_optimizer",
+    "check_plugin",
+]

@@ -49,8 +49,8 @@ def check_augmentation(augmentation: Callable[[Any], Any] | str | Spec) -> None:
             with findings.when(case):
                 findings.extend(_augmented_problems(augmented(made(pixels)), made(pixels), case))
     if len(refusals) == len(forms):
-        for form, error in refusals:
-            findings.failed(f"given {form} in tf.data", error)
+        for form, refusal in refusals:
+            findings.failed(f"given {form} in tf.data", refusal)
     findings.settle()
 
 

@@ -5,24 +5,31 @@ from collections.abc import Iterator
 import numpy as np
 
 from keras_azure.data import Dataset, open_dataset
+from keras_azure.data.local_files import local_files
 from keras_azure.description.events import Observer
+from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, is_whole, name_of, short, with_article
 
 
 def check_dataset(dataset: Dataset | str | Spec) -> None:
-    """Checks a data set: what it says of itself, and its first, last and some other samples of each split.
+    """Checks a data set: what it says of itself, and its first, last and some other samples of each split; of a spec
+    also which files it is made of, asked before it is opened.
 
     Args:
         dataset: the data set, or the spec of a registered one.
 
     Raises:
         ContractError: the data set breaks its contract.
-        KerasAzureError: it cannot be opened.
+        KerasAzureError: it cannot be opened, or does not say which files it is made of.
     """
     findings = Findings(f"The data set {name_of(dataset)!r}")
     if isinstance(dataset, str | Spec):
-        dataset = open_dataset(dataset, Observer())
+        spec = as_spec(dataset)
+        unopened = DATASETS.build(spec)
+        if hasattr(unopened, "files"):
+            local_files(spec, unopened, Observer())
+        dataset = open_dataset(spec, Observer())
     missing = [name for name in ("class_names", "split_sizes", "image_shape", "read") if not hasattr(dataset, name)]
     if missing:
         findings.add(f"it has no {' and no '.join(missing)}", "the attributes of keras_azure.data.Dataset")

@@ -214,7 +214,8 @@ def _training_problems(
     task, labels = task_of(model), np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
     pixels, targets = task.batch(pixels, labels)
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
-    model.compile("adam", task.loss)
+    # As a run on a CPU; XLA would take a minute to compile a step of a large network, only to make it once.
+    model.compile("adam", task.loss, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")
     loss = model.train_on_batch(pixels, targets, return_dict=True)["loss"]
     if not math.isfinite(loss):
         yield f"trained for a step, its loss is {loss}", "a finite loss"

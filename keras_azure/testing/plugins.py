@@ -4,12 +4,27 @@ from collections.abc import Callable
 
 from keras_azure.errors import DataUnavailable, DeviceError
 from keras_azure.registry.options import missing_options, option_parameters
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, DATASETS, MODELS, REGISTRIES
+from keras_azure.registry.registry import (
+    AUGMENTATIONS,
+    BACKENDS,
+    CALLBACKS,
+    DATASETS,
+    LOSSES,
+    METRICS,
+    MODELS,
+    OPTIMIZERS,
+    REGISTRIES,
+    Registry,
+    takes_labels,
+)
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.augmentations import check_augmentation
+from keras_azure.testing.backends import check_backend
+from keras_azure.testing.callbacks import check_callback
 from keras_azure.testing.datasets import check_dataset
-from keras_azure.testing.findings import Findings, with_article
 from keras_azure.testing.models import check_model
+from keras_azure.testing.optimizers import check_optimizer
+from keras_azure.testing.scores import check_loss, check_metric
 
 
 def check_plugin(kind: str, spec: Spec) -> str | None:
@@ -28,23 +43,39 @@ def check_plugin(kind: str, spec: Spec) -> str | None:
     """
     registry = next(registry for registry in REGISTRIES if registry.kind == kind)
     plugin = registry.load(spec)
-    if registry is not MODELS:  # a model's options all have defaults, or it breaks the contract
-        for name in missing_options(spec, plugin, 0):
+    for name in missing_options(spec, plugin, _positional(registry, plugin)):
+        if registry is not MODELS:  # a model's options all have defaults, or it breaks the contract
             return f"it needs the option {name!r}"
+    if registry is MODELS:
+        spec = _without_weights(spec, plugin)
+    elif registry is DATASETS:
+        spec = _without_download(spec, plugin)
     try:
-        if registry is MODELS:
-            check_model(_without_weights(spec, plugin))
-        elif registry is AUGMENTATIONS:
-            check_augmentation(spec)
-        elif registry is DATASETS:
-            check_dataset(_without_download(spec, plugin))
-        elif registry is BACKENDS:
-            _check_backend(spec)
+        _CHECKS[registry](spec)
     except DataUnavailable:
         return "its data is not on this machine"
     except DeviceError:
         return "its device is not on this machine"
     return None
+
+
+_CHECKS: dict[Registry, Callable[[Spec], None]] = {
+    MODELS: check_model,
+    AUGMENTATIONS: check_augmentation,
+    DATASETS: check_dataset,
+    BACKENDS: check_backend,
+    CALLBACKS: check_callback,
+    LOSSES: check_loss,
+    METRICS: check_metric,
+    OPTIMIZERS: check_optimizer,
+}
+
+
+def _positional(registry: Registry, plugin: Callable) -> int:
+    """How many arguments the plugin is given beside its options."""
+    if registry is MODELS or (registry in (LOSSES, METRICS) and takes_labels(plugin)):
+        return 2
+    return 0
 
 
 def _without_download(spec: Spec, plugin: Callable) -> Spec:
@@ -56,14 +87,3 @@ def _without_weights(spec: Spec, plugin: Callable) -> Spec:
     if "weights" in spec.options or option is None or not isinstance(option.default, str):
         return spec
     return spec.with_options(weights="none")
-
-
-def _check_backend(spec: Spec) -> None:
-    backend = BACKENDS.build(spec)
-    if not callable(getattr(backend, "run", None)):
-        findings = Findings(f"The backend {spec.name!r}")
-        findings.add(f"it builds {with_article(backend)} without a method run", "a keras_azure.backends.Backend")
-        findings.settle()
-
-
-# Each function below yields what is wrong and what was expected.

@@ -14,13 +14,17 @@ from keras_azure.errors import UsageError
 from keras_azure.models.weights import without_weights
 from keras_azure.planning.operations import step_operations
 from keras_azure.registry.registry import MODELS
-from keras_azure.throughput.peak import documented_tflops
+from keras_azure.throughput.peak import Precision, documented_tflops
 from keras_azure.throughput.step import KerasStep, OurStep, synthetic_batches
 from keras_azure.throughput.timing import Candidate, Timing, measure
 from keras_azure.throughput.utilisation import Utilisation, watched
 from keras_azure.training.compiling import build_optimizer, compile_model, initial_learning_rate
 
-PRECISIONS = {"float32": "float32", "float16": "mixed_float16", "bfloat16": "mixed_bfloat16"}
+PRECISIONS: dict[Precision, Literal["float32", "mixed_float16", "mixed_bfloat16"]] = {
+    "float32": "float32",
+    "float16": "mixed_float16",
+    "bfloat16": "mixed_bfloat16",
+}
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,7 @@ class Case:
     image_shape: tuple[int, int, int] = (224, 224, 3)
     classes: int = 10
     batch_size: int = 32
-    precision: Literal["float32", "float16", "bfloat16"] = "float32"
+    precision: Precision = "float32"
     xla: Literal["auto", "on", "off"] = "auto"
     step: Literal["ours", "keras"] = "ours"
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -102,7 +106,7 @@ def described(timing: Timing, device: str, utilisation: Utilisation) -> dict[str
     }
 
 
-def flops(images_per_second: float, operations: int, device: str, precision: str) -> dict[str, Any]:
+def flops(images_per_second: float, operations: int, device: str, precision: Precision) -> dict[str, Any]:
     """Counted operations over time, and over the device's documented peak: model FLOPS utilisation (arXiv:2204.02311).
 
     Args:

@@ -22,7 +22,7 @@ def make_plugins_known() -> None:
     if not description.is_file():
         return
     setup = ConfigParser(delimiters="=", interpolation=None)
-    setup.optionxform = str
+    setup.optionxform = str  # type: ignore[assignment, method-assign]  # as ConfigParser's page says
     setup.read(description, encoding="utf-8")
     name, version = setup["metadata"]["name"], setup["metadata"]["version"]
     if any(entry.package == name for entry in MODELS.entries()):

@@ -41,7 +41,8 @@ def known_gpu(name: str) -> str | None:
 
     found = []
     for gpu in dict.fromkeys(size.gpu for size in SIZES):
-        model, forms = [], []
+        model: list[str] = []
+        forms: list[str] = []
         for word in gpu.lower().split():
             (forms if word in _FORMS else model).append(word)
         if all(map(fits, [*model, *forms])):

@@ -97,7 +97,8 @@ class Candidate:
 
     def _run_for(self, seconds: float) -> tuple[int, list[float] | None]:
         """How many steps were made in so long, one call at least, and the seconds of each, if they are told."""
-        steps, each, begun = 0, [], time.perf_counter()
+        steps, begun = 0, time.perf_counter()
+        each: list[float] | None = []
         while True:
             told = self.run(self._call)
             steps += self._call
@@ -162,7 +163,7 @@ def rest() -> None:
         before = now
 
 
-def _timed(run: Callable[[int], None], steps: int) -> float:
+def _timed(run: Callable[[int], object], steps: int) -> float:
     begun = time.perf_counter()
     run(steps)
     return time.perf_counter() - begun

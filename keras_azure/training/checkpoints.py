@@ -35,12 +35,14 @@ from keras_azure.errors import DamagedCheckpoint, RunFailed
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.models.untrusted import check_archive
 from keras_azure.training.history import Row, best_epoch
+from keras_azure.training.monitor import VALIDATION_LOSS, Monitor
 
 KEPT = 2  # the newest ones; one more than needed, in case the newest is damaged
 _ELSEWHERE = ("fuse", "nfs", "cifs", "smb", "9p", "ceph", "lustre")  # types of file systems
 _NAME = re.compile(r"epoch-(\d{4,9})(?:-step-(\d{6,12}))?\.npz")
 _GROUPS = ("model", "optimizer", "metrics")
-_TYPES = {
+_ARRAYS = "callbacks"  # the group of arrays in the state of callbacks, where there are any
+ARRAY_TYPES = {
     "bool",
     "float16",
     "float32",
@@ -67,6 +69,7 @@ class State:
         epoch_elapsed, elapsed: seconds that this epoch, and the whole run, have taken.
         tracking: where MLflow keeps the run, if it does.
         data: what tells that the data is still the same.
+        callbacks: the state of each callback by name, None of one that gives none; JSON-safe but for arrays in it.
         ended: whether a listener has ended training; what is left of the epoch is its validation.
     """
 
@@ -83,6 +86,7 @@ class State:
     elapsed: float = 0.0
     tracking: Mapping[str, str] | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    callbacks: Mapping[str, Any] = field(default_factory=dict)
     ended: bool = False
 
     @property
@@ -90,12 +94,19 @@ class State:
         """Of the checkpoint's file."""
         return f"epoch-{self.epochs:04d}{f'-step-{self.step:06d}' if self.step else ''}.npz"
 
+    def without_arrays(self) -> "tuple[State, dict[str, list[np.ndarray]]]":
+        """The state as JSON can have it, and the arrays of its callbacks as a group of a checkpoint's values."""
+        arrays: list[np.ndarray] = []
+        callbacks = {name: _taken_out(state, arrays) for name, state in self.callbacks.items()}
+        return dataclasses.replace(self, callbacks=callbacks), ({_ARRAYS: arrays} if arrays else {})
+
 
 class Values:
     """What variables hold, in one piece of memory, which is filled, checked and written faster than many small ones.
 
     Args:
-        forms: the shape and type of each variable of the groups "model", "optimizer" and "metrics".
+        forms: the shape and type of each variable of the groups "model", "optimizer" and "metrics", and of each array
+            of callbacks.
         content: the memory; by default new.
 
     Attributes:
@@ -147,8 +158,9 @@ class Checkpoint:
 class Checkpoints:
     """The checkpoints of a run folder."""
 
-    def __init__(self, run_dir: Path):
+    def __init__(self, run_dir: Path, monitor: Monitor = VALIDATION_LOSS):
         self.folder = run_dir / "checkpoints"
+        self.monitor = monitor
 
     def save(self, state: State, values: Values) -> None:
         """Saves, then removes what is neither among the newest nor of the best epoch.
@@ -163,7 +175,7 @@ class Checkpoints:
             "values": values.content,
         }
         write_atomically(self.folder / state.name, lambda beside: _write_archive(beside, entries), self._spare)
-        best = best_epoch(state.history)
+        best = best_epoch(state.history, self.monitor)
         names = self.names()
         for name in names[:-KEPT]:
             if name != State(epochs=best or 0).name:
@@ -185,7 +197,7 @@ class Checkpoints:
         for name in reversed(self.names()):
             try:
                 checkpoint = self.load(name)
-                best = best_epoch(checkpoint.state.history) if keep_best else None
+                best = best_epoch(checkpoint.state.history, self.monitor) if keep_best else None
                 if best is not None and best != checkpoint.state.epochs:
                     self.load(State(epochs=best).name)
                 return checkpoint
@@ -205,6 +217,9 @@ class Checkpoints:
             with np.load(path, allow_pickle=False) as saved:
                 state = _parse_state(bytes(saved["state"]))
                 values = Values(_parse_forms(bytes(saved["forms"])), saved["values"])
+                arrays = values.groups.get(_ARRAYS, [])
+                callbacks = {name: _put_back(each, arrays) for name, each in state.callbacks.items()}
+                state = dataclasses.replace(state, callbacks=callbacks)
         except Exception as error:  # zipfile and NumPy raise what the damaged part happened to cause
             reason = "it is not there" if isinstance(error, FileNotFoundError) else f"it is damaged ({error})"
             raise DamagedCheckpoint(f"The checkpoint {path} cannot be used: {reason}.") from error
@@ -298,18 +313,50 @@ def _parse_state(text: bytes) -> State:
         raise ValueError("its history has values that are no numbers")
     if not isinstance(state.data, dict) or not isinstance(state.tracking, dict | None) or type(state.ended) is not bool:
         raise ValueError("its state has another form")
+    if not isinstance(state.callbacks, dict):
+        raise ValueError("its state of callbacks has another form")
     return state
 
 
 def _parse_forms(text: bytes) -> Forms:
     forms = json.loads(text)
-    if forms.keys() != set(_GROUPS):
+    if forms.keys() - {_ARRAYS} != set(_GROUPS):
         raise ValueError("its values are of other things")
     for group in forms.values():
         for shape, dtype in group:
-            if not all(type(size) is int and size >= 0 for size in shape) or dtype not in _TYPES:
+            if not all(type(size) is int and size >= 0 for size in shape) or dtype not in ARRAY_TYPES:
                 raise ValueError(f"its values have the form {shape} of {dtype}")
     return {name: [(tuple(shape), dtype) for shape, dtype in group] for name, group in forms.items()}
+
+
+def _taken_out(value: Any, arrays: list[np.ndarray]) -> Any:
+    """The value as JSON can have it: an array is added to `arrays`, and its number stands for it."""
+    match value:
+        case np.ndarray():
+            arrays.append(value)
+            return {"array": len(arrays) - 1}
+        case dict():
+            return {"dict": {name: _taken_out(each, arrays) for name, each in value.items()}}
+        case list():
+            return [_taken_out(each, arrays) for each in value]
+    return value
+
+
+def _put_back(value: Any, arrays: Sequence[np.ndarray]) -> Any:
+    """
+    Raises:
+        ValueError: nothing that `_taken_out` gave.
+    """
+    match value:
+        case {"array": int(number)} if len(value) == 1 and 0 <= number < len(arrays):
+            return arrays[number]
+        case {"dict": dict(named)} if len(value) == 1:
+            return {name: _put_back(each, arrays) for name, each in named.items()}
+        case dict():
+            raise ValueError("its state of callbacks has another form")
+        case list():
+            return [_put_back(each, arrays) for each in value]
+    return value
 
 
 def _is_number(value: Any) -> bool:

@@ -9,7 +9,7 @@ from keras.src.utils.naming import reset_uids
 from keras_azure.data import Dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
-from keras_azure.errors import BrokenPlugin
+from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.models.kinds import Model, kind_of
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
@@ -28,6 +28,7 @@ def check_options(config: RunConfig) -> None:
     for augmentation in config.augment:
         AUGMENTATIONS.build(augmentation)  # which also finds values that are out of their range
     learning_rates(config.stages, initial_learning_rate(config))
+    build_optimizer(config, 1.0, 1)
     build_loss(config)
     build_metrics(config)
 
@@ -53,7 +54,7 @@ def build_model(config: RunConfig, dataset: Dataset, statistics: Statistics | No
         raise BrokenPlugin(
             f"The model {config.model} gives {made}.",
             expected=f"a keras.Model with one probability for each of {num_classes} classes",
-            hint=f"kaz check {as_spec(config.model).name}",
+            hint=f"kaz check {config.model_spec.name}",
         )
     return kind.with_network(model, standardized(kind.network(model), config.standardize, statistics))
 
@@ -73,9 +74,25 @@ def compile_model(model: keras.Model, config: RunConfig, device: str, optimizer:
 def build_optimizer(config: RunConfig, learning_rate: float, steps: int) -> keras.optimizers.Optimizer:
     """The optimizer of one stage of `steps` steps, whose learning rate rises to `learning_rate` at most."""
     optimizer = _plain_optimizer(config)
+    if _has_schedule(optimizer):
+        if config.schedule != "auto" or config.learning_rate is not None or config.fine_tune is not None:
+            raise UsageError(
+                f"The optimizer {config.optimizer} has a schedule of its own, which would be lost.",
+                hint="no schedule, learning_rate and fine_tune; or an optimizer with a number as its learning rate",
+            )
+        return optimizer
     cosine = config.schedule == "cosine" or (config.schedule == "auto" and config.fine_tune is not None)
     optimizer.learning_rate = _cosine(learning_rate, config.warmup, steps) if cosine else learning_rate
     return optimizer
+
+
+def follows_schedule(config: RunConfig) -> bool:
+    """Whether the learning rate follows a schedule, so that nothing else can set it."""
+    return _has_schedule(build_optimizer(config, 1.0, 1))
+
+
+def _has_schedule(optimizer: keras.optimizers.Optimizer) -> bool:
+    return isinstance(optimizer._learning_rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def initial_learning_rate(config: RunConfig) -> float:
@@ -113,8 +130,16 @@ def build_loss(config: RunConfig, default: str = CLASSIFY.loss) -> keras.losses.
 
 
 def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
-    """The metrics that the config adds to accuracy, fresh."""
-    return [_of_kind(keras.Metric, METRICS, metric) for metric in config.metrics]
+    """The metrics that the config adds to accuracy, fresh; each time with the same names."""
+    made: list[keras.metrics.Metric] = []
+    for text in config.metrics:
+        spec, name = as_spec(text), METRICS.signature(text).parameters.get("name")
+        # Where none is given Keras counts up within a process: auc, auc_1, auc_2 in the stages of one run.
+        counts_up = name is not None and name.default is None and spec.given is None
+        before = sum(as_spec(earlier).name == spec.name for earlier in config.metrics[: len(made)])
+        named = {"name": f"{spec.name}_{before}" if before else spec.name} if counts_up else {}
+        made.append(_of_kind(keras.Metric, METRICS, text, **named))
+    return made
 
 
 def _of_kind(wanted: type, registry: Registry, spec: str, **defaults: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 from keras_azure.description.events import Listener
 from keras_azure.files import write_text
+from keras_azure.training.monitor import VALIDATION_LOSS, Monitor
 
 Row = dict[str, float]
 
@@ -17,11 +18,15 @@ class History(Sequence[Row], Listener):
     """The rows of a run and of its `history.csv`, which is rewritten as a whole after each epoch.
 
     A run that is resumed has its rows from the checkpoint: they and the weights are of one moment.
+
+    Attributes:
+        monitor: what epochs are judged by.
     """
 
-    def __init__(self, run_dir: Path, rows: Sequence[Row] = ()):
+    def __init__(self, run_dir: Path, rows: Sequence[Row] = (), monitor: Monitor = VALIDATION_LOSS):
         self.path = run_dir / "history.csv"
         self.rows = list(rows)
+        self.monitor = monitor
 
     def epoch_done(self, epoch: int, row: Mapping[str, float]) -> None:
         self.append(dict(row))
@@ -42,16 +47,16 @@ class History(Sequence[Row], Listener):
 
     @property
     def best_epoch(self) -> int | None:
-        return best_epoch(self.rows)
+        return best_epoch(self.rows, self.monitor)
 
     def in_stage(self, number: int) -> list[Row]:
         """The rows of one stage; without fine-tuning all rows are of stage 0."""
         return [row for row in self.rows if row.get("stage", 0) == number]
 
     def epochs_since_best(self, stage: int) -> int:
-        """How many epochs of a stage came after its lowest validation loss."""
+        """How many epochs of a stage came after its best one."""
         rows = self.in_stage(stage)
-        best = best_epoch(rows)
+        best = best_epoch(rows, self.monitor)
         return 0 if best is None else int(rows[-1]["epoch"] - best)
 
     def is_stopped_early(self, stage: int, patience: int | None) -> bool:
@@ -68,7 +73,8 @@ class History(Sequence[Row], Listener):
         return iter(self.rows)
 
 
-def best_epoch(rows: Sequence[Row]) -> int | None:
-    """The number of the epoch with the lowest validation loss, the first of equals; None without validation."""
-    judged = [row for row in rows if math.isfinite(row.get("val_loss", math.nan))]
-    return int(min(judged, key=lambda row: row["val_loss"])["epoch"]) if judged else None
+def best_epoch(rows: Sequence[Row], monitor: Monitor = VALIDATION_LOSS) -> int | None:
+    """The number of the epoch that the monitor finds best, the first of equals; None without validation."""
+    judged = [row for row in rows if math.isfinite(row.get(monitor.name, math.nan))]
+    sign = -1 if monitor.highest else 1
+    return int(min(judged, key=lambda row: sign * row[monitor.name])["epoch"]) if judged else None

@@ -30,6 +30,13 @@ class StopRequests:
             self._deferred = False
         self.check()
 
+    def request(self) -> bool:
+        """Asks for a stop, as a first Ctrl-C does; gives whether that was done before."""
+        before, self.requested = self.requested, True
+        if not before:
+            self._notify("Stopping after this step.")
+        return before
+
     def check(self) -> None:
         """
         Raises:

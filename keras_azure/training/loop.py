@@ -90,7 +90,7 @@ class Loop:
             training.ended |= listeners.stop_training
             is_over = self.history.is_stopped_early(phase.stage, self.patience)
             if is_over:
-                listeners.message(f"Stopped early: no lower validation loss in {self.patience} epochs.")
+                listeners.message(f"Stopped early: no {self.history.monitor} in {self.patience} epochs.")
             if is_over or training.ended:
                 break
         trained.optimizer.finalize_variable_values(trained.trainable_weights)
@@ -136,7 +136,8 @@ class Loop:
             done += result.steps
             steps.synchronize()
             listeners.validation_steps_done(done - 1, result)
-            self._check_stop()
+            if not listeners.whole_validations:
+                self._check_stop()
         scores = means(result)
         listeners.validation_done(epoch, scores)
         return scores
@@ -152,10 +153,14 @@ class Loop:
 
 
 class FiniteLoss(Listener):
-    """Ends a run whose loss is infinite or no number, before anything is made of it."""
+    """Ends a run whose loss is infinite or no number, before anything is made of it.
 
-    def __init__(self, training: TrainingState, data: RunData):
-        self._training, self._data = training, data
+    Args:
+        callbacks: those that may end training for that reason themselves, and have heard of the steps before.
+    """
+
+    def __init__(self, training: TrainingState, data: RunData, callbacks: Listener):
+        self._training, self._data, self._callbacks = training, data, callbacks
 
     def steps_done(self, step: int, result: StepResult, compiled: bool) -> None:
         """
@@ -163,7 +168,7 @@ class FiniteLoss(Listener):
             RunFailed: the loss of one of these steps is infinite, or not a number.
         """
         # The mean over the epoch so far: from the first loss that is no number on, it is none either.
-        if "loss" not in result.logs or np.isfinite(float(result.logs["loss"])):
+        if "loss" not in result.logs or np.isfinite(float(result.logs["loss"])) or self._callbacks.stop_training:
             return
         losses = result.losses
         behind = int(np.argmin(np.isfinite(losses)))

@@ -24,8 +24,11 @@ from keras_azure.files import write_json, write_text
 from keras_azure.lazy import lazy
 from keras_azure.listeners.tracking import Tracker
 from keras_azure.models.kinds import Model
+from keras_azure.models.saving import own_objects
 from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_in_epoch
+from keras_azure.training.building_callbacks import build_callbacks, check_run, led_to
+from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
 from keras_azure.training.data import RunData, open_data, require_same_data
@@ -38,7 +41,7 @@ from keras_azure.training.phases import Phase, phases
 from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
 from keras_azure.training.state import TrainingState
-from keras_azure.training.tasks import Task, task_of
+from keras_azure.training.tasks import CLASSIFY, Task, task_of
 from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
@@ -67,6 +70,8 @@ def train(
         device_name = opened.enter_context(on_device(device))
         opened.enter_context(dtype_policy(config.precision))
         check_options(config)
+        callbacks, metrics = build_callbacks(config), build_metrics(config)
+        checkpoints.monitor = check_run(config, callbacks, CLASSIFY, metrics)
 
         # What there is: the data, the checkpoint that the run is resumed from, and the model.
         data = opened.enter_context(contextlib.closing(open_data(config, observer)))
@@ -78,7 +83,11 @@ def train(
             model = build_model(config, data.dataset, statistics)
         task = task_of(model)
         data = dataclasses.replace(data, targets=task.targets)
+        monitor = check_run(config, callbacks, task, metrics)
         upcoming = phases(config, model, data.facts, device_name)
+        state = State(data=data.identity) if found is None else found.state
+        earlier = None if found is None else state.callbacks
+        calling = Callbacks(callbacks, run_dir, observer.message, stop.request, earlier, ended=state.ended)
         if found is not None:
             found.restore("model", task.kind.network(model).variables)
 
@@ -86,16 +95,18 @@ def train(
         write_text(run_dir / DESCRIPTION, config.to_json())
         if statistics is not None:
             statistics.save(run_dir)
-        state = State(data=data.identity) if found is None else found.state
-        history = History(run_dir, state.history)
+        history = History(run_dir, state.history, monitor)
         if history:
             history.save()  # its file may be one epoch ahead
         training = TrainingState(model, state, data.images_per_epoch, config.batch_size, started)
         tracker = opened.enter_context(Tracker(config, run_dir, history, state.tracking))
         writer = opened.enter_context(CheckpointWriter(checkpoints))
         checkpointing = Checkpointing(writer, training, state, parse_interval(config.checkpoint_every))
+        opened.enter_context(led_to(run_dir, callbacks, resumed=found is not None, tell=observer.message))
         listeners = in_order(
-            [FiniteLoss(training, data), history, tracker], checkpointing if task.has_steps else None, [observer]
+            [*([calling] if callbacks else []), FiniteLoss(training, data, calling), history, tracker],
+            checkpointing if task.has_steps else None,
+            [observer],
         )
 
         with stop.deferred():
@@ -106,6 +117,11 @@ def train(
                 else:
                     trained = _fit(next(iter(upcoming)), listeners, stop, data, config)
                 writer.wait()
+            if task.has_steps and found is not None and training.epochs == found.state.epochs:  # all were done before
+                _return_to(found, model, upcoming)
+                model.optimizer.finalize_variable_values(model.trainable_weights)
+                if callbacks:
+                    calling.begin(model)
             listeners.training_done()
             stop.check()
             kept_epoch = (history.best_epoch if config.keep == "best" else None) or len(history)
@@ -114,7 +130,7 @@ def train(
                 _return_to(checkpoints.load(State(epochs=kept_epoch).name), model, upcoming)
             path = run_dir / task.kind.file
             task.kind.save(trained.model, path)
-            saved = task.kind.load(path)
+            saved = task.kind.load(path, own_objects(config))
             with _failures(data):
                 test = _test(saved, task, data, config, observer, stop)
             lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, task.figures(test, data.dataset))
@@ -184,12 +200,11 @@ def _train(upcoming: Iterable[Phase], loop: Loop, data: RunData, config: RunConf
             batch_size=config.batch_size,
             parameters=model.count_params(),
             device=device,
+            monitor=history.monitor.name,
         )
     )
     placement = None
-    for phase in upcoming:
-        if training.ended and not training.step:
-            break
+    for phase in () if training.ended and not training.step else upcoming:
         stage, done = phase.stage, len(history.in_stage(phase.stage.number))
         if done >= stage.epochs or history.is_stopped_early(stage.number, config.early_stopping):
             continue
@@ -199,6 +214,8 @@ def _train(upcoming: Iterable[Phase], loop: Loop, data: RunData, config: RunConf
             model.optimizer.build(model.trainable_variables)
             found.restore("optimizer", model.optimizer.variables)
         placement = _train_phase(phase, range(len(history), len(history) + stage.epochs - done), loop, data, device)
+        if training.ended:  # the next phase would prepare the model for itself
+            break
     if advice := advice_on_input(training.times, config, placement):
         loop.listeners.message(advice)
     performance = _performance(model, training, history, device) if training.times.steps else {}

@@ -41,7 +41,8 @@ class CheckpointWriter:
             RunFailed: the one before could not be written.
         """
         self.wait()
-        held = {name: hold_values(group) for name, group in variables.items()}
+        state, arrays = state.without_arrays()
+        held = {name: hold_values(group) for name, group in variables.items()} | arrays
         self._written = Future()  # from here on somebody will complete it
         self._orders.put((self._written, state, held, then))
 

@@ -431,18 +431,24 @@ def test_what_is_planted_is_found(tmp_path):
     assert len(where_planted(tmp_path)) == 4
 
 
-def kaz_run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+@pytest.fixture
+def kaz_run(kaz_process):
     """Runs the command with secrets in its environment, and leaves what it shows in files of the folder."""
-    command = [sys.executable, "-m", "keras_azure", "run", *arguments]
-    done = subprocess.run(command, capture_output=True, cwd=folder, env=os.environ | SECRETS | variables, timeout=600)
-    (folder / "stdout").write_bytes(done.stdout)
-    (folder / "stderr").write_bytes(done.stderr)
-    return done
+
+    def run(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        command = [*kaz_process, "run", *arguments]
+        environment = os.environ | SECRETS | variables
+        done = subprocess.run(command, capture_output=True, cwd=folder, env=environment, timeout=600)
+        (folder / "stdout").write_bytes(done.stdout)
+        (folder / "stderr").write_bytes(done.stderr)
+        return done
+
+    return run
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [[], ["--json", "--debug"]], ids=["", "json"])
-def test_no_planted_secret_comes_out_of_a_run(tmp_path, arguments):
+def test_no_planted_secret_comes_out_of_a_run(kaz_run, tmp_path, arguments):
     store = f"sqlite:///{tmp_path}/tracked.db"
     done = kaz_run(tmp_path, "cnn", "--epochs", "1", *arguments, KAZ_RUNS=f"{tmp_path}/runs", MLFLOW_TRACKING_URI=store)
     assert done.returncode == 0, done.stderr.decode()
@@ -453,7 +459,7 @@ def test_no_planted_secret_comes_out_of_a_run(tmp_path, arguments):
 
 
 @pytest.mark.slow
-def test_no_planted_secret_comes_out_of_a_run_whose_server_is_away(tmp_path):
+def test_no_planted_secret_comes_out_of_a_run_whose_server_is_away(kaz_run, tmp_path):
     store = "http://someone:planted-service-token@127.0.0.1:9/?sig=planted-client-secret"
     variables = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "KAZ_RUNS": f"{tmp_path}/runs", "MLFLOW_TRACKING_URI": store}
     done = kaz_run(tmp_path, "cnn", "--epochs", "1", **variables)
@@ -463,7 +469,7 @@ def test_no_planted_secret_comes_out_of_a_run_whose_server_is_away(tmp_path):
 
 
 @pytest.mark.slow
-def test_no_planted_secret_comes_out_of_a_plugin_that_fails(install_plugin, tmp_path):
+def test_no_planted_secret_comes_out_of_a_plugin_that_fails(kaz_run, install_plugin, tmp_path):
     install_plugin("leaking", {"models": "leaking = leaking:leaking"}, LEAKING)
     folder = tmp_path / "here"
     folder.mkdir()

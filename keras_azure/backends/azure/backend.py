@@ -1,32 +1,35 @@
-"""The backends `azure-nc6`, ...: one for each size of machine, with the same options."""
+"""The backend `azure`: jobs on the machines of Azure ML. Each of its sizes is a name: `azure-nc6`, ..."""
 
 import contextlib
 import dataclasses
-import datetime
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_azure.backends import Check
 from keras_azure.backends.azure.cluster import Compute, check_available, ensure_cluster
 from keras_azure.backends.azure.following import UNSUCCESSFUL, word
 from keras_azure.backends.azure.handle import Job
 from keras_azure.backends.azure.job import Mode, Settings, asset_name, build_job, read_job_file, write_job_file
+from keras_azure.backends.azure.jobs import find_job, list_jobs
+from keras_azure.backends.azure.machines import current_machines, current_size, machine_of, todays_prices
+from keras_azure.backends.azure.manifest import FileSet, looks_secret
 from keras_azure.backends.azure.names import new_name, next_name
 from keras_azure.backends.azure.results import output_prefix
 from keras_azure.backends.azure.service import Service, azure_errors, look_up, mute, quiet, unobserved
-from keras_azure.backends.azure.sizes import SIZES, Size, substitute
+from keras_azure.backends.azure.sizes import Size, find_size
 from keras_azure.backends.azure.staging import Staged, stage
 from keras_azure.backends.azure.storage import Storage
-from keras_azure.backends.azure.travelling import FileSet, looks_secret
 from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
+from keras_azure.backends.machine import Machine
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
 from keras_azure.description.result import RunResult
-from keras_azure.errors import CloudError, NotAvailable, RunInterrupted, UsageError
+from keras_azure.errors import CloudError, RunInterrupted, UsageError
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
 from keras_azure.registry.registry import as_spec
@@ -41,6 +44,7 @@ class AzureBackend:
     Args:
         compute: the machines.
         settings: of the job.
+        asked: the size that was asked for, which may be retired; the one that takes its place is that of `compute`.
         note: what the user should know of the size.
     """
 
@@ -48,6 +52,7 @@ class AzureBackend:
     settings: Settings
     register: str | None
     workspace: str | None
+    asked: Size
     note: str = ""
 
     def run(self, config: RunConfig, run_dir: Path, observer: Observer, *, resume: bool = False) -> RunResult:
@@ -144,6 +149,29 @@ class AzureBackend:
             "price_date": price[0].date if price else None,
         }
 
+    def open_job(self, description: Mapping[str, Any]) -> Job:
+        """The handle of a job in any workspace; descriptions of before there was another backend name none."""
+        return Job.from_json(description)
+
+    def jobs(self, limit: int | None) -> list[dict[str, Any]]:
+        """Facts of the workspace's jobs that kaz started, the newest first."""
+        return list_jobs(self.workspace, limit)
+
+    def find_job(self, name: str) -> Job:
+        return find_job(self.workspace, name)
+
+    def machine(self, observer: Observer, *, prices: bool = False, region: str | None = None) -> Machine:
+        found = todays_prices(region, observer) if prices else None
+        return machine_of(self.compute, self.asked, self.note, found)
+
+    def machines(self, observer: Observer, *, prices: bool = False, region: str | None = None) -> list[Machine]:
+        return current_machines(todays_prices(region, observer) if prices else None)
+
+    def doctor(self) -> Iterator[Check]:
+        from keras_azure.backends.azure.doctor import examine  # which needs what it is to look for
+
+        return examine(self.workspace, self.compute, self.note)
+
     def _job(self, staged: Staged, config: RunConfig, name: str, display_name: str, address: str) -> Any:
         return build_job(
             staged,
@@ -220,31 +248,27 @@ def _find_job(service: Service, name: str) -> Any | None:
     return look_up(f"The job {name} cannot be looked up", lambda: service.client.jobs.get(name))
 
 
-def _backend_of(asked: Size) -> Callable[..., AzureBackend]:
-    def backend(
-        *,
-        nodes: int = 1,
-        max_nodes: int = 3,
-        min_nodes: int = 0,
-        spot: bool = False,
-        idle_minutes: int = 2,
-        cluster: str | None = None,
-        serverless: bool = False,
-        data_mode: Mode = "auto",
-        max_hours: float | None = None,
-        max_restarts: int = 10,
-        register: str | None = None,
-        strict_size: bool = False,
-        workspace: str | None = None,
-    ) -> AzureBackend:
-        size, note = _current(asked, strict=strict_size)
-        compute = Compute(size, nodes, max_nodes, min_nodes, spot, idle_minutes, cluster, serverless)
-        return AzureBackend(compute, Settings(data_mode, max_hours, max_restarts), register, workspace, note)
-
-    backend.__name__ = backend.__qualname__ = asked.backend_name.replace("-", "_")
-    backend.__doc__ = f"""{asked.name} on an autoscaling cluster of an Azure ML workspace: {asked.gpu}.
+def azure(
+    *,
+    size: str = "nc4as-t4-v3",
+    nodes: int = 1,
+    max_nodes: int = 3,
+    min_nodes: int = 0,
+    spot: bool = False,
+    idle_minutes: int = 2,
+    cluster: str | None = None,
+    serverless: bool = False,
+    data_mode: Mode = "auto",
+    max_hours: float | None = None,
+    max_restarts: int = 10,
+    register: str | None = None,
+    strict_size: bool = False,
+    workspace: str | None = None,
+) -> AzureBackend:
+    """An autoscaling cluster of an Azure ML workspace. `azure-nc6` is `azure(size=nc6)`; kaz sizes lists all sizes.
 
     Args:
+        size: of the machines, as kaz sizes has it.
         nodes: of the job.
         max_nodes, min_nodes: between which a new cluster scales; at 0 nodes it costs nothing.
         spot: spare machines, cheaper, which may be taken away: the job goes on after its last checkpoint.
@@ -256,25 +280,9 @@ def _backend_of(asked: Size) -> Callable[..., AzureBackend]:
         max_restarts: how many lost nodes the job survives.
         register: the name in the workspace under which the model is registered.
         strict_size: refuse a size that Azure has retired, instead of taking its successor.
-        workspace: a config.json, or SUBSCRIPTION/GROUP/WORKSPACE.
+        workspace: a config.json, or SUBSCRIPTION/GROUP/WORKSPACE. By default the nearest config.json.
     """
-    return backend
-
-
-def _current(asked: Size, *, strict: bool) -> tuple[Size, str]:
-    """The size that Azure still has in place of the one asked for, and what to say of it."""
-    today = datetime.date.today()
-    if not asked.is_retired(today):
-        return asked, ""
-    if strict:
-        raise NotAvailable(
-            f"Azure retired {asked.name} on {asked.retirement}.",
-            hint=f"--backend {substitute(asked, today).size.backend_name}; or without --strict-size",
-        )
-    found = substitute(asked, today)
-    losses = f", with {', '.join(found.losses)}" if found.losses else ""
-    return found.size, f"Azure retired {asked.name} on {asked.retirement}; the run goes to {found.size.name}{losses}"
-
-
-# What the entry points name, such as azure_nc6
-globals().update({size.backend_name.replace("-", "_"): _backend_of(size) for size in SIZES})
+    asked = find_size(size)
+    found, note = current_size(asked, strict=strict_size)
+    compute = Compute(found, nodes, max_nodes, min_nodes, spot, idle_minutes, cluster, serverless)
+    return AzureBackend(compute, Settings(data_mode, max_hours, max_restarts), register, workspace, asked, note)

@@ -5,14 +5,12 @@ import datetime
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import cached_property
 from importlib import metadata
-from typing import Literal
 
 from packaging.requirements import Requirement
 
-from keras_azure.backends.azure.backend import AzureBackend
+from keras_azure.backends import Check
 from keras_azure.backends.azure.cluster import Compute, check_cluster, check_offered, check_quota, find_cluster
 from keras_azure.backends.azure.following import word
 from keras_azure.backends.azure.job import IMAGE
@@ -22,7 +20,6 @@ from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.wheels import packages_of
 from keras_azure.backends.azure.workspace import Workspace, locate_workspace
 from keras_azure.errors import CloudError, KerasAzureError, UsageError
-from keras_azure.registry.registry import BACKENDS
 
 _PACKAGES = ("azure-ai-ml", "azure-identity", "azure-storage-blob", "azureml-mlflow", "mlflow")
 _INSTALL = "pip install --upgrade 'keras-azure[azure]'"
@@ -30,32 +27,17 @@ _MOST_MINUTES = 5  # that a clock may be off: tokens are refused that are from t
 _GENERAL = "kaz doctor"  # which errors advise elsewhere, and which is of no help here
 
 
-@dataclass(frozen=True)
-class Check:
-    """What was found.
-
-    Attributes:
-        mend: the command that mends it, where it failed.
-    """
-
-    name: str
-    state: Literal["ok", "failed", "skipped"]
-    found: str
-    mend: str = ""
-
-
-class Patient:
+class DoctorContext:
     """What is examined.
 
     Args:
         workspace: as `find_workspace` takes it.
-        backend: whose machines are asked for.
+        compute: the machines that are asked for.
+        note: what is to be said of their size.
     """
 
-    def __init__(self, workspace: str | None, backend: AzureBackend):
-        self.named = workspace or backend.workspace
-        self.compute: Compute = backend.compute
-        self.note = backend.note
+    def __init__(self, workspace: str | None, compute: Compute, note: str):
+        self.named, self.compute, self.note = workspace, compute, note
 
     @cached_property
     def located(self) -> tuple[Workspace, str]:
@@ -66,23 +48,9 @@ class Patient:
         return Service(self.located[0])
 
 
-def examine(workspace: str | None, backend: str) -> Iterator[Check]:
-    """All checks, each as it is done; one that needs what failed is skipped.
-
-    Raises:
-        UsageError: the backend is not one of Azure's sizes.
-    """
-    built = BACKENDS.build(backend)
-    if not isinstance(built, AzureBackend):
-        raise UsageError(
-            f"The backend {backend} is not on Azure.",
-            expected="a backend such as azure-nc4as-t4-v3",
-            hint="kaz list backends",
-        )
-    return _examined(Patient(workspace, built))
-
-
-def _examined(patient: Patient) -> Iterator[Check]:
+def examine(workspace: str | None, compute: Compute, note: str) -> Iterator[Check]:
+    """All checks, each as it is done; one that needs what failed is skipped."""
+    context = DoctorContext(workspace, compute, note)
     sound: set[str] = set()
     for name, (needs, look, mend) in _CHECKS.items():
         missing = [each for each in needs if each not in sound]
@@ -90,7 +58,7 @@ def _examined(patient: Patient) -> Iterator[Check]:
             yield Check(name, "skipped", f"needs {' and '.join(missing)}")
             continue
         try:
-            yield Check(name, "ok", look(patient))
+            yield Check(name, "ok", look(context))
             sound.add(name)
         except KerasAzureError as error:
             found = " ".join(filter(None, [error.problem, error.expected and f"Expected: {error.expected}."]))
@@ -98,7 +66,7 @@ def _examined(patient: Patient) -> Iterator[Check]:
             yield Check(name, "failed", found, hint if hint not in ("", _GENERAL) else mend)
 
 
-def _packages(patient: Patient) -> str:
+def _packages(context: DoctorContext) -> str:
     wanted = _requirements()
     missing = [requirement.name for requirement in wanted if _version(requirement.name) is None]
     if missing:
@@ -106,7 +74,7 @@ def _packages(patient: Patient) -> str:
     return ", ".join(requirement.name for requirement in wanted)
 
 
-def _versions(patient: Patient) -> str:
+def _versions(context: DoctorContext) -> str:
     """That azure-ai-ml is one that is known to work, and MLflow and its plugin a pair that does."""
     wanted = _requirements()
     wrong = [
@@ -119,44 +87,44 @@ def _versions(patient: Patient) -> str:
     return ", ".join(f"{requirement.name} {_version(requirement.name)}" for requirement in wanted)
 
 
-def _config(patient: Patient) -> str:
-    workspace, source = patient.located
+def _config(context: DoctorContext) -> str:
+    workspace, source = context.located
     return f"{workspace}, from {source}"
 
 
-def _login(patient: Patient) -> str:
+def _login(context: DoctorContext) -> str:
     with quiet(), azure_errors("There is no login"):
-        token = patient.service.credential.get_token(SCOPE)
+        token = context.service.credential.get_token(SCOPE)
     until = datetime.datetime.fromtimestamp(token.expires_on)
     return f"{_who(token.token)}, until {until:%H:%M}"
 
 
-def _workspace(patient: Patient) -> str:
-    description = patient.service.description
+def _workspace(context: DoctorContext) -> str:
+    description = context.service.description
     return f"{description.name} in {description.location}"
 
 
-def _size(patient: Patient) -> str:
-    check_offered(patient.service, patient.compute)
-    size = patient.compute.size
+def _size(context: DoctorContext) -> str:
+    check_offered(context.service, context.compute)
+    size = context.compute.size
     retires = f", which is retired on {size.retirement}" if size.retirement else ""
-    note = f" ({patient.note})" if patient.note else ""
-    return f"{size.name}{retires} is offered in {patient.service.description.location}{note}"
+    note = f" ({context.note})" if context.note else ""
+    return f"{size.name}{retires} is offered in {context.service.description.location}{note}"
 
 
-def _quota(patient: Patient) -> str:
-    quota = check_quota(patient.service, patient.compute)
+def _quota(context: DoctorContext) -> str:
+    quota = check_quota(context.service, context.compute)
     if quota is None:
         return "Azure does not name one for this size"
-    pool = "Spot machines" if patient.compute.spot else patient.compute.size.family
-    return f"{quota[1]} cores of {pool}, {quota[0]} in use; a node has {patient.compute.size.vcpus}"
+    pool = "Spot machines" if context.compute.spot else context.compute.size.family
+    return f"{quota[1]} cores of {pool}, {quota[0]} in use; a node has {context.compute.size.vcpus}"
 
 
-def _cluster(patient: Patient) -> str:
-    compute = patient.compute
+def _cluster(context: DoctorContext) -> str:
+    compute = context.compute
     if compute.serverless:
         return "none is needed: serverless"
-    found = find_cluster(patient.service, compute.name)
+    found = find_cluster(context.service, compute.name)
     if found is None:
         return f"{compute.name} is not there; the first run creates it"
     differences = check_cluster(found, compute)
@@ -166,22 +134,22 @@ def _cluster(patient: Patient) -> str:
     )
 
 
-def _storage(patient: Patient) -> str:
+def _storage(context: DoctorContext) -> str:
     # Once: whether it answers at all is what is asked.
-    storage = Storage(patient.service, retry_total=0)
+    storage = Storage(context.service, retry_total=0)
     storage.list(output_prefix("doctor"))
     return f"{storage.datastore} can be listed"
 
 
-def _environment(patient: Patient) -> str:
+def _environment(context: DoctorContext) -> str:
     packages = packages_of([])
     shipped = ", ".join(f"{package.metadata['Name']} {package.version}" for package in packages.shipped) or "nothing"
     python = f"Python {sys.version_info.major}.{sys.version_info.minor}"
     return f"{python} on {IMAGE}; {len(packages.pinned)} packages from the index; as wheels: {shipped}"
 
 
-def _clock(patient: Patient) -> str:
-    there = patient.service.clock()
+def _clock(context: DoctorContext) -> str:
+    there = context.service.clock()
     seconds = (_now() - there).total_seconds()
     if abs(seconds) > _MOST_MINUTES * 60:
         direction = "ahead of" if seconds > 0 else "behind"
@@ -193,7 +161,7 @@ def _clock(patient: Patient) -> str:
 
 
 # Their order; of each: what must be sound before, what looks, and what mends it where the error names nothing better.
-_CHECKS: dict[str, tuple[tuple[str, ...], Callable[[Patient], str], str]] = {
+_CHECKS: dict[str, tuple[tuple[str, ...], Callable[[DoctorContext], str], str]] = {
     "packages": ((), _packages, _INSTALL),
     "versions": (("packages",), _versions, _INSTALL),
     "config": ((), _config, "kaz init"),

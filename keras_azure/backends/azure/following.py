@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from keras_azure.backends import COMPLETED, FINAL_STATES
 from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
 from keras_azure.errors import CloudError, NotSignedIn
 
-FINAL = ("Completed", "Failed", "Canceled", "NotResponding")
-UNSUCCESSFUL = FINAL[1:]
+UNSUCCESSFUL = tuple(state for state in FINAL_STATES if state != COMPLETED)
 _SECONDS = (2.0, 10.0)  # between two looks: at first, and when nothing changes
 _PATIENCE_SECONDS = 15 * 60  # without an answer; a closed laptop's network may take a while
 _LOGS = "user_logs/"
@@ -78,9 +78,9 @@ class Follower:
                 state = state_of(self.service, self.name)
                 changed = self._enter(state)
                 # Once more after the end: the last lines come late.
-                changed |= self.read_logs(final=state in FINAL)
+                changed |= self.read_logs(final=state in FINAL_STATES)
                 self._silent_since = None
-                if state in FINAL:
+                if state in FINAL_STATES:
                     return state
                 pause = seconds[0] if changed else min(pause * 1.2, seconds[1])
             except NotSignedIn:

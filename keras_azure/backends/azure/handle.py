@@ -1,24 +1,28 @@
 """A job that was submitted: looked at, followed, cancelled and fetched, from any process and any machine."""
 
+import dataclasses
 import datetime
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from keras_azure.backends import COMPLETED
+from keras_azure.backends.azure.facts import describe
 from keras_azure.backends.azure.following import Follower, failure_of, log_lines, state_of
-from keras_azure.backends.azure.results import fetch_run, register
+from keras_azure.backends.azure.results import fetch, fetch_run, register
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.workspace import Workspace
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, read_result
 from keras_azure.description.result import RunResult
-from keras_azure.errors import ConfigError, JobFailed, RunInterrupted
+from keras_azure.errors import ConfigError, JobFailed, OutputExists, RunInterrupted, UsageError
 from keras_azure.files import write_json
 
+BACKEND = "azure"  # which opens a job again, in whatever workspace it is
 FILE = "job.json"  # in the run folder, from before the submission on
 
 
@@ -83,7 +87,7 @@ class Job:
         """
         observer = observer or Observer()
         state = self.wait(observer)
-        if state != "Completed":
+        if state != COMPLETED:
             raise self.failure(state)
         try:
             return self._fetched(observer)
@@ -92,6 +96,53 @@ class Job:
                 f"Stopped; the job {self.name} is done, and what it left is kept in the workspace.",
                 hint=f"kaz resume {self.run_dir}",
             ) from None
+
+    def describe(self) -> dict[str, Any]:
+        """All that Azure ML knows of it that a person may want to read, JSON-safe."""
+        return describe(self._service, self.name, self.bill)
+
+    def download(self, output: Path | None, patterns: Sequence[str], observer: Observer) -> dict[str, Any]:
+        """Fetches its run folder, or some of its files; what is there already is not fetched again.
+
+        Args:
+            output: the folder; by default runs/NAME.
+            patterns: which files, such as "plots/*"; by default all but checkpoints.
+
+        Raises:
+            OutputExists: something else is in the folder.
+            CloudError: there are no such files, or the download was cut short.
+        """
+        folder = (output.expanduser() if output else self.run_dir).absolute()
+        is_ours = self._prepare(folder)
+        # A run.json that is there may be that of the run's beginning; the job's own names places on a node.
+        keep = DESCRIPTION if is_ours and (folder / DESCRIPTION).exists() else ""
+        try:
+            names = fetch(self._service, self.name, folder, observer, list(patterns), keep=keep)
+        except BaseException:
+            if [path.name for path in folder.iterdir()] == [FILE] and not is_ours:
+                (folder / FILE).unlink()
+                folder.rmdir()
+            raise
+        return {"name": self.name, "folder": str(folder), "files": names}
+
+    def _prepare(self, folder: Path) -> bool:
+        """Makes the folder this job's; whether it was so already."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            is_empty = not any(folder.iterdir())
+        except OSError as error:
+            raise UsageError(f"The output folder {folder} cannot be made: {error.strerror}.") from error
+        there = Job.load(folder)
+        if there is not None and there.name == self.name:
+            return True
+        if not is_empty:
+            raise OutputExists(
+                f"The output folder {folder} is not empty, and nothing is overwritten.",
+                expected=f"an empty folder, or one that the job {self.name} was fetched to before",
+                hint="another --output",
+            )
+        dataclasses.replace(self, run_dir=folder).save()
+        return False
 
     def _fetched(self, observer: Observer) -> RunResult:
         self.run_dir.mkdir(parents=True, exist_ok=True)
@@ -108,6 +159,7 @@ class Job:
 
     def to_json(self) -> dict[str, Any]:
         return {
+            "backend": BACKEND,
             "name": self.name,
             "workspace": str(self.workspace),
             "run_dir": str(self.run_dir),

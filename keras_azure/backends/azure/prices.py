@@ -18,10 +18,11 @@ from urllib.parse import quote, urlsplit
 
 import platformdirs
 
-from keras_azure.backends.azure.sizes import Price
+from keras_azure.backends.machine import Price
 from keras_azure.errors import DataUnavailable, KerasAzureError, UsageError
 from keras_azure.files import write_json
 
+DEFAULT_REGION = "eastus"
 ADDRESS = "https://prices.azure.com/api/retail/prices"
 _SECONDS_OF_SILENCE = 10.0
 _SECONDS = 30.0  # for all pages; a region has a few
@@ -32,7 +33,7 @@ _MOST_USD = 1e6  # an hour: what is more is no price
 Amounts = dict[str, float]  # US dollars an hour by the names of sizes
 
 
-def retail_prices(region: str, *, spot: bool = False) -> dict[str, Price]:
+def retail_prices(region: str = DEFAULT_REGION, *, spot: bool = False) -> dict[str, Price]:
     """The pay-as-you-go prices in a region, with Linux, by the names of sizes: of today, or the last that were fetched.
 
     They are fetched once a day, from the address that KAZ_PRICES names if it is set, and kept in the user's cache

@@ -12,26 +12,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+from keras_azure.backends.machine import Price
 from keras_azure.errors import UnknownName, UsageError
 
 _GPUS_WITH_TF32 = ("A10", "A100", "H100", "H200", "GB200", "GB300", "RTX")  # NVIDIA's from Ampere on
-
-
-@dataclass(frozen=True)
-class Price:
-    """What one machine costs, pay as you go, with Linux.
-
-    Attributes:
-        usd_per_hour: US dollars an hour.
-        date: as exactly as it is known: "2019-09", "2026-11-24".
-        region: as "eastus"; None if the source does not say.
-        source: an address, or what else it was read in.
-    """
-
-    usd_per_hour: float
-    date: str
-    region: str | None
-    source: str
 
 
 @dataclass(frozen=True)

@@ -10,18 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_azure.backends.azure.travelling import FileSet, files_of_dataset, files_of_weights
+from keras_azure.backends.azure.manifest import FileSet, files_of_dataset, files_of_weights
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
+from keras_azure.data.local_files import moved
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
-from keras_azure.registry.registry import as_spec
+from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec
 
 DATA, WEIGHTS, OUTPUT = "data", "weights", "run"  # the job's inputs and its output
-_ASSET = "azureml"  # the data set that is in the workspace already
 
 
 @dataclass(frozen=True)
@@ -60,24 +60,24 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
     code = folder / "code"
     shutil.rmtree(code, ignore_errors=True)
     (code / "wheels").mkdir(parents=True)
-    dataset, model = as_spec(config.data), as_spec(config.model)
-    data = files_of_dataset(dataset, observer)
+    data_spec, model = as_spec(config.data), as_spec(config.model)
+    dataset = DATASETS.build(data_spec)
+    data = files_of_dataset(data_spec, dataset, observer)
     weights = _weights(model, observer)
-    asset, arguments = None, ()
+    asset, arguments = getattr(dataset, "asset", None), ()
     # By name: the node does not know what Keras is set to here.
     engine = asked_engine(config.engine)
     changes = {"backend": "local", "engine": engine if engine != "tensorflow" else config.engine}
-    if dataset.name == _ASSET:
-        asset = str(dataset.options["asset"])
-        arguments = tuple(_data_arguments(dataset))
+    if asset is not None:
+        arguments = tuple(_data_arguments(data_spec))
         changes["data"] = DATA
     elif data is not None:
-        changes["data"] = str(dataset.with_options(path=DATA))
+        changes["data"] = str(moved(data_spec, DATA))
     if weights is not None:
         changes["model"] = str(model.with_options(weights=weights.files[0].name))
     node_config = dataclasses.replace(config, **changes)
     write_text(code / DESCRIPTION, node_config.to_json())
-    packages = packages_of(_plugins(config), engine)
+    packages = packages_of([(registry.kind, spec) for registry, spec in config.plugins()], engine)
     for package in packages.shipped:
         observer.message(f"Packing {package.metadata['Name']} {package.version}, which no index has")
         make_wheel(package, code / "wheels")
@@ -92,11 +92,6 @@ def conda_file(requirements: Iterable[str]) -> dict:
         "channels": ["conda-forge"],
         "dependencies": [python, "pip", {"pip": list(requirements)}],
     }
-
-
-def _plugins(config: RunConfig) -> list[tuple[str, Spec]]:
-    specs = [("model", as_spec(config.model)), ("data set", as_spec(config.data))]
-    return specs + [("augmentation", as_spec(text)) for text in config.augment]
 
 
 def _weights(model: Spec, observer: Observer) -> FileSet | None:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from keras_azure.backends.azure.manifest import FileSet, write_pack
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
-from keras_azure.backends.azure.travelling import FileSet, write_pack
 from keras_azure.description.events import Observer
 from keras_azure.errors import CloudError, RunFailed
 

@@ -20,8 +20,11 @@ from importlib import metadata
 from pathlib import Path
 from urllib.parse import unquote, urlparse
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from keras_azure.errors import UsageError
-from keras_azure.registry.registry import AUGMENTATIONS, DATASETS, MODELS
+from keras_azure.registry.registry import KERAS, REGISTRIES
 from keras_azure.registry.specs import Spec
 
 _EPOCH = "315532800"  # 1980-01-01, the first day that a zip archive can have: the same files make the same wheel
@@ -56,11 +59,12 @@ def packages_of(specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow") -
     """The packages of a run's plugins, of keras_azure, of tracking in the workspace, and of what they need.
 
     Args:
-        specs: the kind ("model", "augmentation", "data set") and the spec of each plugin.
+        specs: the kind ("model", "loss", "data set") and the spec of each plugin.
         engine: what the run computes on, one of EXTRA_OF_ENGINE.
     """
-    registries = {registry.kind: registry for registry in (MODELS, AUGMENTATIONS, DATASETS)}
-    names = ["azureml-mlflow", *(registries[kind].find(spec).package for kind, spec in specs)]
+    registries = {registry.kind: registry for registry in REGISTRIES}
+    packages = [registries[kind].find(spec).package for kind, spec in specs]
+    names = ["azureml-mlflow", *(package for package in packages if package != KERAS)]  # which keras-azure brings
     shipped: dict[str, metadata.Distribution] = {}
     pinned: dict[str, str] = {}
     extras: dict[str, set[str]] = {}
@@ -68,7 +72,7 @@ def packages_of(specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow") -
     waiting.append(("keras-azure", "", frozenset({EXTRA_OF_ENGINE[engine]})))
     while waiting:
         name, requirement, wanted = waiting.pop()
-        key = _normalised(name)
+        key = canonicalize_name(name)
         if key in extras and wanted <= extras[key]:
             continue
         extras[key] = extras.get(key, set()) | wanted
@@ -100,8 +104,6 @@ def make_wheel(package: metadata.Distribution, folder: Path) -> Path:
 
 def _requirements(package: metadata.Distribution, extras: Iterable[str]) -> Iterator[tuple[str, str, frozenset[str]]]:
     """Their names, their texts, and their own extras; of those under a condition the ones that hold on a node."""
-    from packaging.requirements import Requirement
-
     for text in package.requires or ():
         requirement = Requirement(text)
         marker = requirement.marker
@@ -206,7 +208,3 @@ def _tag(package: metadata.Distribution) -> str:
 
 def _hash(content: bytes) -> str:
     return "sha256=" + base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
-
-
-def _normalised(name: str) -> str:
-    return name.lower().replace("_", "-").replace(".", "-")

@@ -3,7 +3,6 @@
 import os
 import pty
 import subprocess
-import sys
 
 import pytest
 
@@ -90,10 +89,10 @@ def test_on_another_engine_nothing_is_known_before():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("answer", ["n\n", "y\n"])
-def test_the_question_in_a_terminal(price_list, answer, tmp_path):
+def test_the_question_in_a_terminal(kaz_process, price_list, answer, tmp_path):
     """After yes it goes on, to find that no workspace is named."""
     terminal, theirs = pty.openpty()
-    command = [sys.executable, "-m", "keras_azure", "run", "cnn", "--backend", "azure-nc6", "--max-cost", "0.01"]
+    command = [*kaz_process, "run", "cnn", "--backend", "azure-nc6", "--max-cost", "0.01"]
     os.write(terminal, answer.encode())
     done = subprocess.run(
         command, stdin=theirs, capture_output=True, text=True, cwd=tmp_path, timeout=300, env=_nobody(tmp_path)

@@ -1,8 +1,6 @@
 """The device gives the pictures of the host, to the bit."""
 
-import os
 import subprocess
-import sys
 import textwrap
 
 import numpy as np
@@ -135,15 +133,9 @@ ON_JAX = """
 
 
 @pytest.mark.slow
-def test_jax_gives_the_pictures_of_the_host():
+def test_jax_gives_the_pictures_of_the_host(loaded_python_on_jax):
     lists = [specs for specs in LISTS.values() if not any(spec.startswith("keras-") for spec in specs)]
     code = f"LISTS = {lists}\n{textwrap.dedent(ON_JAX)}"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = subprocess.run([*loaded_python_on_jax, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "jax []"

@@ -1,9 +1,7 @@
 """What each entry of the registry is: a Keras layer that works wherever Keras layers work; and what it refuses."""
 
 import json
-import os
 import subprocess
-import sys
 
 import keras
 import numpy as np
@@ -384,15 +382,9 @@ print(keras.backend.backend(), failed)
 
 
 @pytest.mark.slow
-def test_on_jax():
+def test_on_jax(loaded_python_on_jax):
     """Eagerly, in a jitted function and in tf.data, with Keras on JAX."""
     code = f"NAMES = {[*LAYERS, *RECIPES]}\n{ON_JAX}"
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"},
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    done = subprocess.run([*loaded_python_on_jax, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "jax []"

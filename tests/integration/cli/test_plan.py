@@ -27,7 +27,7 @@ def test_one_machine(kaz):
     assert "Memory     15.1 MB in a training step: weights 1.64 MB, optimizer 3.27 MB," in out
     assert "209 MB by the chapter's rule" in out
     assert "Computing  2.84 MFLOP forward, 5.45 MFLOP backward" in out
-    assert "azure-nc6: NC6 was retired on 2023-08-31: NC4as_T4_v3 instead." in out
+    assert "azure-nc6: Azure retired Standard_NC6 on 2023-08-31; the run goes to" in out
     assert "NC4as_T4_v3 1 T4" in out
     assert "Try a larger --batch-size" in out
     assert "No price is known here: --prices reads today's." in out
@@ -96,7 +96,7 @@ def test_prices_that_cannot_be_read_stop_nothing(kaz, price_list):
     ("arguments", "message"),
     [
         (["cnn", "--pictures", "100"], "can only be planned for with their size"),
-        (["cnn", "--backend", "azure-nc5", *HERE], "There is no Azure size called 'azure-nc5'"),
+        (["cnn", "--backend", "azure-nc5", *HERE], "There is no Azure size called 'nc5'"),
         (["cnn", "--region", "eastus", *HERE], "--region is the region of --prices"),
         (["cnm", *HERE], "cnn"),
         (["cnn(layers=3)", *HERE], "layers"),

@@ -1,6 +1,5 @@
 import json
 import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -57,18 +56,39 @@ def test_list_shows_every_kind(kaz):
         ["models", "package", "target"],
         ["cnn", "keras-azure", "kaz_cnn:cnn"],
         ["augmentations", "package", "target"],
-        ["digits", "keras-azure", "keras_azure.data.digits:digits"],
-        ["local-cpu", "keras-azure", "keras_azure.backends.local:local_cpu"],
+        ["digits", "keras-azure", "keras_azure.data.named:Digits"],
     ):
         assert row in rows
 
 
 def test_list_of_one_kind(kaz):
     code, out, _ = kaz("list", "backends")
-    assert "azure_nc24r  (retired on 2023-08-31: runs on NC64as_T4_v3)\n" in out
     assert code == 0
-    assert "local-gpu" in out
+    [line] = [line for line in out.splitlines() if line.startswith("azure")]
+    assert line.endswith(
+        "keras_azure.backends.azure.backend:azure [family, kaz-sizes]  (and all azure-NAME: kaz sizes)"
+    )
+    assert "(and all local-NAME: kaz show local)" in out
     assert "cnn" not in out
+
+
+def test_a_member_of_a_family_is_shown_with_its_machine(kaz):
+    code, out, _ = kaz("show", "azure-nc24r")
+    assert code == 0
+    assert out.startswith("backend azure(*, size: str = ")
+    assert "Machine: Standard_NC64as_T4_v3, T4, Azure retired Standard_NC24r on 2023-08-31; the run goes to " in out
+    assert "with no InfiniBand" in out
+    assert "device: Literal['auto', 'cpu', 'gpu']" in kaz("show", "local-cpu")[1]
+
+
+def test_what_a_family_does_not_have_is_refused_with_the_nearest(kaz):
+    code, out, err = kaz("show", "azure-nc7")
+    assert (code, out) == (2, "")
+    assert err.startswith("Error: There is no Azure size called 'nc7'.\nExpected: such as NC6")
+    assert "Try: kaz sizes" in err
+    code, out, err = kaz("show", "local-tpu")
+    assert (code, out) == (2, "")
+    assert "'device' of the backend 'local' cannot be 'tpu'" in err
 
 
 def test_list_shows_what_keras_has_where_it_is_asked_for(kaz, install_plugin):
@@ -169,7 +189,7 @@ def test_show_a_data_set(kaz):
     code, out, _ = kaz("show", "digits")
     assert code == 0
     assert "data set digits(" in out
-    assert "keras_azure.data.digits:digits in the package keras-azure" in out
+    assert "keras_azure.data.named:Digits in the package keras-azure" in out
     assert "parameters" not in out
 
 
@@ -294,8 +314,8 @@ def test_check_an_unknown_name(kaz):
     assert "Did you mean 'cnn'?" in err
 
 
-def test_the_command_as_a_process(broken_plugin):
-    command = [sys.executable, "-m", "keras_azure", "check", "broken"]
+def test_the_command_as_a_process(kaz_process, broken_plugin):
+    command = [*kaz_process, "check", "broken"]
     checked = subprocess.run(command, capture_output=True, text=True)
     assert checked.returncode == 1
     assert checked.stdout == textwrap.dedent(

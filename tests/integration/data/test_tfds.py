@@ -13,7 +13,7 @@ import pytest
 import tensorflow_datasets
 from PIL import Image
 
-from keras_azure.data.tfds import TfdsDataset, mnist, tfds
+from keras_azure.data.named import Mnist, Tfds
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, UnreadableFile
 
@@ -139,8 +139,8 @@ def write(tmp_path):
     return write_as
 
 
-def opened(observer: Observer | None = None, **options) -> TfdsDataset:
-    data = tfds(**options)
+def opened(observer: Observer | None = None, **options) -> Tfds:
+    data = Tfds(**options)
     data.prepare(observer or Observer())
     return data
 
@@ -315,7 +315,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path, name, message):
 
 
 def test_what_is_not_there_and_must_not_be_fetched_is_unavailable(tmp_path):
-    data = mnist(data_dir=str(tmp_path), download=False)
+    data = Mnist(data_dir=str(tmp_path), download=False)
     with pytest.raises(DataUnavailable, match=f"The TFDS data set 'mnist' is not in {tmp_path}/mnist/") as caught:
         data.prepare(Observer())
     assert "--data FOLDER" in caught.value.hint
@@ -347,7 +347,7 @@ def test_mnist_is_the_one_of_tfds(tmp_path, monkeypatch):
     monkeypatch.setattr(
         builder, "_split_generators", lambda self, _: {"train": generate(self, 20), "test": generate(self, 10)}
     )
-    data = mnist(data_dir=str(tmp_path))
+    data = Mnist(data_dir=str(tmp_path))
     data.prepare(Observer())
     assert data.class_names == tuple("0123456789")
     assert data.image_shape == (28, 28, 1)
@@ -364,17 +364,17 @@ with native_messages_held_back():
     import tensorflow
 
     tensorflow.constant(0)
-from keras_azure.data import tfds
+from keras_azure.data import named, tfds
 from keras_azure.errors import DataUnavailable
 from keras_azure.description.events import Observer
 
 name, data_dir = sys.argv[1:]
-data = tfds.tfds(name=name, data_dir=data_dir, download=False)
+data = named.Tfds(name=name, data_dir=data_dir, download=False)
 data.prepare(Observer())
 print(data.description)
 tfds._RETRIES = 1
 try:
-    tfds.mnist(data_dir=data_dir).prepare(Observer())
+    named.Mnist(data_dir=data_dir).prepare(Observer())
 except DataUnavailable as error:
     print(error.problem)
 """

@@ -194,6 +194,23 @@ def test_picture_options_are_options_of_the_data_set(tmp_path):
         lay_over({"data": "./nothing"}, {"image_size": (8, 8)})
 
 
+def test_what_is_no_field_is_an_option_of_the_backend():
+    changed = lay_over({"backend": "azure-nc6(nodes=1)"}, {"register": "digits", "strict_size": True})
+    assert changed == {"backend": "azure-nc6(nodes=1, register='digits', strict_size=True)"}
+    assert lay_over({}, {"device": "cpu"}) == {"backend": "local(device='cpu')"}
+    with pytest.raises(ConfigError, match=r"no setting called 'epoch'\. Did you mean 'epochs'"):
+        lay_over({"model": "cnn"}, {"epoch": 3})
+    with pytest.raises(ConfigError, match=r"no setting called 'registr'\. Did you mean 'register'"):
+        lay_over({"backend": "azure-nc6"}, {"registr": "digits"})
+    with pytest.raises(ConfigError, match="no setting called 'register'"):
+        lay_over({"backend": "local"}, {"register": "digits"})
+
+
+def test_old_spellings_of_backends_stay_as_they_are():
+    for backend in ("azure-nc6", "azure-nc6(nodes=2, spot=True)", "local-cpu"):
+        assert RunConfig("cnn", backend=backend).resolved().backend == backend
+
+
 def test_changes_to_a_wrong_value_leave_it_to_be_refused():
     for values, changes in (({"model": 3}, {"set": ["a=1"]}), ({"model": "cnn", "data": 3}, {"image_size": (8, 8)})):
         with pytest.raises(ConfigError, match="cannot be 3"):

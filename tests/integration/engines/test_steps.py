@@ -1,8 +1,6 @@
 """Steps in one call are Keras's own steps, however many there are in a call."""
 
-import os
 import subprocess
-import sys
 from pathlib import Path
 
 import keras
@@ -222,8 +220,7 @@ print("the same")
 
 
 @pytest.mark.slow
-def test_on_jax_too():
-    command = [sys.executable, "-W", "ignore", "-c", ON_JAX, str(Path(__file__).parent)]
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+def test_on_jax_too(loaded_python_on_jax):
+    command = [*loaded_python_on_jax, "-c", ON_JAX, str(Path(__file__).parent)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.stdout == "the same\n", done.stderr

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from rich.console import Console
 
-from keras_azure.data.folder import folder
+from keras_azure.data.formats.folder import Folder
 from keras_azure.data.locate import find_dataset
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.listeners.display import PlainDisplay
@@ -30,7 +30,7 @@ def pictures(tmp_path) -> Path:
 
 def opened(root: Path, **options):
     find_dataset(str(root))
-    dataset = folder(path=str(root), **options)
+    dataset = Folder(path=str(root), **options)
     shown = io.StringIO()
     display = PlainDisplay(Console(file=shown))
     dataset.prepare(display)

@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import sys
 
 import pytest
 
@@ -75,7 +74,7 @@ def train(batch, times=1):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [1024])
-def test_it_is_what_tensorflow_allocates(work, batch_size, tmp_path):
+def test_it_is_what_tensorflow_allocates(work, in_a_process, batch_size, tmp_path):
     """The bytes that operations ask TensorFlow's allocator for, by its own profiler, within a tenth."""
     code = """
 import glob
@@ -111,7 +110,7 @@ for _, name, address, size in sorted(events):
     most = max(most, held)
 print(most)
 """
-    allocated = int(_in_a_process(code, str(batch_size), str(tmp_path)).splitlines()[-1])
+    allocated = int(in_a_process(code, str(batch_size), str(tmp_path)).splitlines()[-1])
     memory = work("cnn").training.memory
     planned = memory.at(batch_size).total
     batch = batch_size * (28 * 28 + 10 * 4)  # is there before the step begins
@@ -125,7 +124,7 @@ print(most)
 @pytest.mark.slow
 @pytest.mark.parametrize("limit", [256 << 20])
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="elsewhere TensorFlow's allocator knows no limit")
-def test_the_largest_batch_is_right_to_a_power_of_two(work, limit):
+def test_the_largest_batch_is_right_to_a_power_of_two(work, in_a_process, limit):
     """Half of it runs in a process whose allocator may give out so much memory, and twice of it does not."""
     largest = work("cnn").training.memory.largest_batch(limit)
     code = """
@@ -137,13 +136,16 @@ else:
     print("enough")
 """
     limited = {"TF_MKL_ALLOC_MAX_BYTES": str(limit)}
-    assert _in_a_process(code, str(largest // 2), **limited).splitlines()[-1] == "enough"
-    assert _in_a_process(code, str(largest * 2), **limited).splitlines()[-1] == "too much"
+    assert in_a_process(code, str(largest // 2), **limited).splitlines()[-1] == "enough"
+    assert in_a_process(code, str(largest * 2), **limited).splitlines()[-1] == "too much"
 
 
-def _in_a_process(code: str, *arguments: str, **variables: str) -> str:
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "KERAS_BACKEND": "tensorflow"} | variables
-    command = [sys.executable, "-c", _STEP + code, *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+@pytest.fixture
+def in_a_process(loaded_python):
+    def run(code: str, *arguments: str, **variables: str) -> str:
+        command = [*loaded_python, "-c", _STEP + code, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, env=os.environ | variables, timeout=300)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout
+
+    return run

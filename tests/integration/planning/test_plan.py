@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from keras_azure.backends.asked import machine_of
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.errors import WrongOption
 from keras_azure.models.features import BATCH_SIZE
-from keras_azure.planning.machines import machine_of
 from keras_azure.planning.plan import plan_run
 
 FROZEN = "transfer(backbone='mobilenetv2', weights='none', trainable_blocks=0)"

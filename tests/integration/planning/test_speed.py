@@ -2,10 +2,14 @@
 
 import pytest
 
-from keras_azure.backends.azure.sizes import find_size
+from keras_azure.backends.asked import machine_of
+from keras_azure.backends.machine import Machine
 from keras_azure.planning.cost import Range
-from keras_azure.planning.machines import Machine
 from keras_azure.planning.speed import gpu_step, input_time, longest, step_here
+
+
+def machine(size: str) -> Machine:
+    return machine_of(f"azure-{size.lower().replace('_', '-')}")
 
 
 @pytest.mark.slow
@@ -21,32 +25,32 @@ def test_published_trainings_are_within_the_range(work, precision, batch_size, s
     settings = {"shape": (224, 224, 3), "classes": 1000, "precision": precision, "batch_size": batch_size}
     phase = work("resnet50(weights='none', head='linear')", **settings).training
     for name, published in sizes.items():
-        seconds = gpu_step(phase, find_size(name), precision).seconds
+        seconds = gpu_step(phase, machine(name), precision).seconds
         assert batch_size / seconds.high < published < batch_size / seconds.low
         assert seconds.high < 4 * seconds.low  # a range that says something
 
 
 def test_small_steps_are_bound_by_starting_them(work):
     small, large = (work("cnn", batch_size=size).training for size in (16, 16384))
-    size = find_size("NC24ads_A100_v4")
+    size = machine("NC24ads_A100_v4")
     assert gpu_step(small, size, "float32").bound == "launch"
     assert gpu_step(large, size, "float32").bound != "launch"
 
 
 def test_a_part_of_a_gpu_is_so_much_slower(work):
     phase = work("cnn", batch_size=16384).training
-    whole, sixth = (gpu_step(phase, find_size(name), "float32") for name in ("NV36ads_A10_v5", "NV6ads_A10_v5"))
+    whole, sixth = (gpu_step(phase, machine(name), "float32") for name in ("NV36ads_A10_v5", "NV6ads_A10_v5"))
     assert sixth.seconds.low == pytest.approx(6 * whole.seconds.low)
 
 
 def test_without_figures_of_its_gpu_nothing_is_said(work):
-    assert gpu_step(work("cnn").training, find_size("NV4ads_V710_v5"), "float32") is None
+    assert gpu_step(work("cnn").training, machine("NV4ads_V710_v5"), "float32") is None
 
 
 def test_the_input_may_be_the_bound():
     step = longest({"compute": Range(1.0, 2.0), "input": Range(0.5, 3.0)})
     assert (step.seconds, step.bound) == (Range(1.0, 3.0), "input")
-    four, sixty_four = (input_time(1.0, Machine("", find_size(name))) for name in ("NC4as_T4_v3", "NC64as_T4_v3"))
+    four, sixty_four = (input_time(1.0, machine(name)) for name in ("NC4as_T4_v3", "NC64as_T4_v3"))
     assert four.low < 0.25 < four.high
     assert sixty_four.high == pytest.approx(four.high / 16)
 

@@ -46,7 +46,7 @@ def test_labels_make_no_difference(trained, tmp_path, monkeypatch):
     original = digits()
     splits = {split: original.arrays(split) for split in original.split_sizes}
 
-    def shuffled() -> ArrayDataset:
+    def shuffled(image_size: None) -> ArrayDataset:
         return ArrayDataset(
             original.class_names, {split: (pictures, labels[::-1]) for split, (pictures, labels) in splits.items()}, "d"
         )

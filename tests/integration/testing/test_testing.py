@@ -637,6 +637,17 @@ def test_a_bad_data_set_is_told_what_is_wrong(dataset, problem, expected):
     assert expected in text
 
 
+def test_a_data_set_whose_files_nobody_could_take_elsewhere_is_told_so(install_plugin, tmp_path):
+    code = """
+        class Astray:
+            def __init__(self, *, path): pass
+            def files(self, observer): return ["/etc/hostname"]
+    """
+    install_plugin("their-astray", {"datasets": "astray = their_astray:Astray"}, code)
+    with pytest.raises(BrokenPlugin, match="is made of /etc/hostname, to which none of its options leads"):
+        check_dataset(Spec("astray", {"path": str(tmp_path)}))
+
+
 PLUGINS = """
     from keras_azure.errors import DataUnavailable, DeviceError
 

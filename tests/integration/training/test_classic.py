@@ -3,7 +3,6 @@
 import csv
 import json
 import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -46,11 +45,13 @@ def test_the_run_folder_is_that_of_any_run(finished):
     assert isinstance(finished.model, FeatureClassifier)
 
 
-def test_what_is_saved_predicts_the_same_from_picture_files_in_a_fresh_process(finished, shared_pictures):
+def test_what_is_saved_predicts_the_same_from_picture_files_in_a_fresh_process(
+    loaded_python, finished, shared_pictures
+):
     paths = [str(path) for path in sorted(shared_pictures.rglob("*.png"))]
     here = keras_azure.load(finished.run_dir).predict(paths)
     done = subprocess.run(
-        [sys.executable, "-c", PREDICT, str(finished.run_dir), *paths], capture_output=True, text=True, check=True
+        [*loaded_python, "-c", PREDICT, str(finished.run_dir), *paths], capture_output=True, text=True, check=True
     )
     there = json.loads(done.stdout)
     assert [each.class_name for each in here] == [name for name, _ in there]

@@ -1,10 +1,8 @@
 """Runs that fail under way, and go on when it is mended; in one process, so that it is quick."""
 
 import itertools
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -223,10 +221,9 @@ print("the same")
 
 
 @pytest.mark.slow
-def test_a_run_on_jax_goes_on_within_an_epoch(tmp_path):
-    environment = os.environ | {"KERAS_BACKEND": "jax"}
-    command = [sys.executable, "-c", ON_JAX, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=240)
+def test_a_run_on_jax_goes_on_within_an_epoch(loaded_python_on_jax, tmp_path):
+    command = [*loaded_python_on_jax, "-c", ON_JAX, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
     assert done.stdout == "the same\n", done.stderr
 
 

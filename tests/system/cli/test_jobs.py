@@ -100,7 +100,7 @@ def test_the_list_is_limited(kaz):
     assert (code, len(out.splitlines())) == (0, 2)
     assert err == "There are more: kaz jobs list --all\n"
     [job] = as_json(kaz("jobs", "list", "--limit", "1", "--json"))
-    assert job.keys() == {"name", "state", "size", "nodes", "created", "display_name", "experiment"}
+    assert job.keys() == {"backend", "name", "state", "size", "nodes", "created", "display_name", "experiment"}
     assert (job["nodes"], job["experiment"]) == (1, "keras_azure")
 
 

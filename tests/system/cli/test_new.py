@@ -1,10 +1,17 @@
+import itertools
+import json
+import os
+import re
 import subprocess
 import sys
 import sysconfig
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from keras_azure.registry.registry import REGISTRIES
 
 
 @pytest.fixture
@@ -19,30 +26,92 @@ def files_of(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_writes_a_whole_package(kaz, inside):
-    code, out, err = kaz("new", "model", "my-net")
+KINDS = {
+    "model": ("models", "my_thing"),
+    "augmentation": ("augmentations", "MyThingAugmentation"),
+    "dataset": ("datasets", "MyThingDataset"),
+    "callback": ("callbacks", "MyThingCallback"),
+    "loss": ("losses", "my_thing"),
+    "metric": ("metrics", "my_thing"),
+    "optimizer": ("optimizers", "MyThingOptimizer"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_writes_a_whole_package(kaz, inside, kind):
+    code, out, err = kaz("new", kind, "my-thing")
     assert (code, err) == (0, "")
-    assert [line.strip() for line in out.splitlines()[1:]] == [
-        "pip install -e my-net",
-        "pytest my-net",
-        "kaz run my-net",
-    ]
+    lines = [line.strip() for line in out.splitlines()]
+    assert lines[0] == f"Wrote the {kind.replace('dataset', 'data set')} my-thing to my-thing. Next:"
+    assert lines[1:3] == ["pip install -e my-thing", "pytest my-thing"]
+    assert lines[3].startswith("kaz ")
     assert files_of(inside) == [
-        *("my-net/README.md", "my-net/pyproject.toml", "my-net/src/my_net.py", "my-net/tests/test_my_net.py")
+        *("my-thing/README.md", "my-thing/pyproject.toml"),
+        *("my-thing/src/my_thing.py", "my-thing/tests/test_my_thing.py"),
     ]
-    project = tomllib.loads((inside / "my-net/pyproject.toml").read_text())["project"]
-    assert project["name"] == "my-net"
+    project = tomllib.loads((inside / "my-thing/pyproject.toml").read_text())["project"]
+    assert project["name"] == "my-thing"
     assert project["dependencies"] == ["keras-azure"]
-    assert project["entry-points"] == {"keras_azure.models": {"my-net": "my_net:my_net"}}
+    group, target = KINDS[kind]
+    assert project["entry-points"] == {f"keras_azure.{group}": {"my-thing": f"my_thing:{target}"}}
+    assert "$" not in "".join(path.read_text() for path in inside.rglob("*.*") if path.is_file())
 
 
-def test_the_new_model_passes_its_own_test(kaz, inside, install_plugin):
-    kaz("new", "model", "my-net")
-    install_plugin("my-net", {"models": "my-net = my_net:my_net"}, (inside / "my-net/src/my_net.py").read_text())
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "my-net"]
-    tested = subprocess.run(command, capture_output=True, text=True)
+def test_every_kind_can_be_written(kaz):
+    _, out, _ = kaz("new", "--help")
+    assert all(f" {kind} " in out for kind in KINDS)
+    assert {f"keras_azure.{group}" for group, _ in KINDS.values()} == {registry.group for registry in REGISTRIES}
+
+
+def test_a_class_is_not_called_after_its_kind_twice(kaz, inside):
+    kaz("new", "dataset", "npz_dataset")
+    assert "class NpzDataset:" in (inside / "npz_dataset/src/npz_dataset.py").read_text()
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A package of each kind, called my-KIND, built and installed; gives the folder and the environment for it."""
+    folder = tmp_path_factory.mktemp("written")
+    kaz = [sys.executable, "-m", "keras_azure"]
+    packages = [folder / f"my-{kind}" for kind in KINDS]
+    for kind, package in zip(KINDS, packages, strict=True):
+        subprocess.run([*kaz, "new", kind, package.name], cwd=folder, check=True, capture_output=True)
+    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation"]
+    subprocess.run([*command, "--target", str(folder / "site"), *map(str, packages)], check=True)
+    paths = os.pathsep.join(filter(None, [str(folder / "site"), os.environ.get("PYTHONPATH")]))
+    return folder, {**os.environ, "PYTHONPATH": paths}
+
+
+@pytest.mark.slow
+def test_the_new_packages_pass_their_own_tests(installed):
+    folder, environment = installed
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", str(folder)]
+    packages = [str(folder / f"my-{kind}") for kind in KINDS]
+    tested = subprocess.run([*command, *packages], capture_output=True, text=True, env=environment, cwd=folder)
     assert tested.returncode == 0, tested.stdout
-    assert "2 passed" in tested.stdout
+    assert re.search(r"^\d+ passed(, \d+ warnings)? in ", tested.stdout, re.MULTILINE)  # and none skipped
+
+
+@pytest.mark.slow
+def test_the_new_packages_work_in_a_run_together(installed):
+    folder, environment = installed
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, 60)
+    images = (rng.integers(0, 60, (60, 8, 8)) + 60 * labels[:, None, None]).astype(np.uint8)
+    file = folder / "images.npz"
+    np.savez(file, x_train=images[:48], y_train=labels[:48], x_test=images[48:], y_test=labels[48:])
+    settings = {"--data": str(file), "--epochs": "2", "--batch-size": "8", "--output": str(folder / "run")}
+    settings |= {f"--{kind}": f"my-{kind}" for kind in ("loss", "metric", "optimizer")}
+    settings["--augment"] = "my-augmentation(density=0.2)"
+    command = [sys.executable, "-m", "keras_azure", "run", "my-model(units=16)", "--no-tracking", "--json"]
+    trained = subprocess.run(
+        [*command, *itertools.chain(*settings.items())], capture_output=True, text=True, env=environment, cwd=folder
+    )
+    assert trained.returncode == 0, trained.stderr
+    result = json.loads(trained.stdout)
+    assert 0 <= result["test_metrics"]["my-metric"] <= 2
+    description = json.loads((folder / "run" / "run.json").read_text())
+    assert description["data"].startswith("my-dataset(")
 
 
 def test_the_output_option_is_the_folder_itself(kaz, inside):
@@ -90,6 +159,12 @@ def test_refuses_a_name_that_would_not_work(kaz, inside, name, reason):
     assert (code, out) == (2, "")
     assert reason in err
     assert files_of(inside) == []
+
+
+def test_refuses_a_name_that_keras_has(kaz, inside):
+    code, _, err = kaz("new", "optimizer", "adam")
+    assert code == 2
+    assert "There is an optimizer 'adam' already, in the package keras." in err
 
 
 def test_nothing_half_written_stays(kaz, inside, monkeypatch):

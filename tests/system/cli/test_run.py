@@ -18,12 +18,11 @@ from keras_azure.cli.run import _report
 from keras_azure.description.config import RunConfig
 from keras_azure.description.result import RunResult
 
+REALLY_STARTED = [sys.executable, "-m", "keras_azure"]  # where it is about what is loaded, and about how it begins
+
 
 def settings_of(run_dir):
     return json.loads((Path(run_dir) / "run.json").read_text())
-
-
-KAZ = [sys.executable, "-m", "keras_azure"]
 
 
 @pytest.fixture(autouse=True)
@@ -44,8 +43,8 @@ def test_help_names_every_setting(kaz):
 
 @pytest.mark.slow
 def test_the_first_command_of_the_readme(tmp_path):
-    """About 97 % on the digits with the defaults, with nothing on the screen that is not ours."""
-    done = subprocess.run([*KAZ, "run", "cnn"], capture_output=True, text=True, timeout=300)
+    """About 97 % on the digits with the defaults, with nothing on the screen that is not ours, of what loads either."""
+    done = subprocess.run([*REALLY_STARTED, "run", "cnn"], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0
     name, accuracy = done.stdout.splitlines()[0].rsplit(maxsplit=1)
     assert name == "Test accuracy"
@@ -58,8 +57,11 @@ def test_the_first_command_of_the_readme(tmp_path):
 
 @pytest.mark.slow
 def test_the_jax_engine_trains_as_well(tmp_path):
+    """From the start, with a Keras that is not loaded on any engine."""
     done = subprocess.run(
-        [*KAZ, "run", "cnn", "--epochs", "3", "--engine", "jax", "--json"], capture_output=True, text=True
+        [*REALLY_STARTED, "run", "cnn", "--epochs", "3", "--engine", "jax", "--json"],
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
@@ -70,15 +72,15 @@ def test_the_jax_engine_trains_as_well(tmp_path):
 
 
 @pytest.mark.slow
-def test_json_is_one_object_and_flags_lie_over_the_file():
+def test_json_is_one_object_and_flags_lie_over_the_file(kaz_process):
     first = subprocess.run(
-        [*KAZ, "run", "cnn", "--set", "filters=(4,)", "--epochs", "2", "--json"], capture_output=True, text=True
+        [*kaz_process, "run", "cnn", "--set", "filters=(4,)", "--epochs", "2", "--json"], capture_output=True, text=True
     )
     result = json.loads(first.stdout)
     assert {"run_dir", "test_loss", "test_accuracy", "images_per_second", "parameters", "seconds"} <= set(result)
     config = f"{result['run_dir']}/run.json"
     again = subprocess.run(
-        [*KAZ, "run", "--config", config, "--epochs", "1", "--no-tracking", "--output", "again", "--json"],
+        [*kaz_process, "run", "--config", config, "--epochs", "1", "--no-tracking", "--output", "again", "--json"],
         capture_output=True,
         text=True,
     )
@@ -90,9 +92,9 @@ def test_json_is_one_object_and_flags_lie_over_the_file():
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works():
+def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works(kaz_process):
     with subprocess.Popen(
-        [*KAZ, "run", "cnn", "--epochs", "30", "--output", "stopped"], stderr=subprocess.PIPE, text=True
+        [*kaz_process, "run", "cnn", "--epochs", "30", "--output", "stopped"], stderr=subprocess.PIPE, text=True
     ) as process:
         for line in process.stderr:
             if line.startswith("Epoch 1/30"):
@@ -105,7 +107,7 @@ def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works():
     assert "Stopping after this step" in rest
     assert "kaz resume" in rest.splitlines()[-1]
     Path("stopped/run.json").write_text(json.dumps(settings_of("stopped") | {"epochs": 3}))
-    done = subprocess.run([*KAZ, "resume", "stopped", "--json"], capture_output=True, text=True)
+    done = subprocess.run([*kaz_process, "resume", "stopped", "--json"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["epochs"] >= 3
 
@@ -113,7 +115,7 @@ def test_ctrl_c_keeps_the_checkpoint_says_how_to_go_on_and_that_works():
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_run_that_is_stopped_before_it_begins_leaves_nothing(tmp_path, number):
-    with subprocess.Popen([*KAZ, "run", "cnn"], stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen([*REALLY_STARTED, "run", "cnn"], stderr=subprocess.PIPE, text=True) as process:
         process.stderr.readline()
         process.send_signal(number)
         told = process.stderr.read()
@@ -321,7 +323,7 @@ def test_resume_of_nothing(kaz, tmp_path):
 
 def test_no_colour_when_asked_for():
     environment = os.environ | {"NO_COLOR": "1", "FORCE_COLOR": "1"}
-    done = subprocess.run([*KAZ, "run", "cnm"], capture_output=True, text=True, env=environment)
+    done = subprocess.run([*REALLY_STARTED, "run", "cnm"], capture_output=True, text=True, env=environment)
     assert "\x1b[3" not in done.stderr
 
 

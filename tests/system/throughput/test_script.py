@@ -35,8 +35,8 @@ importlib.metadata.Distribution.discover = discover_others
 """
 
 
-def run_script(*arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "keras_azure.throughput", *arguments]
+def run_script(python: list[str], *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [*python, "-m", "keras_azure.throughput", *arguments]
     return subprocess.run(
         command, cwd=REPOSITORY, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300
     )
@@ -46,6 +46,7 @@ def run_script(*arguments: str, **environment: str) -> subprocess.CompletedProce
 def test_jax_needs_nothing_but_keras(tmp_path):
     (tmp_path / "sitecustomize.py").write_text(textwrap.dedent(HIDING))
     done = run_script(
+        [sys.executable],
         *("cnn", "--image-size", "8", "8", "1", "--batch-size", "2", "4", "--steps", "2", "--rounds", "2"),
         *("--seconds", "0.05", "--device", "cpu", "--json"),
         PYTHONPATH=str(tmp_path),
@@ -60,7 +61,7 @@ def test_jax_needs_nothing_but_keras(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_device_is_waited_for(install_plugin):
+def test_the_device_is_waited_for(loaded_python_on_jax, install_plugin):
     """Under JAX a call returns before the device is done, on a CPU too: here each step takes it 50 ms."""
     install_plugin(
         "slow-network",
@@ -86,6 +87,7 @@ def test_the_device_is_waited_for(install_plugin):
     )
     for step in ("ours", "keras"):
         done = run_script(
+            loaded_python_on_jax,
             *("slow", "--image-size", "8", "8", "1", "--batch-size", "4", "--steps", "5", "--rounds", "2"),
             *("--seconds", "0.2", "--device", "cpu", "--engine", "jax", "--step", step, "--json"),
         )
@@ -96,8 +98,9 @@ def test_the_device_is_waited_for(install_plugin):
 
 
 @pytest.mark.slow
-def test_the_table_and_an_error():
+def test_the_table_and_an_error(loaded_python):
     done = run_script(
+        loaded_python,
         *("cnn", "--image-size", "8", "8", "1", "--precision", "float32", "--steps", "2", "--rounds", "1"),
         *("--seconds", "0.05", "--engine", "tensorflow", "--device", "cpu"),
     )
@@ -109,7 +112,7 @@ def test_the_table_and_an_error():
     assert len(row.split()) == len(heading.replace("step ms", "x").replace("p99 ms", "x").replace("first s", "x")
                                    .replace("memory GB", "x").split())  # fmt: skip
 
-    failed = run_script("cnm", "--image-size", "8", "8", "1", "--json")
+    failed = run_script(loaded_python, "cnm", "--image-size", "8", "8", "1", "--json")
     assert failed.returncode == 1
     assert "Did you mean 'cnn'" in json.loads(failed.stdout)[0]["error"]
     assert "Traceback" not in failed.stderr
@@ -118,7 +121,7 @@ def test_the_table_and_an_error():
 @pytest.mark.parametrize(
     "arguments", [[], ["cnn", "--batch-size", "0"], ["cnn", "--image-size", "8"], ["cnn", "--engine", "paddle"]]
 )
-def test_wrong_calls_end_with_2(arguments):
-    done = run_script(*arguments)
+def test_wrong_calls_end_with_2(loaded_python, arguments):
+    done = run_script(loaded_python, *arguments)
     assert done.returncode == 2
     assert "Traceback" not in done.stderr

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from keras_azure.data.digits import digits
+from keras_azure.data.named import Digits
 
 
 def test_the_digits_are_there_without_a_network():
@@ -44,4 +45,4 @@ def test_pictures_can_have_another_size():
 @pytest.mark.parametrize("image_size", [(0, 28), (28, 10_001), (-1, -1)])
 def test_impossible_sizes_are_refused(image_size):
     with pytest.raises(ValueError, match="image_size is height and width, each from 1 to 10000"):
-        digits(image_size=image_size)
+        Digits(image_size=image_size)

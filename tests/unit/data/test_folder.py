@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_azure.data.folder import FolderDataset, folder
+from keras_azure.data.formats.folder import Folder
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
@@ -33,13 +33,13 @@ def cats_and_dogs(tmp_path) -> Path:
     return tmp_path
 
 
-def opened(root: Path, observer: Observer | None = None, **options) -> FolderDataset:
-    data = folder(path=str(root), **options)
+def opened(root: Path, observer: Observer | None = None, **options) -> Folder:
+    data = Folder(path=str(root), **options)
     data.prepare(observer or Observer())
     return data
 
 
-def samples(data: FolderDataset, split: str) -> list[tuple[int, int]]:
+def samples(data: Folder, split: str) -> list[tuple[int, int]]:
     """The red of the first pixel, which tells the pictures apart, and the label of each sample."""
     read = [data.read(split, index) for index in range(data.split_sizes[split])]
     return [(int(picture[0, 0, 0]), label) for picture, label in read]
@@ -313,7 +313,7 @@ def test_a_class_folder_whose_name_is_not_utf8_is_refused(cats_and_dogs):
 )
 def test_options_that_make_no_sense_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
-        folder(path="/", **options)
+        Folder(path="/", **options)
 
 
 def fingerprints(root: Path, **options) -> tuple[str, str]:

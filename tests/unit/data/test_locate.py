@@ -1,4 +1,7 @@
+import json
 import os
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
@@ -126,6 +129,96 @@ def test_a_name_of_two_packages(install_plugin):
     install_plugin("kaz-two", {"datasets": "twin = kaz_two:data"})
     with pytest.raises(AmbiguousName):
         find_dataset("twin")
+
+
+TILES = """
+    from pathlib import Path
+
+    class Tiles:
+        def __init__(self, *, path):
+            self.path = path
+
+        @staticmethod
+        def recognises(path):
+            return path.suffix == ".tiles" and path.is_file()
+
+        @staticmethod
+        def from_text(text):
+            return {"path": "/" + text.removeprefix("tiles:")}
+"""
+
+
+def test_a_file_that_another_packages_data_set_recognises(here, install_plugin):
+    install_plugin("their-tiles", {"datasets": "tiles = their_tiles:Tiles"}, TILES)
+    make(here, "a.tiles", "b.tile")
+    assert find_dataset("a.tiles") == Spec("tiles", {"path": str(here / "a.tiles")})
+    assert find_dataset("tiles:a/b") == Spec("tiles", {"path": "/a/b"})
+    with pytest.raises(DataError, match=r"b\.tile is a file, not a folder"):
+        find_dataset("b.tile")
+
+
+def test_what_two_packages_recognise_is_ambiguous(here, install_plugin):
+    for name in ("one", "two"):
+        install_plugin(f"tiles-{name}", {"datasets": f"{name} = tiles_{name}:Tiles"}, TILES)
+    make(here, "a.tiles")
+    with pytest.raises(AmbiguousName, match=r"a\.tiles is recognised by one and two") as caught:
+        find_dataset("a.tiles")
+    assert "one(path='" in caught.value.hint
+
+
+def test_a_broken_package_is_not_in_the_way_and_is_named_where_nothing_is_found(here, install_plugin):
+    install_plugin("a-broken", {"datasets": "broken = a_broken:Tiles"}, "raise SystemExit('no')")
+    install_plugin("a-failing", {"datasets": "failing = a_failing:Tiles"}, TILES.replace("return path.suffix", "1 / 0"))
+    install_plugin("their-tiles", {"datasets": "tiles = their_tiles:Tiles"}, TILES)
+    make(here, "a.tiles", "b.tile", "odd/notes.txt")
+    assert find_dataset("a.tiles").name == "tiles"
+    for text in ("b.tile", "odd"):
+        with pytest.raises(DataError) as caught:
+            find_dataset(text)
+        assert "broken, failing cannot be loaded: kaz check" in caught.value.hint
+
+
+def test_other_packages_are_imported_only_where_none_of_ours_recognises_the_data(here, install_plugin):
+    """And nothing heavy is, not even for the files that are to be uploaded."""
+    install_plugin("their-tiles", {"datasets": "tiles = their_tiles:Tiles"}, TILES)
+    make(here, "images/cat/1.png", "images/dog/1.png", "a.tiles")
+    for file in here.glob("images/*/*.png"):
+        file.write_bytes(b"\x89PNG\r\n\x1a\n")
+    (here / "idx").mkdir()
+    for stem in ("train", "t10k"):
+        for content, dimensions in (("images", 3), ("labels", 1)):
+            file = here / "idx" / f"{stem}-{content}-idx{dimensions}-ubyte"
+            file.write_bytes(bytes([0, 0, 8, dimensions, *([0, 0, 0, 1] * dimensions), 0]))
+    code = """
+import json, sys
+from keras_azure.data.local_files import is_here, local_files
+from keras_azure.data.locate import find_dataset
+from keras_azure.description.events import Observer
+from keras_azure.registry.registry import DATASETS
+
+found = []
+for text in sys.argv[1:]:
+    spec = find_dataset(text)
+    files = local_files(spec, DATASETS.build(spec), Observer())
+    found.append([spec.name, is_here(spec), [file.name for file in files], "their_tiles" in sys.modules])
+heavy = {"numpy", "PIL", "tensorflow", "keras", "sklearn", "simplejpeg", "psutil"} & {*sys.modules}
+print(json.dumps([found, sorted(heavy)]))
+"""
+    texts = ["digits", "./images", "./idx", "tfds:mnist", "mnist", "azureml:mnist:1", "a.tiles"]
+    done = subprocess.run([sys.executable, "-c", code, *texts], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    found, heavy = json.loads(done.stdout)
+    assert heavy == []
+    names = [f"{stem}-{content}-ubyte" for stem in ("train", "t10k") for content in ("images-idx3", "labels-idx1")]
+    assert found == [
+        ["digits", True, [], False],
+        ["folder", True, ["cat/1.png", "dog/1.png"], False],
+        ["idx", True, names, False],
+        ["tfds", False, [], False],
+        ["mnist", False, [], False],
+        ["azureml", False, [], False],
+        ["tiles", True, ["a.tiles"], True],
+    ]
 
 
 @pytest.mark.parametrize(

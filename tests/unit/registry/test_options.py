@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from keras_azure.errors import WrongOption
-from keras_azure.registry.options import coerce, coerce_options, option_parameters
+from keras_azure.registry.options import coerce, coerce_options, option_parameters, option_texts
 from keras_azure.registry.specs import Spec
 
 
@@ -167,3 +167,25 @@ def test_option_parameters_leave_out_what_the_framework_fills():
     assert [*option_parameters(network, 2)] == ["filters", "dropout", "head", "weights", "size", "anything"]
     assert [*option_parameters(Layer, 0)] == ["degrees", "fill"]
     assert [*option_parameters(loose, 2)] == []
+
+
+def documented(*, size: str = "small", low: int = 0, high: int = 1, plain: int = 0):
+    """What it is.
+
+    Args:
+        size: of the machines,
+            as they are listed.
+        low, high: between which it scales: at 0 it costs nothing.
+
+    Raises:
+        ValueError: never.
+    """
+
+
+def test_the_docstring_says_what_options_are():
+    assert option_texts(documented) == {
+        "size": "of the machines, as they are listed.",
+        "low": "between which it scales: at 0 it costs nothing.",
+        "high": "between which it scales: at 0 it costs nothing.",
+    }
+    assert option_texts(network) == {}

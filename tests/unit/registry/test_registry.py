@@ -40,7 +40,7 @@ def test_the_groups_are_the_documented_ones():
 def test_first_party_plugins_are_entries_like_all_others():
     assert Entry("cnn", "keras-azure", "kaz_cnn:cnn") in MODELS.entries()
     assert {"digits", "idx", "folder", "tfds"} <= {entry.name for entry in DATASETS.entries()}
-    assert {"local", "local-cpu", "local-gpu"} <= {entry.name for entry in BACKENDS.entries()}
+    assert {"local", "azure"} <= {entry.name for entry in BACKENDS.entries()}
 
 
 def test_entries_are_sorted_and_import_nothing(install_plugin):
@@ -185,3 +185,71 @@ def test_a_spec_stays_a_spec():
     spec = Spec("cnn", {"a": 1})
     assert as_spec(spec) is spec
     assert as_spec("cnn(a=1)") == spec
+
+
+FAMILY = """
+    from keras_azure.errors import UnknownName
+
+    def cloud(*, size: str = "small", nodes: int = 1):
+        if size not in ("small", "very-large"):
+            raise UnknownName.among("machine", size, ("small", "very-large"))
+        return size, nodes
+
+    def south():
+        return "south"
+"""
+
+
+@pytest.fixture
+def family(install_plugin):
+    lines = "cloud = kaz_cloud:cloud [family]\ncloud-south = kaz_cloud:south\nempty = kaz_cloud:south [family, kaz-sky]"
+    install_plugin("kaz-cloud", {"backends": lines}, FAMILY)
+
+
+def test_one_entry_of_a_family_has_all_its_names(family):
+    entry = BACKENDS.find("cloud-very-large")
+    assert (entry.name, entry.is_family, entry.members_command) == ("cloud", True, "kaz show cloud")
+    assert BACKENDS.find("empty").members_command == "kaz sky"
+    assert not MODELS.find("cnn").is_family
+    assert BACKENDS.has("cloud-any")
+    assert not BACKENDS.has("clouds")
+    assert not MODELS.has("cnn-large")
+    assert "kaz_cloud" not in sys.modules
+    assert [each.name for each in BACKENDS.entries() if each.package == "kaz-cloud"] == [
+        "cloud",
+        "cloud-south",
+        "empty",
+    ]
+
+
+def test_a_name_of_a_family_is_its_first_option(family):
+    assert BACKENDS.build("cloud-very-large(nodes=2)") == ("very-large", 2)
+    assert BACKENDS.build("cloud") == ("small", 1)
+    assert BACKENDS.build("cloud(size='very-large')") == ("very-large", 1)
+    assert BACKENDS.as_called("cloud-very-large(nodes=2)") == Spec("cloud", {"size": "very-large", "nodes": 2})
+    assert BACKENDS.as_called("cloud") == Spec("cloud")
+    assert BACKENDS.options("cloud-small") == ["size", "nodes"]
+    assert BACKENDS.check_options("cloud-small") == {"size": "small"}
+
+
+def test_an_entry_of_the_name_itself_comes_before_a_family(family):
+    assert BACKENDS.find("cloud-south").target == "kaz_cloud:south"
+    assert BACKENDS.build("cloud-south") == "south"
+
+
+def test_what_a_family_does_not_have_it_refuses_itself(family):
+    with pytest.raises(UnknownName, match=r"no machine called 'very-larg'\. Did you mean 'very-large'"):
+        BACKENDS.build("cloud-very-larg")
+    with pytest.raises(WrongOption, match="has its 'size' in its name, and 'small' beside"):
+        BACKENDS.build("cloud-very-large(size=small)")
+    with pytest.raises(WrongOption, match="has no option 'spot'"):
+        BACKENDS.build("cloud-small(spot=True)")
+    with pytest.raises(BrokenPlugin, match="no option for what its names say"):
+        BACKENDS.build("empty-one")
+
+
+def test_two_families_of_one_name_are_refused(family, install_plugin):
+    install_plugin("kaz-other", {"backends": "cloud = kaz_other:cloud [family]\ncloud-deep = kaz_other:cloud [family]"})
+    with pytest.raises(AmbiguousName, match="'cloud-small' is claimed by kaz-cloud and kaz-other"):
+        BACKENDS.find("cloud-small")
+    assert BACKENDS.find("cloud-deep-one").name == "cloud-deep"

@@ -14,7 +14,7 @@ import pytest
 
 import keras_azure
 from keras_azure.backends.azure import backend, job, staging, storage
-from keras_azure.backends.azure.jobs import download_job, find_job
+from keras_azure.backends.azure.jobs import find_job
 from keras_azure.backends.azure.service import Service
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import DATA
@@ -443,7 +443,7 @@ def test_a_failed_job_is_resumed_in_a_new_one_with_its_files(does, service, tmp_
     assert json.loads((tmp_path / "run" / "job.json").read_text())["name"] == f"{first}-2"
     # From another machine, where nothing is known but its name
     second = find_job(None, f"{first}-2")
-    assert "model.keras" in download_job(second, tmp_path / "there", [], Observer())["files"]
+    assert "model.keras" in second.download(tmp_path / "there", [], Observer())["files"]
 
 
 def test_a_job_is_resumed_once_however_often_that_is_asked_for(does, service, tmp_path, monkeypatch):

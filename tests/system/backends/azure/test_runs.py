@@ -199,6 +199,40 @@ def test_a_packed_folder_of_pictures_and_a_plugin_of_ones_own(azure_emulator, ma
     assert not any(".png" in name and "/data/" in name for _, name in blobs(azure_emulator))
 
 
+def test_links_to_images_are_uploaded_as_what_they_lead_to(azure_emulator, make_pictures, tmp_path):
+    """Eight images, of which four are links, as many folders of data are made of: the run is that of this machine."""
+    data, elsewhere = make_pictures(tmp_path / "data", 4), tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for name in ("cats", "dogs"):
+        for file in sorted((data / name).iterdir())[:2]:
+            file.symlink_to(file.rename(elsewhere / f"{name}-{file.name}"))
+    before = blobs(azure_emulator)
+    there = keras_azure.run(
+        "cnn", data=str(data), backend="azure-nc6", output=tmp_path / "there", observer=Observer(), **SETTINGS
+    )
+    here = keras_azure.run("cnn", data=str(data), output=tmp_path / "here", observer=Observer(), **SETTINGS)
+    arrived = [name for _, name in blobs(azure_emulator).keys() - before.keys() if "/data/" in name]
+    assert len(arrived) == 8
+    assert model_of(there) == model_of(here)
+    assert there.test_metrics == here.test_metrics
+    assert there.history[0]["loss"] == here.history[0]["loss"]
+
+
+def test_a_data_set_of_ones_own_in_one_file(azure_emulator, tiles_installed, make_tiles, tmp_path):
+    """The file is uploaded under its name, and the wheel of the package that reads it is on the node."""
+    data = make_tiles(tmp_path / "mine.tiles")
+    before = blobs(azure_emulator)
+    there = keras_azure.run(
+        "cnn", data=str(data), backend="azure-nc6", output=tmp_path / "there", observer=Observer(), **SETTINGS
+    )
+    here = keras_azure.run("cnn", data=str(data), output=tmp_path / "here", observer=Observer(), **SETTINGS)
+    arrived = [name for _, name in blobs(azure_emulator).keys() - before.keys() if "/data/" in name]
+    assert [name.rpartition("/")[2] for name in arrived] == ["mine.tiles"]
+    assert model_of(there) == model_of(here)
+    assert there.test_metrics == here.test_metrics
+    assert json.loads((tmp_path / "there" / "run.json").read_text())["data"] == f"tiles(path='{data}')"
+
+
 def test_a_plugin_that_cannot_be_imported_on_the_node_says_why(azure_emulator, data, kaz, tmp_path, monkeypatch):
     """It needs a module of this machine that no package declares."""
     site = install_from_folder(tmp_path, code="import their_helpers\n")

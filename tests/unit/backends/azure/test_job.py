@@ -12,9 +12,9 @@ import yaml
 from keras_azure.backends.azure import staging
 from keras_azure.backends.azure.cluster import Compute
 from keras_azure.backends.azure.job import Settings, build_job, command_of, data_mode, read_job_file
+from keras_azure.backends.azure.manifest import File, FileSet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.staging import Staged
-from keras_azure.backends.azure.travelling import File, FileSet
 from keras_azure.backends.azure.wheels import Packages
 
 T4 = find_size("nc4as-t4-v3")
@@ -118,6 +118,23 @@ def test_a_retired_size_goes_to_its_successor_or_is_refused(dry_run):
     assert "azure-nc4as-t4-v3" in refusal
 
 
+def test_the_options_are_flags(dry_run, kaz):
+    """Wherever they stand, and whatever they are of: texts, numbers, switches."""
+    facts = dry_run("--cluster", "7", "--max-nodes=4", "cnn", "--no-strict-size", "--backend=azure", "--size", "nc6")
+    assert (facts["cluster"], facts["size"]) == ("7", "Standard_NC4as_T4_v3")
+    assert "'data_mode' of the backend 'azure' cannot be 'fast'" in dry_run(
+        "cnn", "--backend", "azure", "--data-mode", "fast", code=2
+    )
+    assert "No such option: --clster" in dry_run("cnn", "--backend", "azure", "--clster", "mine", code=2)
+    assert "No such option: --cluster" in dry_run("cnn", "--cluster", "mine", code=2)
+    code, out, _ = kaz("run", "--backend", "azure-nc6", "--help")
+    assert code == 0
+    assert all(
+        f"--{option}" in out for option in ("register TEXT", "max-hours NUMBER", "strict-size / --no-strict-size")
+    )
+    assert "--register" not in kaz("run", "--help")[1]
+
+
 @pytest.mark.parametrize("options", ["nodes=2", "nodes=0", "data_mode=fast", "spott=True", "max_nodes=many"])
 def test_wrong_options_are_refused_before_anything_is_made(dry_run, options, tmp_path):
     assert "Error" in dry_run("cnn", "--backend", f"azure-nc4as-t4-v3({options})", code=2)
@@ -142,7 +159,7 @@ def test_an_engine_that_no_job_has_is_refused(dry_run, monkeypatch):
 
 
 def test_a_dry_run_on_this_machine_makes_no_sense(dry_run):
-    assert "runs on this machine, where nothing is submitted" in dry_run("cnn", code=2)
+    assert "The backend local submits nothing." in dry_run("cnn", code=2)
 
 
 def staged(tmp_path, *, size=1e6, is_packed=False, asset=None, data=True, weights=None, arguments=()):

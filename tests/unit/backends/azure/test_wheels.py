@@ -9,7 +9,6 @@ from importlib import metadata
 
 import pytest
 
-from keras_azure.backends.azure import wheels
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
 from keras_azure.errors import UsageError
 from keras_azure.registry.specs import Spec
@@ -225,5 +224,12 @@ def test_markers_are_those_of_a_node_and_not_of_this_machine(install, monkeypatc
     assert "on-mac" not in pinned
 
 
-def test_names_are_compared_as_pip_compares_them():
-    assert wheels._normalised("Their_Models.x") == "their-models-x"
+@pytest.mark.parametrize("spelled", ["My__Pkg", "my.-_pkg", "MY-PKG"])
+def test_names_are_compared_as_pip_compares_them(install, spelled):
+    """A run of hyphens, underscores and dots is one hyphen (PEP 503): no package is pinned or shipped twice."""
+    install("my-pkg", version="3.1")
+    install("my-other", url="file:///y")
+    install("mine", url="file:///x", requires=[spelled, "my-pkg", "My__Other", "my.other"])
+    packages = packages_of([("model", Spec("mine_net"))])
+    assert [text for text in packages.pinned if "pkg" in text.lower()] == ["my-pkg==3.1"]
+    assert shipped(packages).count("my-other") == 1

@@ -1,4 +1,4 @@
-"""What of this machine's disk travels to the cluster: the files of the data set, and of weights that are named.
+"""The upload manifest: which files of this disk go to the cluster, those of the data set and of weights that are named.
 
 A set of files is known by its content, so that it is uploaded once. Many small files travel in archives: a mounted
 folder of small files is slow, and so is their upload. The job unpacks them onto its own disk.
@@ -8,20 +8,18 @@ import hashlib
 import os
 import re
 import tarfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
+from keras_azure.data.local_files import local_files
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 from keras_azure.registry.specs import Spec
 
-_PICTURES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", b"GIF87a", b"GIF89a")  # how files of pictures begin
-_IDX = re.compile(r"(train|t10k)-(images[-.]idx3|labels[-.]idx1)-ubyte(\.gz)?")
 _WEIGHTS_ENDINGS = (".keras", ".weights.h5", ".h5")
-_LITTER = ("thumbs.db", "desktop.ini")
 _SECRET = re.compile(
     r"(.*/)?(\.env.*|\.netrc|\.git-credentials|id_(rsa|dsa|ecdsa|ed25519)|(.*[._-])?(secrets?|credentials?|passwords?)"
     r"([._-].*)?|.*\.(pem|key|pfx|p12|jks|kdbx|publishsettings))",
@@ -62,10 +60,6 @@ class FileSet:
         return sum(file.size for file in self.files)
 
     @property
-    def largest(self) -> list[File]:
-        return sorted(self.files, key=lambda file: -file.size)[:5]
-
-    @property
     def packs(self) -> list[list[File]]:
         """The files of each archive, in their order."""
         packs: list[list[File]] = [[]]
@@ -84,26 +78,21 @@ def looks_secret(name: str) -> bool:
     return _SECRET.fullmatch(name) is not None
 
 
-def files_of_dataset(spec: Spec, observer: Observer) -> FileSet | None:
-    """The files that a data set of this machine's disk is made of; None for one that goes by name.
+def files_of_dataset(spec: Spec, dataset: Any, observer: Observer) -> FileSet | None:
+    """The files of this machine's disk that a data set is made of; None for one that goes by name.
+
+    Args:
+        spec: with absolute paths.
+        dataset: what the spec builds, not opened.
 
     Raises:
-        DataError: there are none, or one of them is no picture.
+        DataError: there are none, or one of them cannot be read.
     """
-    path = spec.options.get("path")
-    if not isinstance(path, str):
-        return None
-    root = Path(path)
-    if spec.name == "idx":
-        files = [file for file in _children(root) if _IDX.fullmatch(file.name)]
-    elif spec.name == "folder":
-        files = list(_pictures(root, bool(spec.options.get("skip_unreadable")), observer))
-    else:
-        files = list(_below(root, root)) if root.is_dir() else [_file(root, root.name)]
+    files = [_file(file.path, file.name) for file in local_files(spec, dataset, observer)]
     if not files:
-        raise DataError(f"There are no files to upload in {root}.", hint="kaz preview --data shows what is in a folder")
+        return None
     small = sum(file.size for file in files) / len(files) < _SMALL_BYTES
-    return _file_set(files, observer, is_packed=spec.name == "folder" and len(files) >= _MANY_FILES and small)
+    return _file_set(files, observer, is_packed=len(files) >= _MANY_FILES and small)
 
 
 def files_of_weights(path: Path, observer: Observer) -> FileSet:
@@ -137,45 +126,6 @@ def _digest(file: File) -> bytes:
             return hashlib.file_digest(content, "sha256").digest()
     except OSError as error:
         raise DataError(f"{file.path} cannot be read: {error.strerror}.") from error
-
-
-def _pictures(root: Path, skips_others: bool, observer: Observer) -> Iterator[File]:
-    """As the data set `folder` lists them: in the folders of classes, without links and what is hidden."""
-    others = []
-    for folder in sorted(root.iterdir()):
-        if not folder.is_dir() or folder.is_symlink() or folder.name.startswith("."):
-            continue
-        for file in _below(folder, root):
-            with file.path.open("rb") as content:
-                begins = content.read(8)
-            if begins.startswith(_PICTURES):
-                yield file
-            elif skips_others:
-                others.append(file.name)
-            else:
-                raise DataError(
-                    f"{file.path} is no picture, and nothing else is uploaded.",
-                    hint="take it out of the folder; or --skip-unreadable",
-                )
-    if others:
-        observer.message(
-            f"Not uploaded, as they are no pictures: {', '.join(others[:3])}{', ...' if others[3:] else ''}"
-        )
-
-
-def _below(folder: Path, root: Path) -> Iterator[File]:
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = Path(parent, name)
-            if not name.startswith(".") and name.lower() not in _LITTER and path.is_file() and not path.is_symlink():
-                yield _file(path, path.relative_to(root).as_posix())
-
-
-def _children(root: Path) -> Iterator[File]:
-    for path in sorted(root.iterdir()):
-        if path.is_file() and not path.name.startswith("."):
-            yield _file(path, path.name)
 
 
 def _file(path: Path, name: str) -> File:

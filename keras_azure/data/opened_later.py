@@ -1,0 +1,32 @@
+"""What is light of a data set: its options and its files, while the libraries that read it are not loaded."""
+
+from typing import TYPE_CHECKING, Any
+
+from keras_azure.lazy import lazy
+
+if TYPE_CHECKING:
+    from keras_azure.description.events import Observer
+
+
+class OpenedLater:
+    """A data set whose reader is loaded by `prepare`; all that is asked of it then is answered by what the reader gave.
+
+    Args:
+        reader: "module:function", which takes the options and gives a data set.
+        options: of the reader.
+    """
+
+    def __init__(self, reader: str, **options: Any) -> None:
+        self._reader = reader
+        self._options = options
+
+    def prepare(self, observer: "Observer") -> None:
+        opened = lazy(self._reader)(**self._options)
+        if hasattr(opened, "prepare"):
+            opened.prepare(observer)
+        self._opened = opened
+
+    def __getattr__(self, attribute: str) -> Any:
+        if attribute.startswith("_"):  # nothing is opened yet
+            raise AttributeError(attribute)
+        return getattr(self._opened, attribute)

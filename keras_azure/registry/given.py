@@ -1,0 +1,75 @@
+"""What is given in Python in place of a plugin's name: a function, a class or an object.
+
+It goes where the text goes, see `Given`, and is known to nobody else: nothing is registered.
+"""
+
+import functools
+import inspect
+import re
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from keras_azure.errors import SpecError
+from keras_azure.registry.specs import Given, PythonObject, Spec, call_text, literal, parse_import
+
+_NEVER_PLUGINS = (str, bytes, int, float, complex, tuple, list, dict, set)
+
+
+def as_text(value: Any) -> Any:
+    """What a setting that names a plugin holds: text, also for what is given in place of a name.
+
+    What can be no plugin, such as a number, comes back as it is, to be refused with all other wrong values.
+    """
+    if isinstance(value, Spec):
+        return str(value)
+    if value is None or isinstance(value, _NEVER_PLUGINS):
+        return value
+    if isinstance(value, functools.partial):
+        described, settings = value.func, _shown(value.keywords)
+    elif inspect.isclass(value) or inspect.isroutine(value):
+        described, settings = value, ""
+    else:
+        described, settings = type(value), _settings(value)
+    name = re.sub(r"[^\w.-]", "", described.__name__, flags=re.ASCII).lstrip("0123456789.-") or "object"
+    text = f"{described.__module__}:{described.__qualname__}{settings}"
+    return str(Spec(name, given=PythonObject(text, value, importable=described is value and _is_found(value))))
+
+
+def typed_by_user(value: Any) -> Any:
+    """A setting that a user gave, where `module:name` may be imported when it is used.
+
+    Raises:
+        SpecError: its options cannot be read.
+    """
+    if isinstance(value, tuple | list):
+        return tuple(map(typed_by_user, value))
+    spec = parse_import(value) if isinstance(value, str) and not isinstance(value, Given) else None
+    return value if spec is None else str(spec)
+
+
+def _is_found(value: Any) -> bool:
+    """Whether another process finds a function or a class where it says that it is."""
+    found: Any = sys.modules.get(value.__module__ or "")
+    for part in value.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is value and value.__module__ != "__main__"
+
+
+def _settings(value: Any) -> str:
+    """What an object says of itself that is not there by default."""
+    try:
+        defaults = inspect.signature(type(value)).parameters
+        config = value.get_config().items()
+        return _shown({name: each for name, each in config if name in defaults and each != defaults[name].default})
+    except Exception:  # whatever somebody's object does when it is asked
+        return ""
+
+
+def _shown(settings: Mapping[str, Any]) -> str:
+    """The settings that a text can hold, as a call."""
+    plain = {name: each for name, each in settings.items() if isinstance(each, str | int | float | tuple | list | None)}
+    try:
+        return call_text({name: literal(each, name) for name, each in plain.items()})
+    except SpecError:
+        return ""

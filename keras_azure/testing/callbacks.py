@@ -1,0 +1,81 @@
+"""The contract of callbacks."""
+
+import contextlib
+import copy
+import json
+import tempfile
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+from keras import layers
+
+from keras_azure.registry.registry import CALLBACKS
+from keras_azure.registry.specs import Spec
+from keras_azure.testing.findings import Findings, name_of, short, with_article
+
+_STATE = ("get_state", "set_state")
+
+
+def check_callback(callback: keras.callbacks.Callback | type[keras.callbacks.Callback] | str | Spec) -> None:
+    """Checks a callback: it follows a small training to its end, and its state, if it has one, can be restored.
+
+    Args:
+        callback: a `keras.callbacks.Callback` that was not used yet, its class, or the spec of a registered one.
+
+    Raises:
+        ContractError: the callback breaks its contract.
+        KerasAzureError: there is no such plugin, it cannot be loaded, or does not take the options.
+
+    Example:
+        check_callback("my-callback(patience=2)")
+    """
+    findings = Findings(f"The callback {name_of(callback)!r}")
+
+    def fresh() -> Any:
+        if isinstance(callback, str | Spec):
+            return CALLBACKS.build(callback)
+        return callback() if isinstance(callback, type) else copy.deepcopy(callback)
+
+    used = fresh()
+    if not isinstance(used, keras.callbacks.Callback):
+        findings.add(f"it is {with_article(used)}", "a keras.callbacks.Callback")
+        findings.settle()
+    given = [name for name in _STATE if callable(getattr(used, name, None))]
+    if len(given) == 1:
+        findings.add(f"it has {given[0]} alone", "get_state and set_state, or neither")
+    # What it writes without being told where is not to stay here.
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        with findings.when("following a training"):
+            _train(used)
+        if len(given) == 2:
+            with findings.when("asked for its state"):
+                findings.extend(_state_problems(used, fresh()))
+    findings.settle()
+
+
+def _train(callback: keras.callbacks.Callback) -> None:
+    """Two epochs of two steps, with validation, by Keras itself."""
+    pixels = np.linspace(0, 1, 8 * 4, dtype=np.float32).reshape(8, 4)
+    labels = np.eye(2, dtype=np.float32)[np.arange(8) % 2]
+    model = keras.Sequential([layers.Input((4,)), layers.Dense(2, activation="softmax")])
+    jit_compile = "auto" if keras.backend.backend() == "jax" else False
+    optimizer = keras.optimizers.SGD(use_ema=True)  # which some callbacks are about, and others do not notice
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"], jit_compile=jit_compile)
+    model.fit(
+        *(pixels, labels), batch_size=4, epochs=2, validation_data=(pixels, labels), callbacks=[callback], verbose=0
+    )
+
+
+def _state_problems(used: Any, fresh: Any) -> Iterator[tuple[str, str]]:
+    state = used.get_state()
+    try:
+        restored = json.loads(json.dumps(state, allow_nan=False))
+    except (TypeError, ValueError) as error:
+        yield f"its state {short(state)} is no JSON: {error}", "numbers, texts, lists and mappings with texts as keys"
+        return
+    fresh.set_state(restored)
+    again = fresh.get_state()
+    if again != state and again != restored:
+        yield f"its state {short(state)} is {short(again)} after it was restored", "the same state"
