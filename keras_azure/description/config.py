@@ -128,7 +128,7 @@ class RunConfig:
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
             if setting.name in FROM_PYTHON:
-                value = tuple(map(as_text, value)) if isinstance(value, tuple | list) else as_text(value)
+                value = as_text(value)
             try:
                 value = coerce(value, hint)
             except ValueError:
@@ -197,7 +197,8 @@ class RunConfig:
             for spec in specs_of_field:
                 PLUGINS[name].find(spec)
         model, data = _with_absolute_weights(self.model_spec), find_dataset(self.data)
-        found = dataclasses.replace(self, model=str(model), data=str(data))
+        text = self.model if model is self.model_spec else str(model)  # as it was written, where nothing is found
+        found = dataclasses.replace(self, model=text, data=str(data))
         found.__dict__.update(specs={**self.specs, "model": (model,)}, data_spec=data)  # not to be parsed again
         return found
 
