@@ -25,7 +25,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="How many bad inputs each parser in tests/integration/hostile gets, other ones each time; by default a "
         "few hundred, always the same.",
     )
+    parser.addoption(
+        "--long", action="store_true", help="Also what is seldom needed: see the tests that are marked with `long`."
+    )
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the one of xdist, which reads the option
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Who runs all tests gets two processes, as they wait as much as they compute; `pytest -n 0` runs them in one."""
+    everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    if everything and config.option.numprocesses is None and not config.option.usepdb and not config.option.collectonly:
+        config.option.numprocesses = 2
+        config.option.dist = "worksteal"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -110,6 +110,11 @@ class AzureEmulator:
         """Requests to Azure's hosts that the emulator does not know, by name."""
         return self._control("GET", "status")["unknown_requests"]
 
+    @property
+    def faults(self) -> list[dict[str, Any]]:
+        """What is still to go wrong, as it was asked for."""
+        return self._control("GET", "status")["faults"]
+
     def fault(
         self,
         operation: str,

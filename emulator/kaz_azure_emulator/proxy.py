@@ -7,6 +7,7 @@ patched, and what they want of other hosts is seen by name and goes nowhere.
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 
 log = logging.getLogger(__name__)
 
@@ -20,10 +21,12 @@ class Proxy:
 
     Args:
         ports: for each host, the loopback port where it is answered with TLS.
+        sleep: waits for some seconds; so are slow connections made.
     """
 
-    def __init__(self, ports: dict[str, int]):
+    def __init__(self, ports: dict[str, int], sleep: Callable[[float], Awaitable[None]] = asyncio.sleep):
         self.ports = ports
+        self._sleep = sleep
         self.refused_hosts: list[str] = []  # in the order in which they were first asked for
         self.unreachable: set[str] = set()  # hosts that are away: their connections are cut
         self.upload_speeds: dict[str, float] = {}  # of slow hosts: the bytes a second that a new connection takes
@@ -76,24 +79,25 @@ class Proxy:
         self._tunnels[tunnel] = writer, far_writer
         try:
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await asyncio.gather(_copy(reader, far_writer, speed), _copy(far_reader, writer))
+            await asyncio.gather(self._copy(reader, far_writer, speed), self._copy(far_reader, writer))
         finally:
             del self._tunnels[tunnel]
             far_writer.close()
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speed: float | None = None) -> None:
-    chunk = max(1, min(_CHUNK, int(speed * _SLOW_SECONDS))) if speed else _CHUNK
-    try:
-        while data := await reader.read(chunk):
-            writer.write(data)
-            await writer.drain()
-            if speed:
-                await asyncio.sleep(len(data) / speed)
-    except OSError:
-        pass
-    # One side has ended, so the other cannot be of use: TLS has no half-closed connections.
-    writer.close()
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, speed: float | None = None
+    ) -> None:
+        chunk = max(1, min(_CHUNK, int(speed * _SLOW_SECONDS))) if speed else _CHUNK
+        try:
+            while data := await reader.read(chunk):
+                writer.write(data)
+                await writer.drain()
+                if speed:
+                    await self._sleep(len(data) / speed)
+        except OSError:
+            pass
+        # One side has ended, so the other cannot be of use: TLS has no half-closed connections.
+        writer.close()
 
 
 def _host_and_port(method: str, target: str) -> tuple[str, int]:

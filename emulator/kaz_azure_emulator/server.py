@@ -73,7 +73,7 @@ async def _run(folder: Path, with_parent: bool) -> None:
         stack.callback(tracking.stop)
         tracking.start()  # the slowest goes first; everything else is done meanwhile
         storage.start()
-        proxy = Proxy({})
+        proxy = Proxy({}, clock.sleep)
         service = _listener()
         await proxy.start(_last_port(folder))
         proxy.ports = dict.fromkeys(settings.service_hosts, service.getsockname()[1])
@@ -116,7 +116,8 @@ def _watch_parent(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None
 
 
 def _listener() -> socket.socket:
-    listener = socket.socket()
+    # With its protocol said: asyncio sends small answers at once through such sockets alone, others wait 40 ms.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind(("127.0.0.1", 0))
     return listener

@@ -15,7 +15,7 @@ from kaz_azure_emulator.settings import Settings
 BLOB_STORE = "workspaceblobstore"
 ARTIFACT_STORE = "workspaceartifactstore"
 
-_BOOT_TIMEOUT = 60.0
+_BOOT_TIMEOUT = 240.0
 _CLOCK_SKEW = datetime.timedelta(minutes=15)
 
 

@@ -20,7 +20,7 @@ from kaz_azure_emulator.processes import Server
 from kaz_azure_emulator.settings import Settings
 from kaz_azure_emulator.state import State
 
-_BOOT_TIMEOUT = 120.0
+_BOOT_TIMEOUT = 240.0
 _ID_FIELDS = ("run_id", "run_uuid", "source_run_id")
 _RUN_ID_IN_FILTER = re.compile(r"""(run_id\s*(?:!?=|(?:NOT\s+)?IN)\s*)(\([^)]*\)|'[^']*'|"[^"]*")""", re.IGNORECASE)
 _DEFAULT_EXPERIMENT = "0"  # the one that MLflow makes itself and does not delete

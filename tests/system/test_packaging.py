@@ -1,5 +1,6 @@
 """What the wheel holds, and that a stranger's plugin installs beside it."""
 
+import configparser
 import os
 import re
 import subprocess
@@ -65,6 +66,19 @@ def test_the_wheel_registers_its_plugins_as_any_package_does(wheel):
     assert "Requires-Python: >=3.11" in metadata
     for extra in ("jax", "gpu", "test", "bench", "dev"):
         assert f"Provides-Extra: {extra}" in metadata
+
+
+@pytest.mark.slow
+def test_the_wheel_has_nothing_of_the_emulator_and_no_plugin_for_pytest(wheel):
+    """It is a distribution of its own, on no index: what names it as a requirement could not be installed."""
+    assert not [name for name in wheel.namelist() if "emulator" in name]
+    information = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
+    entry_points = configparser.ConfigParser()
+    entry_points.read_string(wheel.read(information).decode())
+    assert "pytest11" not in entry_points
+    assert dict(entry_points["console_scripts"]) == {"kaz": "keras_azure.cli:main"}
+    metadata = wheel.read(information.replace("entry_points.txt", "METADATA")).decode().partition("\n\n")[0]
+    assert not [line for line in metadata.splitlines() if "emulator" in line]
 
 
 def readme_plugin(folder: Path) -> list[str]:

@@ -62,6 +62,7 @@ def load(root, script):
 
 class Handler(BaseHTTPRequestHandler):
     timeout = _CLIENT_SECONDS
+    disable_nagle_algorithm = True  # an answer's body does not wait for its head's arrival, 40 ms
 
     def do_GET(self):
         if self.path == "/":

@@ -1,6 +1,5 @@
 """The web application: every operation behind its host and path, with faults, tokens, scopes and errors around it."""
 
-import asyncio
 import inspect
 import json
 import logging
@@ -134,7 +133,7 @@ def _endpoint(cloud: Cloud, operation: Operation):
 
 async def _meet(cloud: Cloud, request: Request, fault: Fault) -> None:
     """Does what somebody asked for: is slow, cuts the connection, answers with an error."""
-    await asyncio.sleep(fault.delay)
+    await cloud.clock.sleep(fault.delay)
     if fault.cut and request.client:
         cloud.proxy.cut(request.client.port)
         raise AzureError(500, None, "Nobody gets this answer.")

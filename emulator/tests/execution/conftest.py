@@ -99,6 +99,7 @@ def account_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             time.sleep(0.1)
         yield f"http://127.0.0.1:{port}/{ACCOUNT}"
     finally:
+        process.stdin.close()
         process.kill()
         process.wait()
 

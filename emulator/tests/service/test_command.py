@@ -17,7 +17,7 @@ def run(azure_emulator):
     def run(*arguments: str) -> subprocess.CompletedProcess:
         where = ("--state-folder", str(azure_emulator.state_folder))
         line = [sys.executable, "-m", "kaz_azure_emulator", *arguments, *where]
-        return subprocess.run(line, capture_output=True, text=True, timeout=60)
+        return subprocess.run(line, capture_output=True, text=True)
 
     return run
 
@@ -27,11 +27,11 @@ def test_time_passes(run, azure_emulator, text, hours):
     def now():
         return datetime.datetime.fromisoformat(json.loads(run("status").stdout)["time"])
 
-    before = now()
+    start, before = time.monotonic(), now()
     assert run("advance", text).returncode == 0
-    passed = now() - before
+    passed, by_itself = now() - before, time.monotonic() - start
     azure_emulator.advance(-hours * 3600)
-    assert passed.total_seconds() == pytest.approx(hours * 3600, abs=60)
+    assert hours * 3600 <= passed.total_seconds() <= hours * 3600 + by_itself
 
 
 def test_what_is_no_time(run):
@@ -57,22 +57,16 @@ def test_sizes(run, client):
     assert offered()
 
 
-def test_capacity_and_eviction(run, client):
-    def wait(*statuses):
-        deadline = time.monotonic() + 60
-        while client.jobs.get(job.name).status not in statuses:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-
+def test_capacity_and_eviction(run, client, wait_for_job):
     spot = AmlCompute(name="spot", size="Standard_DS4_v2", tier="low_priority", max_instances=1)
     client.compute.begin_create_or_update(spot).result()
     job = client.jobs.create_or_update(
         command(command="sleep 100", environment=Environment(image="ubuntu:22.04"), compute="spot")
     )
-    wait("Running")
+    wait_for_job(client, job.name, "Running")
     assert run("size", "Standard_DS4_v2", "--no-capacity").returncode == 0
     assert run("evict", job.name).returncode == 0
-    wait("Queued")
+    wait_for_job(client, job.name, "Queued")
     refused = run("evict", job.name)
     assert refused.returncode == 1
     assert "no nodes of low priority" in refused.stderr

@@ -5,11 +5,12 @@ from azure.ai.ml.entities import AmlCompute
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 
 
-def test_a_cluster_from_its_creation_to_its_end(client):
+def test_a_cluster_from_its_creation_to_its_end(client, azure_waits):
     with pytest.raises(ResourceNotFoundError) as missing:
         client.compute.get("gpu")
     assert missing.value.error.code == "ResourceNotFound"
 
+    azure_waits.clear()
     wanted = AmlCompute(
         name="gpu",
         size="Standard_NC24ads_A100_v4",
@@ -20,6 +21,7 @@ def test_a_cluster_from_its_creation_to_its_end(client):
     )
     created = client.compute.begin_create_or_update(wanted).result()
     assert created.provisioning_state == "Succeeded"
+    assert set(azure_waits) == {1.0}  # the seconds that the service says
 
     found = client.compute.get("gpu")
     assert found.size == "STANDARD_NC24ADS_A100_V4"  # as the service writes it

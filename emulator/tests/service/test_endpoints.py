@@ -1,16 +1,8 @@
 """Online endpoints: created, deployed to, asked, and what goes wrong with them."""
 
-import contextlib
 import json
-import os
-import signal
-import time
-import urllib.error
-import urllib.request
 
-import psutil
 import pytest
-from azure.ai.ml import MLClient
 from azure.ai.ml.constants._endpoint import EndpointInvokeFields
 from azure.ai.ml.entities import (
     CodeConfiguration,
@@ -22,9 +14,6 @@ from azure.ai.ml.entities import (
 )
 from azure.ai.ml.exceptions import MlException, ValidationException
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from azure.identity import EnvironmentCredential
-
-from kaz_azure_emulator import AzureEmulator
 
 SCORE = """
 import json, os, pathlib, time
@@ -99,19 +88,6 @@ def endpoint(client, deploy):
     return client.online_endpoints.get("numbers")
 
 
-def post(address: str, key: str | None, body: bytes = b'{"data": [1]}', **headers: str):
-    """What an endpoint answers: status, text and headers."""
-    headers = {name.replace("_", "-"): value for name, value in headers.items()}
-    headers |= {"Authorization": f"Bearer {key}"} if key else {}
-    request = urllib.request.Request(address, body, {"Content-Type": "application/json", **headers})
-    try:
-        # An opener of its own: the shared one knows the proxy of the emulator that was there first.
-        with urllib.request.build_opener().open(request, timeout=30) as answer:
-            return answer.status, answer.read().decode(), answer.headers
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode(), error.headers
-
-
 def invoke(client, assets, endpoint: str = "numbers", **options):
     return json.loads(client.online_endpoints.invoke(endpoint, request_file=str(assets / "request.json"), **options))
 
@@ -131,7 +107,7 @@ def test_a_deployment_answers(client, endpoint, assets, azure_emulator):
     assert azure_emulator.refused_hosts == []
 
 
-def test_keys(client, endpoint):
+def test_keys(client, endpoint, post):
     before = client.online_endpoints.get_keys("numbers")
     for key in (before.primary_key, before.secondary_key):
         assert post(endpoint.scoring_uri, key)[0] == 200
@@ -155,7 +131,7 @@ def test_logs(client, endpoint):
     assert "AZUREML_MODEL_DIR" in storage
 
 
-def test_a_model_error_is_424(client, endpoint):
+def test_a_model_error_is_424(client, endpoint, post):
     key = client.online_endpoints.get_keys("numbers").primary_key
     status, text, headers = post(endpoint.scoring_uri, key, b'{"fail": 1}')
     assert status == 424
@@ -167,21 +143,14 @@ def test_a_model_error_is_424(client, endpoint):
     assert (status, text.partition(".")[0]) == (404, "Specified deployment could not be found")
 
 
-def test_a_server_that_ends_is_started_again(client, endpoint):
+def test_a_server_that_ends_is_started_again(client, endpoint, wait_until, post):
     key = client.online_endpoints.get_keys("numbers").primary_key
     status, _, headers = post(endpoint.scoring_uri, key, b'{"exit": 1}')
     assert (status, headers["ms-azureml-model-error-statuscode"]) == (424, "502")
-    assert wait_for_answer(endpoint.scoring_uri, key) == 200
+    wait_until(lambda: post(endpoint.scoring_uri, key)[0] == 200)
 
 
-def wait_for_answer(address: str, key: str, seconds: float = 20) -> int:
-    deadline = time.monotonic() + seconds
-    while (status := post(address, key)[0]) != 200 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return status
-
-
-def test_traffic_and_a_second_deployment(client, endpoint, assets, deploy):
+def test_traffic_and_a_second_deployment(client, endpoint, assets, deploy, post):
     deploy("green", "numbers", request_settings=OnlineRequestSettings(request_timeout_ms=500)).result()
     assert client.online_endpoints.get("numbers").traffic == {"blue": 100, "green": 0}
     assert invoke(client, assets)["name"] == "blue"
@@ -243,7 +212,7 @@ def test_what_is_refused(client, endpoint, deploy):
 
 
 @pytest.mark.parametrize("mode", ["aml_token", "aad_token"])
-def test_tokens(client, assets, azure_emulator, mode):
+def test_tokens(client, assets, azure_emulator, mode, post):
     name = f"by-{mode.replace('_', '-')}"
     created = client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name=name, auth_mode=mode)).result()
     with pytest.raises(MlException, match="No valid deployments to route to"):  # it has none, so the token is right
@@ -256,50 +225,11 @@ def test_tokens(client, assets, azure_emulator, mode):
     azure_emulator.advance(-24 * 3600)
 
 
-def test_an_endpoint_is_deleted(client, endpoint, azure_emulator):
+def test_an_endpoint_is_deleted(client, endpoint, azure_emulator, ask, servers_of):
     client.online_endpoints.begin_delete("numbers").result()
     assert "numbers" not in [each.name for each in client.online_endpoints.list()]
     client.online_endpoints.begin_delete("numbers").result()  # there is nothing to delete, which is no error
     assert servers_of(azure_emulator) == []
     with pytest.raises(OSError):
-        urllib.request.build_opener().open(endpoint.scoring_uri)
+        ask(endpoint.scoring_uri)
     assert "numbers.westus2.inference.ml.azure.com" in azure_emulator.refused_hosts
-
-
-def servers_of(azure: AzureEmulator) -> list[psutil.Process]:
-    """The servers of deployments that run below an emulator."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            words = " ".join(process.cmdline())
-            if "scoring_server.py" in words and str(azure.state_folder) in words:
-                found.append(process)
-    return found
-
-
-def test_deployments_outlive_a_killed_service_and_no_reset(tmp_path, assets, monkeypatch):
-    azure = AzureEmulator(tmp_path / "state")
-    azure.start()
-    for name, value in azure.environment.items():
-        monkeypatch.setenv(name, value)
-    client = MLClient.from_config(EnvironmentCredential(), path=azure.state_folder / "config.json")
-    created = client.online_endpoints.begin_create_or_update(ManagedOnlineEndpoint(name="kept")).result()
-    client.online_deployments.begin_create_or_update(deployment(assets, "blue", "kept")).result()
-    created.traffic = {"blue": 100}
-    client.online_endpoints.begin_create_or_update(created).result()
-    assert servers_of(azure)
-
-    os.kill(azure.process_id, signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while servers_of(azure) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert servers_of(azure) == []
-    azure.stop()
-
-    with AzureEmulator(tmp_path / "state") as again:
-        key = client.online_endpoints.get_keys("kept").primary_key
-        assert wait_for_answer(created.scoring_uri, key) == 200
-        assert client.online_deployments.get("blue", "kept").provisioning_state == "Succeeded"
-        again.reset()
-        assert servers_of(again) == []
-        assert list(client.online_endpoints.list()) == []

@@ -1,7 +1,5 @@
 """Sweep jobs, with trials that log their metric as MLflow does."""
 
-import time
-
 from azure.ai.ml import command
 from azure.ai.ml.entities import Environment
 from azure.ai.ml.sweep import Choice, Uniform
@@ -32,17 +30,10 @@ def sweep(client, cluster, folder, algorithm, **space):
     return client.jobs.create_or_update(job)
 
 
-def wait(client, name):
-    deadline = time.monotonic() + 60
-    while client.jobs.get(name).status not in ("Completed", "Failed", "Canceled"):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return client.jobs.get(name)
-
-
-def test_a_grid(client, cluster, tmp_path):
+def test_a_grid(client, cluster, tmp_path, wait_for_job):
     job = sweep(client, cluster, tmp_path, "grid", rate=Choice([0.3, 0.1, 0.2]))
-    done = wait(client, job.name)
+    wait_for_job(client, job.name)
+    done = client.jobs.get(job.name)
     assert done.status == "Completed"
     assert done.properties["best_child_run_id"] == f"{job.name}_1"
     children = list(client.jobs.list(parent_job_name=job.name))

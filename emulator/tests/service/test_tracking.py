@@ -1,6 +1,5 @@
 """MLflow, by the workspace's tracking address: from a client, and from inside a job."""
 
-import time
 from pathlib import Path
 
 import mlflow
@@ -62,7 +61,7 @@ def test_values_logged_without_waiting(tracking):
     assert tracking.get_run(run.info.run_id).data.metrics["late"] == 1.0
 
 
-def test_a_job_is_a_run_of_its_name(client, cluster, tracking, tmp_path):
+def test_a_job_is_a_run_of_its_name(client, cluster, tracking, tmp_path, wait_for_job):
     (tmp_path / "log.py").write_text(LOG_A_METRIC)
     job = client.jobs.create_or_update(
         command(
@@ -73,9 +72,7 @@ def test_a_job_is_a_run_of_its_name(client, cluster, tracking, tmp_path):
             experiment_name="as-a-job",
         )
     )
-    while client.jobs.get(job.name).status not in ("Completed", "Failed"):
-        time.sleep(0.2)
-    assert client.jobs.get(job.name).status == "Completed"
+    wait_for_job(client, job.name, "Completed")
     run = tracking.get_run(job.name)
     assert run.info.run_id == job.name
     assert run.info.status == "FINISHED"
@@ -103,12 +100,7 @@ def test_after_a_reset_names_are_free_again(tracking, azure_emulator):
     assert tracking.search_runs([tracking.create_experiment("again")]) == []
 
 
-def test_without_a_token_nothing_is_told(azure_emulator):
-    import urllib.error
-    import urllib.request
-
+def test_without_a_token_nothing_is_told(azure_emulator, ask):
     settings = azure_emulator.settings
     address = f"https://{settings.api_host}/mlflow/v2.0{settings.workspace_path}/api/2.0/mlflow/experiments/search"
-    with pytest.raises(urllib.error.HTTPError) as refusal:
-        urllib.request.build_opener().open(urllib.request.Request(address, b"{}", {"Content-Type": "application/json"}))
-    assert refusal.value.code == 401
+    assert ask(address, b"{}", {"Content-Type": "application/json"})[0] == 401
