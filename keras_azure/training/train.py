@@ -125,8 +125,7 @@ def train(
             listeners.training_done()
             stop.check()
             kept_epoch = (history.best_epoch if config.keep == "best" else None) or len(history)
-            is_of_now = kept_epoch == len(history) > state.epochs  # else it is in a checkpoint, its optimizer too
-            if task.has_steps and not is_of_now:
+            if task.has_steps and kept_epoch != len(history):
                 _return_to(checkpoints.load(State(epochs=kept_epoch).name), model, upcoming)
             path = run_dir / task.kind.file
             task.kind.save(trained.model, path)
