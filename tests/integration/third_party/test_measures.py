@@ -138,13 +138,14 @@ def test_the_model_is_loaded_as_it_was_compiled(run, kaz_process):
         "import json, sys, keras_azure\n"
         "assert 'kaz_orchard' not in sys.modules\n"
         "model = keras_azure.load(sys.argv[1]).model\n"
-        "built = model.optimizer, model.loss, *model._compile_metrics.metrics\n"
-        "print(json.dumps([model.optimizer.built, *(each.get_config() for each in built)]))\n"
+        "print(json.dumps([model.optimizer.built, model.get_compile_config()]))\n"
     )
     loaded_python = kaz_process[:-2]
     done = subprocess.run([*loaded_python, "-c", code, str(run)], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    built, optimizer, loss, _, metric = json.loads(done.stdout)
+    built, compiled = json.loads(done.stdout)
+    parts = compiled["optimizer"], compiled["loss"], compiled["metrics"][-1]
+    optimizer, loss, metric = (part["config"] for part in parts)
     assert built
     if "rake" in options(run)["optimizer"]:
         assert (optimizer["inertia"], loss["gamma"], metric["threshold"]) == (0.8, 2.0, 0.3)
