@@ -1,5 +1,6 @@
 """What tests of several parts share."""
 
+import datetime
 import http.server
 import importlib
 import json
@@ -8,6 +9,7 @@ import signal
 import sys
 import textwrap
 import threading
+import types
 import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
@@ -22,10 +24,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--bad-inputs",
         type=int,
         metavar="N",
-        help="How many bad inputs each parser in tests/integration/hostile gets, other ones each time; by default a "
-        "few hundred, always the same.",
+        help="How many bad inputs each parser in tests/integration/hostile gets, other ones each time; by default 25, "
+        "always the same.",
+    )
+    parser.addoption(
+        "--long", action="store_true", help="Each parser in tests/integration/hostile gets 200 bad inputs."
     )
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
+
+
+@pytest.hookimpl(tryfirst=True)  # before the one of xdist, which reads the option
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Who runs all tests gets two processes, as they wait as much as they compute; `pytest -n 0` runs them in one."""
+    everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    if everything and config.option.numprocesses is None and not config.option.usepdb and not config.option.collectonly:
+        config.option.numprocesses = 2
+        config.option.dist = "worksteal"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -99,13 +113,16 @@ def kaz(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture) -> Callab
 
 
 class PriceList:
-    """Azure's list of prices, on this machine.
+    """Azure's list of prices, on this machine, on a day that does not end while a test runs.
 
     Attributes:
+        today: the day that it is for those who read it.
         address: for KAZ_PRICES.
         answers: what it answers to one request after the other, the last one again and again: bytes, or JSON.
         requests: the paths that were asked for.
     """
+
+    today = "2026-11-24"
 
     def __init__(self, answers: list):
         self.answers, self.requests = answers, []
@@ -149,6 +166,13 @@ def price_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("platformdirs.user_cache_path", lambda name: tmp_path / name)
     prices = PriceList([{"Items": [PriceList.item("Standard_NC4as_T4_v3", 0.526)], "NextPageLink": None}])
     monkeypatch.setenv("KAZ_PRICES", prices.address)
+
+    class Date(datetime.date):
+        @classmethod
+        def today(cls) -> datetime.date:
+            return cls.fromisoformat(prices.today)
+
+    monkeypatch.setattr("keras_azure.backends.azure.prices.datetime", types.SimpleNamespace(date=Date))
     threading.Thread(target=prices.server.serve_forever, args=(0.05,), daemon=True).start()
     yield prices
     prices.server.shutdown()

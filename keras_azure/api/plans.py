@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
+from keras_azure.api.settings import SettingsElsewhere
 from keras_azure.backends.asked import all_machines, machine_of
 from keras_azure.backends.machine import Machine
 from keras_azure.data.local_files import is_here
@@ -12,10 +13,11 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
 from keras_azure.listeners.display import display_for_here, span
+from keras_azure.registry.given import Plugin
 
 
 def plan(
-    model: str | None = None,
+    model: Plugin | None = None,
     *,
     config: str | Path | None = None,
     backend: str | Sequence[str] = (),
@@ -25,7 +27,7 @@ def plan(
     prices: bool = False,
     region: str | None = None,
     observer: Observer | None = None,
-    **settings: Any,
+    **settings: Unpack[SettingsElsewhere],
 ) -> dict[str, Any]:
     """What a run would need: memory, time and money, on one machine or on all, side by side. Nothing is trained.
 

@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Unpack
 
 from keras_azure.api.plans import look_ahead
+from keras_azure.api.settings import Settings
 from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
 from keras_azure.data.locate import find_dataset
@@ -17,11 +18,12 @@ from keras_azure.errors import UsageError
 from keras_azure.keras_engine import load_on, native_messages_held_back, silence_libraries
 from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here
+from keras_azure.registry.given import Plugin, as_text, typed_by_user
 from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS
 
 
 def run(
-    model: str | None = None,
+    model: Plugin | None = None,
     *,
     config: str | Path | None = None,
     output: str | Path | None = None,
@@ -30,12 +32,13 @@ def run(
     force: bool = False,
     max_cost: float | None = None,
     confirm: Callable[[str], bool] | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> RunResult:
     """Trains a model and gives back its result.
 
     Args:
-        model: the model's name or spec: "cnn", "cnn(dropout=0.2)".
+        model: the model's name or spec: "cnn", "cnn(dropout=0.2)"; or a function `(input_shape, num_classes)` that
+            builds it.
         config: a JSON file of settings, such as the run.json of another run; the arguments here lie over it.
         output: the run folder; by default a new one in `runs/` that is named after the time and the model. If there is
             an unfinished run of the same settings in it, that goes on.
@@ -47,7 +50,8 @@ def run(
         confirm: gives whether to submit it.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
             `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`, and the options of the backend,
-            such as `register="digits"`.
+            such as `register="digits"`. In place of the name of a loss, a metric, an optimizer, an augmentation or a
+            callback there may be a function, a class or an object of Keras's kind: see `keras_azure.registry.given`.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
@@ -63,7 +67,7 @@ def run(
 
 
 def submit(
-    model: str | None = None,
+    model: Plugin | None = None,
     *,
     config: str | Path | None = None,
     output: str | Path | None = None,
@@ -72,7 +76,7 @@ def submit(
     force: bool = False,
     max_cost: float | None = None,
     confirm: Callable[[str], bool] | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> RunningJob:
     """Begins a run on a cluster, and does not wait for its end.
 
@@ -109,12 +113,12 @@ def job(description: Mapping[str, Any]) -> RunningJob:
 
 
 def dry_run(
-    model: str | None = None,
+    model: Plugin | None = None,
     *,
     config: str | Path | None = None,
     output: str | Path | None = None,
     observer: Observer | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> dict[str, Any]:
     """Writes what `submit` would send to the cluster into the run folder, without a login and a network.
 
@@ -135,10 +139,12 @@ def dry_run(
         return backend.dry_run(described, run_dir, display)
 
 
-def _described(model: str | None, config: str | Path | None, settings: dict[str, Any]) -> tuple[RunConfig, Backend]:
+def _described(
+    model: Plugin | None, config: str | Path | None, settings: Mapping[str, Any]
+) -> tuple[RunConfig, Backend]:
     described = describe_run(model, config, settings)
     backend: Backend = BACKENDS.build(described.backend_spec)
-    if isinstance(backend, RemoteBackend):
+    if isinstance(backend, Submits):
         _refuse_objects(described)
     return described, backend
 
@@ -202,7 +208,7 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
 def preview(
     data: str = RunConfig.data,
     *,
-    augment: Sequence[str] | str = (),
+    augment: Plugin | Sequence[Plugin] = (),
     samples: int = 6,
     draws: int = 6,
     seed: int = RunConfig.seed,
@@ -214,7 +220,7 @@ def preview(
 
     Args:
         data, image_size, skip_unreadable: as in `run`.
-        augment: the augmentations, in their order.
+        augment: the augmentations, in their order; names, or layers and functions of images.
         samples: how many pictures.
         draws: how many epochs of each.
         seed: the run's seed: the same draws are made in training.
@@ -228,28 +234,29 @@ def preview(
     """
     if samples < 1 or draws < 1:
         raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
-    augment = (augment,) if isinstance(augment, str) else tuple(augment)
+    given = augment if isinstance(augment, tuple | list) else (augment,)
+    augmentations = tuple(typed_by_user(as_text(each)) for each in given)
     data = str(
         find_dataset(lay_over({"data": data}, {"image_size": image_size, "skip_unreadable": skip_unreadable})["data"])
     )
-    for augmentation in augment:
+    for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)
     silence_libraries()
     with display_for_here(observer) as display:
         with native_messages_held_back():
             contact_sheet = lazy("keras_azure.augmentations.contact_sheet:contact_sheet")
-        return contact_sheet(data, augment, samples, draws, seed, display)
+        return contact_sheet(data, augmentations, samples, draws, seed, display)
 
 
 def bench(
-    model: str | None = None,
+    model: Plugin | None = None,
     *,
     part: Literal["input", "step", "run"] = "run",
     config: str | Path | None = None,
     rounds: int = 3,
     seconds: float = 1.0,
     observer: Observer | None = None,
-    **settings: Any,
+    **settings: Unpack[Settings],
 ) -> dict[str, Any]:
     """Measures this machine with a model and data; trains nothing to its end, and keeps nothing.
 

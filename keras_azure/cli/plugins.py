@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import inspect
-import itertools
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
@@ -164,7 +163,7 @@ def _having(spec: Spec) -> list[Registry]:
     """
     found = [registry for registry in REGISTRIES if registry.has(spec.name)]
     if not found:
-        names = itertools.chain(*map(_names, REGISTRIES))
+        names = (entry.name for registry in REGISTRIES for entry in registry.all_entries())
         raise UnknownName.among("plugin", spec.name, names, hint="kaz list")
     return found
 

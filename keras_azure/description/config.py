@@ -17,7 +17,7 @@ from keras_azure.errors import ConfigError, UnknownName
 from keras_azure.files import json_text
 from keras_azure.redaction import find_secret
 from keras_azure.registry import specs
-from keras_azure.registry.given import as_text, typed_by_user
+from keras_azure.registry.given import Plugin, as_text, typed_by_user
 from keras_azure.registry.options import coerce
 from keras_azure.registry.registry import (
     AUGMENTATIONS,
@@ -82,14 +82,14 @@ class RunConfig:
         None, "Stages after the head's: 'blocks=2,epochs=3;blocks=4,epochs=2', or auto. By default none."
     )
     learning_rate: float | None = _setting(None, "The step size. By default the optimizer's own.", at_least=0.0)
-    optimizer: str = _setting("adam", "A Keras optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
+    optimizer: str = _setting("adam", "The optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
     schedule: Literal["auto", "constant", "cosine"] = _setting(
         "auto", "How the learning rate goes; cosine: up, then down to 0; auto: cosine in fine-tuning, else constant."
     )
     warmup: float = _setting(0.1, "The share of the steps in which a cosine schedule goes up.", at_least=0.0, below=1.0)
     clip_norm: float | None = _setting(None, "Gradients are scaled down to this norm over all weights.", at_least=0.0)
     loss: str | None = _setting(
-        None, "A Keras loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."
+        None, "The loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."
     )
     label_smoothing: float = _setting(
         0.0, "The share of each label that is spread over all classes in the loss.", at_least=0.0, below=1.0
@@ -97,7 +97,7 @@ class RunConfig:
     class_weights: Literal["none", "balanced"] = _setting(
         "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
     )
-    metrics: tuple[str, ...] = _setting((), "A Keras metric beside accuracy; may be given several times.")
+    metrics: tuple[str, ...] = _setting((), "A metric beside accuracy; may be given several times.")
     callbacks: tuple[str, ...] = _setting(
         (), "A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."
     )
@@ -128,7 +128,7 @@ class RunConfig:
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
             if setting.name in FROM_PYTHON:
-                value = tuple(map(as_text, value)) if isinstance(value, tuple | list) else as_text(value)
+                value = as_text(value)
             try:
                 value = coerce(value, hint)
             except ValueError:
@@ -197,7 +197,8 @@ class RunConfig:
             for spec in specs_of_field:
                 PLUGINS[name].find(spec)
         model, data = _with_absolute_weights(self.model_spec), find_dataset(self.data)
-        found = dataclasses.replace(self, model=str(model), data=str(data))
+        text = self.model if model is self.model_spec else str(model)  # as it was written, where nothing is found
+        found = dataclasses.replace(self, model=text, data=str(data))
         found.__dict__.update(specs={**self.specs, "model": (model,)}, data_spec=data)  # not to be parsed again
         return found
 
@@ -274,7 +275,7 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     return merged
 
 
-def describe_run(model: str | None, config: str | Path | None, settings: Mapping[str, Any]) -> RunConfig:
+def describe_run(model: Plugin | None, config: str | Path | None, settings: Mapping[str, Any]) -> RunConfig:
     """The run of a model, a file of settings and settings that lie over it, with every name found.
 
     Raises:

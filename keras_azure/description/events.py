@@ -90,7 +90,8 @@ class Listener:
             are up to date whenever it hears of one; without such a listener a call makes as many as take a quarter of a
             second.
         stop_training: set by the listener to end training, after the steps that it has just heard of. The epoch is
-            validated, recorded and saved as any other; then the run goes on to its test.
+            validated, recorded and saved as any other; then the run goes on to its test. An observer hears of
+            `epoch_done` when the checkpoint is made: who ends training only there is asked again by a resumed run.
         whole_validations: whether it has to hear of the end of each validation of whose begin it has heard: then no
             request stops the run in between.
     """

@@ -49,8 +49,9 @@ class _Pace:
     def status(self, logs: Mapping[str, float]) -> str:
         """`loss 0.0712  accuracy 0.9781  3,421 images/s  1:02 left`"""
         parts = [f"{name} {logs[name]:.4f}" for name in ("loss", "accuracy") if name in logs]
-        elapsed = time.perf_counter() - self.warm_at[0]
-        done = self._steps_done() - self.warm_at[1]
+        warm_since, warm_steps = self.warm_at or (time.perf_counter(), self._steps_done())
+        elapsed = time.perf_counter() - warm_since
+        done = self._steps_done() - warm_steps
         if elapsed > 0 and done > 0:
             remaining = self.facts.epochs * self.facts.steps_per_epoch - self._steps_done()
             parts.append(f"{done * self.facts.batch_size / elapsed:,.0f} images/s")
@@ -64,7 +65,7 @@ class _Pace:
 class Display(Observer):
     """Turns a run's events into lines and, at most ten times a second, into a live status."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._pace: _Pace | None = None
         self._epoch = 0
         self._shown_at = 0.0
@@ -90,6 +91,8 @@ class Display(Observer):
         self._epoch = epoch
 
     def step_done(self, step: int, logs: Mapping[str, float]) -> None:
+        if self._pace is None:
+            return
         self._pace.step_done(self._epoch, step)
         if self._due():
             facts = self._pace.facts
@@ -160,13 +163,14 @@ class TerminalDisplay(PlainDisplay):
 class NotebookDisplay(Display):
     """The same lines and live status as an output of the notebook's cell, updated in place."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
         from IPython.display import display
 
         self._lines: list[str] = []
         self._live = ""
-        self._handle = display(self._content(), raw=True, display_id=True)
+        # IPython has no types for it.
+        self._handle = display(self._content(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
 
     def line(self, text: str) -> None:
         self._lines.append(_shown(text))

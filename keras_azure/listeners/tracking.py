@@ -163,11 +163,13 @@ class Tracker(Listener):
             logging.getLogger(noisy).setLevel(logging.ERROR)
         # A client of our own: what a notebook has set with mlflow.set_experiment() and start_run() stays as it is.
         self._client = mlflow.MlflowClient(self._uri)
-        self._run_id = self._attach(self._job_run) if self._job_run else self._previous_run() or self._new_run()
+        if self._job_run is not None:
+            self._attach(self._job_run)
+        self._run_id: str = self._job_run or self._previous_run() or self._new_run()
         self.address = {"uri": redacted(self._uri), "run_id": self._run_id}
         self._save_address(self.address)
         parameters = [
-            mlflow.entities.Param(name, str(value)[:_LONGEST_VALUE])
+            mlflow.entities.Param(name, str(value)[:_LONGEST_VALUE])  # type: ignore[no-untyped-call]  # MLflow's own
             for name, value in dataclasses.asdict(self._config).items()
             if name not in self._parameters  # where the data lies may differ from node to node
         ]
@@ -224,7 +226,8 @@ class Tracker(Listener):
             experiment_id = self._client.create_experiment(name, artifact_location=place)
         tag = uuid.uuid4().hex
         self._save_address({"uri": redacted(self._uri), "tag": tag})
-        return self._client.create_run(experiment_id, run_name=self._run_dir.name, tags={_TAG: tag}).info.run_id
+        made = self._client.create_run(experiment_id, run_name=self._run_dir.name, tags={_TAG: tag})
+        return str(made.info.run_id)
 
     def _save_address(self, address: Mapping[str, str]) -> None:
         write_json(self._run_dir / _ADDRESS, address)
@@ -236,7 +239,7 @@ class Tracker(Listener):
         from mlflow.entities import Metric
         from mlflow.utils.time import get_current_time_millis
 
-        now = get_current_time_millis()
+        now = get_current_time_millis()  # type: ignore[no-untyped-call]  # MLflow's own
         new = {name: float(value) for name, value in numbers.items() if (name, step) not in self._logged}
         if new:
             metrics = [Metric(name, value, now, step) for name, value in new.items()]

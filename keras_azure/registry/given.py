@@ -7,20 +7,34 @@ import functools
 import inspect
 import re
 import sys
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
 
 from keras_azure.errors import SpecError
 from keras_azure.registry.specs import Given, PythonObject, Spec, call_text, literal, parse_import
 
-_NEVER_PLUGINS = (str, bytes, int, float, complex, tuple, list, dict, set)
+
+class KerasObject(Protocol):
+    """An optimizer, a loss, a metric or a layer."""
+
+    def get_config(self) -> dict[str, Any]: ...
+
+
+class KerasCallback(Protocol):
+    def set_model(self, model: Any) -> None: ...
+
+
+Plugin = str | Spec | Callable[..., Any] | KerasObject | KerasCallback  # what names one, or is there in its place
+_NEVER_PLUGINS = (str, bytes, int, float, complex, dict, set)
 
 
 def as_text(value: Any) -> Any:
-    """What a setting that names a plugin holds: text, also for what is given in place of a name.
+    """What a setting that names plugins holds: text, also for what is given in place of a name; or several.
 
     What can be no plugin, such as a number, comes back as it is, to be refused with all other wrong values.
     """
+    if isinstance(value, tuple | list):
+        return type(value)(map(as_text, value))
     if isinstance(value, Spec):
         return str(value)
     if value is None or isinstance(value, _NEVER_PLUGINS):
@@ -43,7 +57,7 @@ def typed_by_user(value: Any) -> Any:
         SpecError: its options cannot be read.
     """
     if isinstance(value, tuple | list):
-        return tuple(map(typed_by_user, value))
+        return type(value)(map(typed_by_user, value))
     spec = parse_import(value) if isinstance(value, str) and not isinstance(value, Given) else None
     return value if spec is None else str(spec)
 

@@ -111,7 +111,7 @@ class Registry:
         return sorted([*plugins, *(entry for entry in self.of_keras if entry.name not in taken)])
 
     def has(self, name: str) -> bool:
-        """Whether a plugin has this name, or a family may have it."""
+        """Whether a plugin or a part of Keras has this name, or a family may have it."""
         return bool(self.matches(name))
 
     def find(self, spec: str | Spec) -> Entry:

@@ -9,6 +9,7 @@ model and the optimizer are given what they had at the checkpoint.
 """
 
 import contextlib
+import copy
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
@@ -226,7 +227,7 @@ class Callbacks(Listener):
 
     def _set_states(self, states: Mapping[str, Any]) -> None:
         for name, callback in self._callbacks.items():
-            state = states[name]
+            state = copy.deepcopy(states[name])  # which a callback may go on to change
             if state is None:
                 continue
             if _has_state(callback):

@@ -3,7 +3,7 @@
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +28,8 @@ class History(Sequence[Row], Listener):
         self.rows = list(rows)
         self.monitor = monitor
 
-    def epoch_done(self, epoch: int, row: Row) -> None:
-        self.append(row)
+    def epoch_done(self, epoch: int, row: Mapping[str, float]) -> None:
+        self.append(dict(row))
 
     def get_state(self) -> dict[str, Any]:
         return {"history": tuple(self.rows)}

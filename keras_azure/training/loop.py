@@ -4,7 +4,7 @@ In a call are so many steps that calls cost nothing, and so few that all are hea
 something is due, such as a checkpoint or the end of the epoch. Between calls signals are heard and listeners told.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from keras_azure.training.checkpoints import Checkpoint
 from keras_azure.training.data import RunData
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
+from keras_azure.training.placement import Placement
 from keras_azure.training.state import TrainingState, means
 
 CALL_SECONDS = 0.25  # what a call is to take
@@ -57,7 +58,7 @@ class Loop:
     resumed: Checkpoint | None
     patience: int | None
 
-    def train(self, phase: PhaseFacts, steps: Steps, data: RunData, epochs: range, row: Mapping[str, float]) -> None:
+    def train(self, phase: PhaseFacts, steps: Steps, data: RunData, epochs: range, row: Row) -> None:
         """Trains some epochs of a phase, fewer if it is stopped early; what is done of the first one is left out.
 
         Args:
@@ -68,7 +69,7 @@ class Loop:
             RunInterrupted: a stop was asked for.
         """
         training, listeners, trained = self.training, self.listeners, steps.model
-        place = phase.augment_on or "host"
+        place: Placement = "device" if phase.augment_on == "device" else "host"
         batches = iter(data.train_batches(epochs.start, epochs.stop, place, first_step=training.step))
         validation = iter(data.validation_batches(epochs.start, epochs.stop, place)) if data.validation_steps else None
         test_steps, per_call, per_test_call = steps_of(trained, "test"), StepsPerCall(), StepsPerCall()
@@ -76,7 +77,7 @@ class Loop:
         listeners.phase_started(phase, training.model)
         for epoch in epochs:
             trained.reset_metrics()
-            if training.step and training.train_logs is None:
+            if self.resumed is not None and training.step and training.train_logs is None:
                 self.resumed.restore("metrics", trained.metrics_variables)
             training.begin_epoch()
             listeners.epoch_started(epoch)

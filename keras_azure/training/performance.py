@@ -14,7 +14,7 @@ _FEW_STEPS = 100  # below which a run is too short to judge
 class StepTimes:
     """The times of many steps, in little memory."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._counts: Counter[int] = Counter()
         self._steps_in_calls: Counter[int] = Counter()
         self._seconds = 0.0

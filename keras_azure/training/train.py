@@ -33,7 +33,7 @@ from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
 from keras_azure.training.data import RunData, open_data, require_same_data
 from keras_azure.training.evaluation import Evaluation, ImageEvaluation
-from keras_azure.training.history import History
+from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import FiniteLoss, Loop
 from keras_azure.training.performance import advice_on_input
@@ -124,9 +124,8 @@ def train(
                     calling.begin(model)
             listeners.training_done()
             stop.check()
-            kept_epoch = history.best_epoch if config.keep == "best" else len(history)
-            is_of_now = kept_epoch == len(history) > state.epochs  # else it is in a checkpoint, its optimizer too
-            if task.has_steps and not is_of_now:
+            kept_epoch = (history.best_epoch if config.keep == "best" else None) or len(history)
+            if task.has_steps and kept_epoch != len(history):
                 _return_to(checkpoints.load(State(epochs=kept_epoch).name), model, upcoming)
             path = run_dir / task.kind.file
             task.kind.save(trained.model, path)
@@ -226,7 +225,9 @@ def _train_phase(phase: Phase, epochs: range, loop: Loop, data: RunData, device:
     """Trains some epochs of a phase; gives where their images were augmented."""
     config, model = data.config, loop.training.model
     # What the history has of an epoch besides its means.
-    row = {"stage": phase.stage.number, "stage_learning_rate": phase.learning_rate} if config.fine_tune else {}
+    row: Row = {}
+    if config.fine_tune is not None and phase.learning_rate is not None:
+        row = {"stage": phase.stage.number, "stage_learning_rate": phase.learning_rate}
     if phase.features is not None:
         with contextlib.closing(data.with_features(phase.features, loop.listeners, loop.stop)) as featured:
             loop.train(phase.facts(), steps_of(phase.model), featured, epochs, row)
@@ -245,7 +246,7 @@ def _fit(phase: Phase, listeners: Listeners, stop: StopRequests, data: RunData, 
     fitted, row = fit_classifier(phase.model, data, config, listeners, stop)
     listeners.epoch_done(0, row)
     listeners.phase_done()
-    return _Trained(fitted, row["images_per_second"], phase.facts().augment_on)
+    return _Trained(fitted, row["images_per_second"], "host" if data.augment else None)
 
 
 def _return_to(checkpoint: Checkpoint, model: keras.Model, upcoming: Iterable[Phase]) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from queue import SimpleQueue
 from types import TracebackType
@@ -16,7 +16,6 @@ from keras_azure.description.intervals import Interval
 from keras_azure.engines import StepResult
 from keras_azure.engines.variables import hold_values
 from keras_azure.training.checkpoints import Checkpoints, State, Values
-from keras_azure.training.history import Row
 from keras_azure.training.state import TrainingState
 
 _Order = tuple[Future[None], State, dict[str, list[Any]], Callable[[], None]]
@@ -77,7 +76,7 @@ class CheckpointWriter:
             written, state, held, then = order
             try:
                 self._values = Values.of(held, self._values)
-                order = held = None  # which the variables' next values need not be kept apart from
+                del order, held  # which the variables' next values need not be kept apart from
                 self._checkpoints.save(state, self._values)
                 then()
             except Exception as error:  # which the training thread raises
@@ -119,7 +118,7 @@ class Checkpointing(Listener):
         if not ends and self._every.is_over(self._steps_behind(), time.perf_counter() - self._saved_at):
             self._save()
 
-    def epoch_done(self, epoch: int, row: Row) -> None:
+    def epoch_done(self, epoch: int, row: Mapping[str, float]) -> None:
         self._save()
 
     def stop_requested(self) -> None:

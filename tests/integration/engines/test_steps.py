@@ -1,6 +1,7 @@
 """Steps in one call are Keras's own steps, however many there are in a call."""
 
 import subprocess
+import time
 from pathlib import Path
 
 import keras
@@ -139,17 +140,19 @@ def test_a_call_ends_when_its_time_is_over_and_the_stream_goes_on_from_there():
 
 
 def test_waiting_for_a_batch_is_counted_as_such():
+    """A sleep may be longer than it should be, on a busy machine, but not shorter."""
+
     def slowly(*batch):
-        with tf.control_dependencies([tf.py_function(lambda: __import__("time").sleep(0.05), [], [])]):
+        with tf.control_dependencies([tf.py_function(lambda: time.sleep(0.05), [], [])]):
             return tf.nest.map_structure(tf.identity, batch)
 
     steps = steps_of(compiled())
     steps.run(iter(stream()), 1)
     done = steps.run(iter(stream().map(slowly)), 6)
-    assert 0.8 * done.seconds.sum() < done.waited <= done.seconds.sum()
-    assert done.seconds.min() > 0.04
+    assert 6 * 0.05 <= done.waited <= done.seconds.sum()
+    assert done.seconds.min() >= 0.05
     quick = steps.repeat(next(iter(stream())), 6)
-    assert quick.waited < 0.1 * done.waited
+    assert quick.waited < 6 * 0.05  # nothing was slept for
 
 
 def test_any_iterator_of_batches_will_do():

@@ -100,7 +100,7 @@ def survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calla
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
 
-    def survive(parse: Callable[[], Any], seconds: float = 10) -> Any:
+    def survive(parse: Callable[[], Any], seconds: float = 60) -> Any:
         try:
             with _limited(seconds), _watched(tmp_path):
                 return parse()
@@ -113,14 +113,16 @@ def survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calla
 
 @pytest.fixture
 def throw(request: pytest.FixtureRequest, survives: Callable) -> Callable:
-    """`throw(strategy, parse)` calls `parse(value)` with many values; `parse` may be slow, then it gets a `share`.
+    """`throw(strategy, parse)` calls `parse(value)` with 25 values, always the same, or with `--long` with 200 of them;
+    `parse` may be slow, then it gets a `share`, ten at least.
 
-    A share below 1 holds for the short form alone: with `--bad-inputs N` there are N of each.
+    With `--bad-inputs N` there are N of each whatever the share, other ones each time.
     """
     wanted = request.config.getoption("--bad-inputs")
+    fixed = 200 if request.config.getoption("--long") else 25
 
     def throw_at(strategy: st.SearchStrategy, parse: Callable[[Any], Any], share: float = 1.0) -> None:
-        count = wanted or max(10, round(200 * share))
+        count = wanted or max(10, round(fixed * share))
         tried = refused = 0
 
         @settings(

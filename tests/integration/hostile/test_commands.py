@@ -3,9 +3,10 @@
 import json
 
 import pytest
+import typer
 from PIL import Image
 
-from keras_azure.cli.new import new_model
+from keras_azure.cli import new
 from keras_azure.data import open_dataset
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.events import Observer
@@ -28,6 +29,11 @@ def test_models_with_names_of_other_places_are_not_written(kaz, tmp_path, monkey
 
 def test_names_of_new_models(throw, texts, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    new.register(app)
+    (new_model,) = (
+        each.callback for each in app.registered_groups[0].typer_instance.registered_commands if each.name == "model"
+    )
     throw(texts, new_model)
 
 

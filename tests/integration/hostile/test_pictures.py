@@ -1,8 +1,8 @@
 """Picture files that are damaged or made to do harm."""
 
 import io
+import re
 import struct
-import time
 import zlib
 
 import numpy as np
@@ -80,14 +80,14 @@ def test_damaged_pictures(throw, changed, tmp_path, size):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_header_of_billions_of_pixels_is_refused_at_once(tmp_path, kind):
+def test_a_header_of_billions_of_pixels_is_refused_before_any_is_read(survives, tmp_path, kind):
     path = tmp_path / "enormous"
     path.write_bytes(enormous(kind))
-    before, begun = psutil.Process().memory_info().rss, time.perf_counter()
+    before = psutil.Process().memory_info().rss
     for read in (picture_header, lambda path: read_picture(path, (224, 224), 3)):
-        with pytest.raises(UnreadableFile, match=r"00x\d*00 pixels, more than"):
-            read(path)
-    assert time.perf_counter() - begun < 5
+        refusal = survives(lambda read=read: read(path))
+        assert isinstance(refusal, UnreadableFile)
+        assert re.search(r"00x\d*00 pixels, more than", str(refusal))
     assert psutil.Process().memory_info().rss - before < 50_000_000
 
 

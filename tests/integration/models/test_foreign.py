@@ -2,10 +2,13 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from sklearn.neighbors import KNeighborsClassifier
 
+from keras_azure import FeatureClassifier
 from keras_azure.errors import UnusableWeights
 from keras_azure.models.backbones import features_model, transfer_model
 from keras_azure.models.parts import blocks_of, parts_of, set_trainable_blocks
+from keras_azure.testing import check_model
 
 PIXELS = np.random.default_rng(0).uniform(0, 255, (3, 12, 10, 3)).astype(np.float32)
 
@@ -134,3 +137,11 @@ def test_a_model_saved_around_one_gives_its_backbone_to_others(tmp_path):
 def test_what_cannot_be_a_backbone_is_refused(backbone, options, problem):
     with pytest.raises((ValueError, UnusableWeights), match=problem):
         transfer_model(backbone, (12, 10, 3), 4, **options)
+
+
+def test_a_classifier_of_scikit_learn_learns_on_its_features():
+    def classic(input_shape, num_classes):
+        features = features_model(network(), input_shape, preprocessing=flipped)
+        return FeatureClassifier(features, KNeighborsClassifier(1), num_classes)
+
+    check_model(classic)

@@ -44,9 +44,12 @@ def test_a_stopped_and_resumed_run_is_the_same_to_the_bit(shared_pictures, tmp_p
         resumed = keras_azure.resume(folder, observer=heard)
         assert_same(resumed, whole)
         assert not any("begins anew" in line for line in heard.lines), when
-        for file in ("best/one.keras", "epochs.csv"):
-            if (whole.run_dir / file).exists():
-                assert (folder / file).read_bytes() == (whole.run_dir / file).read_bytes(), when
+        if name == "csv":
+            assert (folder / "epochs.csv").read_bytes() == (whole.run_dir / "epochs.csv").read_bytes(), when
+        if name == "best model":
+            models = [keras.saving.load_model(each / "best" / "one.keras") for each in (folder, whole.run_dir)]
+            for ours, theirs in zip(*(model.get_weights() for model in models), strict=True):
+                assert np.array_equal(ours, theirs), when
 
 
 class Counts(keras.callbacks.Callback):
@@ -132,7 +135,7 @@ def test_a_run_is_resumed_with_the_callbacks_that_it_was_begun_with(shared_pictu
     settings, folder = {"data": str(shared_pictures)}, tmp_path / "run"
     with pytest.raises(RunInterrupted):
         run(CNN, folder, Heard(0), callbacks=[Counts()], **settings)
-    with pytest.raises((UsageError, SpecError), match="(?s)object.*again from Python|callbacks"):
+    with pytest.raises((UsageError, SpecError), match=r"(?s)object.*again from Python|callbacks"):
         keras_azure.resume(folder, observer=Heard())
     with pytest.raises(UsageError, match="callbacks"):
         run(CNN, folder, callbacks=["terminate_on_nan"], **settings)
@@ -149,9 +152,7 @@ def test_a_state_that_no_checkpoint_can_keep_is_an_error_with_the_name(shared_pi
         def set_state(self, state):
             pass
 
-    with pytest.raises(
-        BrokenPlugin, match="state of the callback Odd cannot be kept in a checkpoint: it has a builtin"
-    ):
+    with pytest.raises(BrokenPlugin, match="callback Odd cannot be kept in a checkpoint: it has a builtin"):
         run(CNN, tmp_path / "run", data=str(shared_pictures), callbacks=[Odd()])
 
 
@@ -177,9 +178,8 @@ def test_callbacks_in_the_stages_of_fine_tuning(shared_pictures, tmp_path, insta
                 layers.Input(input_shape), layers.Conv2D(4, 3), layers.BatchNormalization(), layers.Conv2D(4, 3),
                 layers.GlobalAveragePooling2D(),
             ], name="backbone")
-            return keras_azure.transfer_model(backbone, input_shape, num_classes, preprocessing=lambda pixels: pixels)
+            return keras_azure.transfer_model(backbone, input_shape, num_classes)
     """
-    code = code.replace(", preprocessing=lambda pixels: pixels", "")
     install_plugin("staged", {"models": "staged = staged:staged"}, code)
     settings = {
         "data": str(shared_pictures),

@@ -109,7 +109,7 @@ class EndsAt(Listener):
             self.means = {name: float(value) for name, value in result.logs.items()}
         assert self.place[1] is None or (self.epoch, step) <= self.place
 
-    def epoch_done(self, epoch, row):
+    def validation_done(self, epoch, scores):
         self.stop_training |= self.place == (epoch, None)
 
 

@@ -30,6 +30,7 @@ KINDS = {
     "model": ("models", "my_thing"),
     "augmentation": ("augmentations", "MyThingAugmentation"),
     "dataset": ("datasets", "MyThingDataset"),
+    "backend": ("backends", "MyThingBackend"),
     "callback": ("callbacks", "MyThingCallback"),
     "loss": ("losses", "my_thing"),
     "metric": ("metrics", "my_thing"),

@@ -1,4 +1,3 @@
-import datetime
 import json
 import os
 import subprocess
@@ -7,8 +6,6 @@ import sys
 import pytest
 
 from keras_azure.backends.azure.sizes import SIZES
-
-TODAY = datetime.date.today().isoformat()
 
 
 @pytest.fixture(autouse=True)
@@ -141,7 +138,7 @@ def test_prices_of_today(kaz, price_list):
     code, out, err = kaz("sizes", "--prices", "--region", "westeurope", "--gpu", "T4")
     assert (code, err) == (0, "")
     assert rows(out)[0] == ["NC4as_T4_v3", "1", "T4", "16", "8.1", "65", "0.53"]
-    assert f"USD/h: westeurope, {TODAY}, pay as you go, Linux." in out
+    assert f"USD/h: westeurope, {price_list.today}, pay as you go, Linux." in out
     assert "armRegionName eq 'westeurope'" in price_list.requests[0]
     assert max(map(len, out.splitlines())) <= 80
 
@@ -151,7 +148,7 @@ def test_prices_as_json_come_after_older_ones(kaz, price_list):
     [row] = listed(kaz, "nc6", "--prices")
     assert [(each["usd_per_hour"], each["date"], each["region"]) for each in row["prices"]] == [
         (0.90, "2019-09", None),
-        (1.5, TODAY, "eastus"),
+        (1.5, price_list.today, "eastus"),
     ]
 
 
@@ -178,7 +175,7 @@ def test_the_table_is_shown_when_nobody_answers(kaz, price_list):
 def test_old_prices_are_shown_as_such(kaz, price_list, tmp_path):
     assert kaz("sizes", "--prices")[2] == ""
     file = tmp_path / "keras_azure" / "prices" / "eastus.json"
-    file.write_text(file.read_text().replace(TODAY, "2025-01-02"))
+    file.write_text(file.read_text().replace(price_list.today, "2025-01-02"))
     price_list.answers[:] = [503]
     code, out, err = kaz("sizes", "--prices", "--gpu", "T4")
     assert (code, err) == (0, "Azure's prices cannot be read today; these are of 2025-01-02.\n")

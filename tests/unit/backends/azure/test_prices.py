@@ -1,4 +1,3 @@
-import datetime
 import json
 import time
 
@@ -7,8 +6,6 @@ import pytest
 from keras_azure.backends.azure import prices as module
 from keras_azure.backends.azure.prices import retail_prices
 from keras_azure.errors import DataUnavailable, UsageError
-
-TODAY = datetime.date.today().isoformat()
 
 
 @pytest.fixture
@@ -30,7 +27,7 @@ def test_prices_are_read_page_by_page(price_list):
         "Standard_NC64as_T4_v3": 4.352,
     }
     price = found["Standard_NC4as_T4_v3"]
-    assert (price.date, price.region, price.source) == (TODAY, "eastus", price_list.address)
+    assert (price.date, price.region, price.source) == (price_list.today, "eastus", price_list.address)
     assert price_list.requests == [
         "/prices?$filter=serviceName eq 'Virtual Machines' and armRegionName eq 'eastus' and priceType eq "
         "'Consumption' and contains(armSkuName, 'Standard_N')",
@@ -56,7 +53,7 @@ def test_only_whole_machines_pay_as_you_go_with_linux_count(price_list):
 
 def test_they_are_fetched_once_a_day(price_list, cached):
     first = retail_prices("eastus")
-    assert json.loads(cached.read_text())["date"] == TODAY
+    assert json.loads(cached.read_text())["date"] == price_list.today
     assert retail_prices("eastus") == first
     assert len(price_list.requests) == 1
     retail_prices("westus")
@@ -65,14 +62,14 @@ def test_they_are_fetched_once_a_day(price_list, cached):
 
 def test_those_of_another_day_are_fetched_anew(price_list, cached):
     retail_prices("eastus")
-    cached.write_text(cached.read_text().replace(TODAY, "2020-01-01").replace("0.526", "9.9"))
+    cached.write_text(cached.read_text().replace(price_list.today, "2020-01-01").replace("0.526", "9.9"))
     assert retail_prices("eastus")["Standard_NC4as_T4_v3"].usd_per_hour == 0.526
-    assert json.loads(cached.read_text())["date"] == TODAY
+    assert json.loads(cached.read_text())["date"] == price_list.today
 
 
 def test_old_ones_are_better_than_none(price_list, cached):
     retail_prices("eastus")
-    cached.write_text(cached.read_text().replace(TODAY, "2020-01-01"))
+    cached.write_text(cached.read_text().replace(price_list.today, "2020-01-01"))
     price_list.answers[:] = [503]
     price = retail_prices("eastus")["Standard_NC4as_T4_v3"]
     assert (price.usd_per_hour, price.date) == (0.526, "2020-01-01")
