@@ -25,9 +25,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="How many bad inputs each parser in tests/integration/hostile gets, other ones each time; by default a "
         "few hundred, always the same.",
     )
-    parser.addoption(
-        "--long", action="store_true", help="Also what is seldom needed: see the tests that are marked with `long`."
-    )
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
 
 
