@@ -263,7 +263,11 @@ REFUSED = [
     ({"callbacks": ["reduce_lr_on_plateau(factor=2.0)"]}, WrongOption, "does not support a factor >= 1.0"),
     ({"callbacks": [keras.callbacks.BackupAndRestore("x")]}, UsageError, "kaz resume"),
     ({"callbacks": [keras.losses.Poisson()]}, BrokenPlugin, "is a Poisson"),
-    ({"callbacks": ["terminate_on_nan"], "model": "features(weights=none, classifier=knn)"}, UsageError, "fitted without steps"),
+    (
+        {"callbacks": ["terminate_on_nan"], "model": "features(weights=none, classifier=knn)"},
+        UsageError,
+        "fitted without steps",
+    ),
     ({"monitor": "val_auc"}, ConfigError, "The run has no 'val_auc' to monitor"),
     ({"monitor": "val_accuracy", "model": "autoencoder"}, ConfigError, "The run has no 'val_accuracy' to monitor"),
 ]
