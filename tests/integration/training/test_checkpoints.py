@@ -155,6 +155,8 @@ NAME = "epoch-0000-step-000001.npz"
             ("step", -1), ("step", True), ("step", "1"), ("epochs", 1), ("history", 7), ("history", [{"epoch": 1}]),
             ("stage", None), ("elapsed", "long"), ("train_logs", [1]), ("train_logs", {"loss": "small"}),
             ("tracking", "there"), ("data", None), ("unknown", 1),
+            ("callbacks", []), ("callbacks", {"one": {"array": 0}}), ("callbacks", {"one": {"array": -1}}),
+            ("callbacks", {"one": {"dict": 7}}), ("callbacks", {"one": {"other": {}}}), ("callbacks", {"one": [{}]}),
         ]),
     ],
 )  # fmt: skip
