@@ -8,6 +8,7 @@ from typing import Any, Self
 import keras
 
 from keras_azure.errors import UsageError
+from keras_azure.registry.given import unnumbered
 
 Function = Callable[..., Any]  # (y_true, y_pred, **options) -> a number for each sample
 
@@ -26,7 +27,7 @@ def fresh(value: Any) -> Any:
     """
     name = type(value).__name__
     try:
-        config = value.get_config()
+        config = unnumbered(value, value.get_config())
         made = type(value).from_config(config)
     except Exception as error:
         raise UsageError(

@@ -70,11 +70,23 @@ def _is_found(value: Any) -> bool:
     return found is value and value.__module__ != "__main__"
 
 
+def unnumbered(value: KerasObject, config: Mapping[str, Any]) -> dict[str, Any]:
+    """An object's config, with a name that Keras made up without its number: "sgd" of "sgd_2".
+
+    Keras numbers what has no name within a process, and equal objects of two processes would differ.
+    """
+    base = re.sub(
+        r"([a-z0-9])([A-Z])", r"\1_\2", re.sub(r"(.)([A-Z][a-z0-9]+)", r"\1_\2", type(value).__name__)
+    ).lower()
+    made_up = re.fullmatch(rf"{re.escape(base)}_\d+", str(config.get("name")))
+    return {**config, "name": base} if made_up else dict(config)
+
+
 def _settings(value: Any) -> str:
     """What an object says of itself that is not there by default."""
     try:
         defaults = inspect.signature(type(value)).parameters
-        config = value.get_config().items()
+        config = unnumbered(value, value.get_config()).items()
         return _shown({name: each for name, each in config if name in defaults and each != defaults[name].default})
     except Exception:  # whatever somebody's object does when it is asked
         return ""

@@ -109,7 +109,7 @@ def test_its_description_says_what_it_is(result):
     described = json.loads((result.run_dir / "run.json").read_text())
     assert described["model"] == f"{__name__}:small(units=12)"
     assert described["loss"] == f"{__name__}:soft"
-    assert described["metrics"] == [f"<{__name__}:Surest(scale=2.0)>", f"{__name__}:soft"]
+    assert described["metrics"] == [f"<{__name__}:Surest(dtype='float32', scale=2.0)>", f"{__name__}:soft"]
     assert "SGD(learning_rate=0.25, momentum=0.5" in described["optimizer"]
     assert described["augment"][1] == f"{__name__}:darker"
     assert described["callbacks"] == [f"<{__name__}:Counter>"]
@@ -175,7 +175,7 @@ def test_it_is_resumed_with_the_objects_and_refused_without(result, tmp_path, ka
     code, _, err = kaz("resume", str(folder))
     assert code == 2
     assert f"kaz run --config {folder / 'run.json'} --output {folder}" in err
-    with pytest.raises(ConfigError, match=r"optimizer is '<.*learning_rate=0.25.* there and '<.*learning_rate=0.5"):
+    with pytest.raises(ConfigError, match="optimizer is .*learning_rate=0.25.* there and .*learning_rate=0.5"):
         keras_azure.run(small, output=folder, **objects(optimizer=keras.optimizers.SGD(0.5)))
     given = objects()
     again = keras_azure.run(small, output=folder, **given)
@@ -215,6 +215,7 @@ def test_an_optimizer_keeps_its_own_schedule(tmp_path):
 @pytest.mark.parametrize("name", ["losses", "metrics", "optimizers"])
 def test_each_of_keras_own_can_be_given(name):
     from keras_azure.models.measures import fresh
+    from keras_azure.registry.given import unnumbered
     from keras_azure.registry.registry import LOSSES, METRICS, OPTIMIZERS
 
     registry = {"losses": LOSSES, "metrics": METRICS, "optimizers": OPTIMIZERS}[name]
@@ -222,7 +223,7 @@ def test_each_of_keras_own_can_be_given(name):
         given = {"precision_at_recall": {"recall": 0.5}, "recall_at_precision": {"precision": 0.5}}.get(entry.name)
         given = given or {entry.name.partition("_at_")[2]: 0.5} if "_at_" in entry.name else {}
         built = registry.load(entry.name)(**given)
-        assert fresh(built).get_config() == built.get_config()
+        assert fresh(built).get_config() == unnumbered(built, built.get_config())
         assert fresh(built) is not built
 
 
@@ -230,7 +231,7 @@ def test_plan_bench_and_preview_take_them(result):
     planned = keras_azure.plan(small, backend="local", loss=soft, optimizer=keras.optimizers.SGD(0.1))
     assert planned["parameters"] == 6_370
     measured = keras_azure.bench(small, part="step", rounds=1, seconds=0.05, loss=soft)
-    assert measured["step"]["images_per_second"] > 0
+    assert measured["measured"]["step"]["images_per_second"] > 0
     assert keras_azure.preview("digits", augment=[darker], samples=1, draws=1) is not None
 
 
