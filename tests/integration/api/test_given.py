@@ -110,7 +110,7 @@ def test_its_description_says_what_it_is(result):
     assert described["model"] == f"{__name__}:small(units=12)"
     assert described["loss"] == f"{__name__}:soft"
     assert described["metrics"] == [f"<{__name__}:Surest(dtype='float32', scale=2.0)>", f"{__name__}:soft"]
-    assert "SGD(learning_rate=0.25, momentum=0.5" in described["optimizer"]
+    assert "SGD(name='sgd', learning_rate=0.25, momentum=0.5)" in described["optimizer"]
     assert described["augment"][1] == f"{__name__}:darker"
     assert described["callbacks"] == [f"<{__name__}:Counter>"]
 
@@ -175,7 +175,7 @@ def test_it_is_resumed_with_the_objects_and_refused_without(result, tmp_path, ka
     code, _, err = kaz("resume", str(folder))
     assert code == 2
     assert f"kaz run --config {folder / 'run.json'} --output {folder}" in err
-    with pytest.raises(ConfigError, match="optimizer is .*learning_rate=0.25.* there and .*learning_rate=0.5"):
+    with pytest.raises(ConfigError, match=r"optimizer is .*learning_rate=0.25.* there and .*learning_rate=0.5"):
         keras_azure.run(small, output=folder, **objects(optimizer=keras.optimizers.SGD(0.5)))
     given = objects()
     again = keras_azure.run(small, output=folder, **given)
