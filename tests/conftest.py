@@ -33,15 +33,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
 
 
-@pytest.hookimpl(tryfirst=True)  # before the one of xdist, which reads the option
-def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Who runs all tests gets two processes, as they wait as much as they compute; `pytest -n 0` runs them in one."""
-    everything = config.args_source == pytest.Config.ArgsSource.TESTPATHS
-    if everything and config.option.numprocesses is None and not config.option.usepdb and not config.option.collectonly:
-        config.option.numprocesses = 2
-        config.option.dist = "worksteal"
-
-
 @pytest.fixture(scope="session", autouse=True)
 def interrupts_are_heard():
     """Ctrl-C works as in a terminal, here and in the processes that tests start: a shell that runs the tests in the
@@ -172,7 +163,8 @@ def price_list(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         def today(cls) -> datetime.date:
             return cls.fromisoformat(prices.today)
 
-    monkeypatch.setattr("keras_azure.backends.azure.prices.datetime", types.SimpleNamespace(date=Date))
+    for module in ("backends.azure.prices", "backends.azure.machines", "cli.sizes"):
+        monkeypatch.setattr(f"keras_azure.{module}.datetime", types.SimpleNamespace(date=Date))
     threading.Thread(target=prices.server.serve_forever, args=(0.05,), daemon=True).start()
     yield prices
     prices.server.shutdown()

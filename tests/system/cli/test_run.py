@@ -36,9 +36,10 @@ def test_help_names_every_setting(kaz):
     code, out, _ = kaz("run", "--help")
     assert code == 0
     for setting in dataclasses.fields(RunConfig):
-        if setting.name not in ("model", "metrics"):
+        if setting.name not in ("model", "metrics", "callbacks"):
             assert f"--{setting.name.replace('_', '-')}" in out
-    assert "--metric" in out
+    assert "--metric " in out
+    assert "--callback " in out
 
 
 @pytest.mark.slow
