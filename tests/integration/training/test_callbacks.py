@@ -377,13 +377,13 @@ class Looks(keras.callbacks.Callback):
 
 from pathlib import Path
 folder = Path(sys.argv[1])
-settings = {"data": "digits", "batch_size": 256, "engine": "jax", "learning_rate": 1.0}
+settings = {"data": "digits", "batch_size": 256, "engine": "jax", "learning_rate": 2**-7}
 plateau = "reduce_lr_on_plateau(factor=0.5, patience=1, min_delta=1000)"
 looks = Looks()
 whole = run("cnn(filters=(2,))", folder / "whole", callbacks=[looks, plateau], **settings)
 steps = looks.params["steps"]
 assert looks.seen == [*range(3 * steps)], looks.seen
-assert rates(whole) == [1.0, 1.0, 0.5], rates(whole)
+assert rates(whole) == [2**-7, 2**-7, 2**-8], rates(whole)
 plain = run("cnn(filters=(2,))", folder / "plain", callbacks=[plateau], **settings)
 assert plain.history[0]["loss"] != whole.history[0]["loss"]
 try:
