@@ -125,7 +125,7 @@ def test_a_run_on_jax_is_the_one_of_this_machine(azure_emulator, data, tmp_path)
 
 
 # So many that it is not over when the first checkpoint is seen in storage, which takes seconds.
-LONG = {**SETTINGS, "epochs": 500, "checkpoint_every": "10steps"}
+LONG = {**SETTINGS, "epochs": 2000, "checkpoint_every": "10steps"}
 
 
 @pytest.fixture(scope="module")
