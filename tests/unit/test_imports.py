@@ -18,7 +18,7 @@ PLUGINS = REPOSITORY / "plugins"
 
 # A layer: its modules, where a package stands for all that is in it and is not named elsewhere, ...
 LAYERS = {
-    "light": "__init__ errors files lazy keras_engine redaction registry description data data.azureml "
+    "light": "__init__ commands errors files lazy keras_engine redaction registry description data data.azureml "
     "data.formats data.local_files data.locate data.named data.opened_later backends "
     "backends.azure.sizes",
     "command": "cli __main__ api listeners listeners.display",
