@@ -71,7 +71,7 @@ _KINDS = (
         "Augmentation",
     ),
     _Kind(
-        DATASETS, "a data set of one file", ("kaz run cnn --data FILE.npz", "kaz preview --data FILE.npz"), "Dataset"
+        DATASETS, "a data set of one file", ("kaz run cnn --data FILE.csv", "kaz preview --data FILE.csv"), "Dataset"
     ),
     _Kind(
         BACKENDS,

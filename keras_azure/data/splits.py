@@ -1,10 +1,12 @@
 """The splits of a data set: their names, how one split is divided in two, and how all of them are described."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from keras_azure.data.formats.options import SPLITS
+from keras_azure.description.events import Observer
+from keras_azure.errors import DataError
 
 _IN_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 _SEED = 20_160_901  # of every split that is made here; a run's own seed must not change what it is tested on
@@ -31,6 +33,31 @@ def stratified_split(labels: np.ndarray, test_share: float) -> tuple[np.ndarray,
     rank = np.arange(len(labels)) - np.repeat(starts, counts)  # of each sample within its class
     is_test = rank < np.repeat(_test_counts(counts, test_share), counts)
     return np.sort(order[~is_test]), np.sort(order[is_test])
+
+
+def hold_out_test(
+    labels: np.ndarray, class_names: Sequence[str], test_share: float, source: str, observer: Observer
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `stratified_split`, for data without test images of its own, and said in one line.
+
+    Raises:
+        DataError: no class has two images.
+    """
+    train, test = stratified_split(labels, test_share)
+    if not len(test):
+        raise DataError(
+            f"There are no test images in {source}, and no class has two images, one of which could be held out.",
+            expected="two images or more of a class",
+        )
+    single = [class_names[label] for label in np.setdiff1d(labels, labels[test])]
+    untested = (
+        f"; none of {', '.join(single[:3])}{', ...' if single[3:] else ''}, with one image each" if single else ""
+    )
+    observer.message(
+        f"There are no test images: {test_share:g} of each class, {len(test)} images, are held out for the test"
+        f"{untested}"
+    )
+    return train, test
 
 
 def _test_counts(counts: np.ndarray, test_share: float) -> np.ndarray:
