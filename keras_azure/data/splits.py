@@ -76,7 +76,11 @@ def check_index(split: str, index: int, split_sizes: Mapping[str, int]) -> None:
 
 
 def described(source: str, split_sizes: Mapping[str, int], image_shape: tuple[int, int, int], num_classes: int) -> str:
-    """The description of a data set: "digits: 1437 training and 360 test pictures of 28x28x1 in 10 classes"."""
+    """The description of a data set: "digits: 1437 training and 360 test pictures of 28x28x1 in 10 classes".
+
+    Without labels there are 0 classes.
+    """
     *first, last = [f"{split_sizes[split]} {_IN_WORDS[split]}" for split in SPLITS if split in split_sizes]
     shape = "x".join(map(str, image_shape))
-    return f"{source}: {', '.join(first)} and {last} pictures of {shape} in {num_classes} classes"
+    classes = f" in {num_classes} classes" if num_classes else ", without labels"
+    return f"{source}: {', '.join(first)} and {last} pictures of {shape}{classes}"
