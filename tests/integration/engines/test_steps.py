@@ -161,7 +161,7 @@ class Watched(Clock):
 
 
 def test_waiting_for_a_batch_is_counted_as_such(monkeypatch):
-    """A batch is fetched while the step before it is computed: only what it takes longer than the step is waited for."""
+    """A batch is fetched while the step before it is computed: only what it takes longer than that is waited for."""
     clock = Watched()
     monkeypatch.setattr("tensorflow.timestamp", clock.timestamp)
     fetched = itertools.count()
