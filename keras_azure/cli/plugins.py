@@ -81,8 +81,8 @@ def show(
         raise UsageError(f"No picture has the shape {input_shape}.", expected="height, width and channels of 1 or more")
     if (name is None) == (not augment):
         raise UsageError("kaz show takes a plugin's name, or --augment.", hint="kaz list")
-    if augment:
-        _show_plan(augment, input_shape, classes, json)
+    if name is None:
+        _show_plan(augment or [], input_shape, classes, json)
         return
     spec = as_spec(name)
     with _plugins_prints_on_stderr():

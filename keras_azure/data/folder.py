@@ -117,12 +117,13 @@ class FolderDataset:
     def _common_size(self, headers: dict[str, Header], observer: Observer) -> tuple[int, int]:
         if self._image_size is not None:
             return self._image_size
-        path, (*size, _) = next(iter(headers.items()))
-        other = next((other for other, header in headers.items() if header[:2] != tuple(size)), None)
+        path, (height, width, _) = next(iter(headers.items()))
+        size = height, width
+        other = next((other for other, header in headers.items() if header[:2] != size), None)
         if other is None:
-            return tuple(size)
+            return size
         observer.message(
-            different_sizes(f", such as {in_words(size)} ({path}) and {in_words(headers[other])} ({other})")
+            different_sizes(f", such as {in_words(size)} ({path}) and {in_words(headers[other][:2])} ({other})")
         )
         return DEFAULT_SIZE
 

@@ -16,7 +16,7 @@ class OpenedLater:
         options: of the reader.
     """
 
-    def __init__(self, reader: str, **options: Any) -> None:
+    def __init__(self, reader: str, **options: object) -> None:
         self._reader = reader
         self._options = options
 

@@ -138,7 +138,7 @@ def _anywhere(config: RunConfig) -> RunConfig:
     data = data.with_options(**dict.fromkeys(paths_in(data), ""))
     if model is not None and isinstance(weights := model.options.get("weights"), str):
         model = model.with_options(weights=Path(weights).name)
-    return dataclasses.replace(config, data=str(data), **{"model": str(model)} if model is not None else {})
+    return dataclasses.replace(config, data=str(data), model=config.model if model is None else str(model))
 
 
 def _model(config: RunConfig) -> Spec | None:

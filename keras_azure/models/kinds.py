@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.saving import load_model, load_run_model, save_model
 
-Model = keras.Model | FeatureClassifier
+Model: TypeAlias = keras.Model | FeatureClassifier
 Shape = tuple[int | None, ...]
 
 

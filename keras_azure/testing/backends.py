@@ -97,7 +97,8 @@ def _machine_problems(machine: Any) -> Iterator[tuple[str, str]]:
         return
     for field in fields(machine):
         value = getattr(machine, field.name)
-        if isinstance(value, Real) and not isinstance(value, bool):
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if is_number:
             least = 0 if field.name == "idle_minutes" else 1 if field.name == "nodes" else None
             if not (value > 0 if least is None else value >= least) or value == float("inf"):
                 yield f"its machine has {field.name}={value}", f"{least} or more" if least is not None else "above 0"

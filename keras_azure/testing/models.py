@@ -89,6 +89,7 @@ def check_model(
 
     model = check_built(input_shape, num_classes)
     findings.settle()  # a model that cannot predict has nothing to save or to train
+    assert model is not None
     if kind_of(model) is CLASSIFIER:
         with findings.when("fitted to a few pictures"):
             findings.extend(_fitting_problems(model, input_shape, num_classes))

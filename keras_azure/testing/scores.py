@@ -110,8 +110,8 @@ def _form_taken(apply: Callable[[np.ndarray, np.ndarray], Any], findings: Findin
             refusals.append((form, error))
         else:
             return form
-    for form, error in refusals:
-        findings.failed(f"given {form}", error)
+    for form, refusal in refusals:
+        findings.failed(f"given {form}", refusal)
     findings.settle()
     raise AssertionError("unreachable: findings were settled")
 

@@ -20,6 +20,7 @@ import numpy as np
 from keras.callbacks import Callback
 
 from keras_azure.description.events import Listener, PhaseFacts, RunFacts
+from keras_azure.engines import StepResult
 from keras_azure.errors import BrokenPlugin, KerasAzureError, RunFailed, UsageError
 from keras_azure.training.checkpoints import ARRAY_TYPES
 
@@ -84,7 +85,7 @@ class Callbacks(Listener):
         self._at_test_batches = {name for name, each in callbacks.items() if _looks_at(each, _TEST_BATCHES)}
         self._at_tests = {name for name, each in callbacks.items() if _looks_at(each, _TESTS)}
         self._model: keras.Model | None = None
-        self._facts: RunFacts | None = None
+        self._facts: RunFacts  # when training has started
         self._logs: dict[str, float] = {}
         self._testing = False
         self._epoch = self._step = 0
@@ -120,7 +121,7 @@ class Callbacks(Listener):
         if self._at_train_batches:
             self._call("on_train_batch_begin", step, logs={}, among=self._at_train_batches)
 
-    def steps_done(self, step: int, result: Any, compiled: bool) -> None:
+    def steps_done(self, step: int, result: StepResult, compiled: bool) -> None:
         self._step = step + 1
         if self._at_train_batches:
             self._call("on_train_batch_end", step, logs=_numbers(result.logs), among=self._at_train_batches)
@@ -133,7 +134,7 @@ class Callbacks(Listener):
         if self._at_test_batches:
             self._call("on_test_batch_begin", step, logs={}, among=self._at_test_batches)
 
-    def validation_steps_done(self, step: int, result: Any) -> None:
+    def validation_steps_done(self, step: int, result: StepResult) -> None:
         if self._at_test_batches:
             self._call("on_test_batch_end", step, logs=_numbers(result.logs), among=self._at_test_batches)
 

@@ -258,6 +258,7 @@ class Checkpoints:
 def _position(name: str) -> tuple[int, int]:
     """The finished epochs and the step after them."""
     match = _NAME.fullmatch(name)
+    assert match is not None  # other files are no checkpoints
     return int(match[1]), int(match[2] or 0)
 
 

@@ -12,6 +12,7 @@ from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.models.kinds import Model, kind_of
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
+from keras_azure.training.data import DataFacts
 from keras_azure.training.standardizing import Statistics, standardized
 from keras_azure.training.tasks import CLASSIFY, task_of
 
@@ -33,7 +34,7 @@ def check_options(config: RunConfig) -> None:
     build_metrics(config)
 
 
-def build_model(config: RunConfig, dataset: Dataset, statistics: Statistics | None = None) -> Model:
+def build_model(config: RunConfig, dataset: Dataset | DataFacts, statistics: Statistics | None = None) -> Model:
     """The model for the pictures and classes of `dataset`, not compiled; `statistics` are those to standardise by.
 
     Raises:

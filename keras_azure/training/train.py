@@ -119,7 +119,8 @@ def train(
                 writer.wait()
             if task.has_steps and found is not None and training.epochs == found.state.epochs:  # all were done before
                 _return_to(found, model, upcoming)
-                model.optimizer.finalize_variable_values(model.trainable_weights)
+                network = task.kind.network(model)
+                network.optimizer.finalize_variable_values(network.trainable_weights)
                 if callbacks:
                     calling.begin(model)
             listeners.training_done()

@@ -38,7 +38,7 @@ class Compute:
     cluster: str | None = None
     serverless: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.nodes < 1 or self.max_nodes < 1 or self.min_nodes < 0 or self.idle_minutes < 0:
             raise UsageError("A cluster has 1 node or more, and an idle time of 0 minutes or more.")
         if max(self.min_nodes, self.nodes) > self.max_nodes:
@@ -131,7 +131,7 @@ def find_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
 
 def list_quotas(service: Service) -> dict[str, tuple[int, int]]:
     """The cores in use and allowed, by the names of families, in lower case and without spaces."""
-    quotas = {}
+    quotas: dict[str, tuple[int, int]] = {}
     with quiet(), azure_errors("The quota cannot be listed"):
         for usage in service.client.compute.list_usage():
             name = _field(usage, "name")

@@ -86,10 +86,10 @@ class Service:
     def clock(self) -> datetime.datetime:
         """The time that Azure has; nobody needs to be signed in to ask."""
         from azure.core import PipelineClient
-        from azure.core.rest import HttpRequest
+        from azure.core.rest import HttpRequest, HttpResponse
 
         with azure_errors("Azure's clock cannot be asked"):
-            client = PipelineClient(_RESOURCE_MANAGER, policies=[])
+            client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(_RESOURCE_MANAGER, policies=[])
             # Whatever it answers to that, it says when.
             answer = client.send_request(HttpRequest("GET", f"{_RESOURCE_MANAGER}/metadata/endpoints"))
         try:
@@ -162,10 +162,12 @@ def look_up(problem: str, ask: Callable[[], Any]) -> Any | None:
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error of the SDK stands for, however deep it is."""
-    while error is not None:
-        if isinstance(getattr(error, "status_code", None), int):
-            return error.status_code
-        error = error.__cause__ or error.__context__
+    at: BaseException | None = error
+    while at is not None:
+        status = getattr(at, "status_code", None)
+        if isinstance(status, int):
+            return status
+        at = at.__cause__ or at.__context__
     return None
 
 
