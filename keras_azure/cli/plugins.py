@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -27,6 +27,9 @@ from keras_azure.registry.registry import (
     damaged_packages,
 )
 from keras_azure.registry.specs import Spec, is_name
+
+if TYPE_CHECKING:
+    from keras_azure.backends.machine import Machine
 
 _Kind = Literal["models", "augmentations", "datasets", "backends", "callbacks", "losses", "metrics", "optimizers"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -109,7 +112,7 @@ def check(
         chosen = [(registry, spec) for registry in _having(spec)]
     silence_libraries()
     with native_messages_held_back():
-        check_plugin = lazy("keras_azure.testing.plugins:check_plugin")
+        check_plugin: Callable[[str, Spec], str | None] = lazy("keras_azure.testing.plugins:check_plugin")
     reports = []
     for registry, spec in chosen:
         reports.append(_checked(registry, spec, check_plugin))
@@ -200,7 +203,7 @@ def _machine(spec: Spec) -> dict[str, Any]:
         UsageError: there is no such backend: none of that name in its family, or not with these options.
     """
     try:
-        machine = lazy("keras_azure.backends.asked:machine_of")(spec)
+        machine: Machine = lazy("keras_azure.backends.asked:machine_of")(spec)
     except UsageError:
         raise
     except KerasAzureError:  # it may need what is not here, and is described nevertheless
@@ -229,7 +232,7 @@ def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec],
     return {**report, "outcome": "loaded" if remark else "ok", "reason": remark or ""}
 
 
-def _plugins_prints_on_stderr() -> contextlib.AbstractContextManager:
+def _plugins_prints_on_stderr() -> contextlib.AbstractContextManager[object]:
     return contextlib.redirect_stdout(sys.stderr)  # stdout is for what was asked
 
 

@@ -55,7 +55,7 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Model:
         """What `save` wrote; no code of the file is run.
 
         Args:
@@ -66,7 +66,7 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def load_of_run(self, run_dir: Path, path: Path) -> Any:
+    def load_of_run(self, run_dir: Path, path: Path) -> Model:
         """The same of a finished run, also where its loss, metrics or optimizer are not here.
 
         Raises:
@@ -94,10 +94,10 @@ class Network(Kind):
     def save(self, model: keras.Model, path: Path) -> None:
         save_model(model, path)
 
-    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Model:
         return load_model(path, own)
 
-    def load_of_run(self, run_dir: Path, path: Path) -> Any:
+    def load_of_run(self, run_dir: Path, path: Path) -> Model:
         return load_run_model(run_dir, path)
 
 

@@ -199,7 +199,7 @@ def _saving_problems(
         yield f"saved and loaded again, {found}", "the same result"
 
 
-def _model(form: str, **compiled: Any) -> keras.Model:
+def _model(form: str, **compiled: object) -> keras.Model:
     """A small model that gives what the form has, compiled."""
     images = layers.Input(_IMAGE)
     if form == "images":

@@ -180,7 +180,7 @@ class Callbacks(Listener):
         if anew:
             self._tell(f"Without get_state and set_state the state of these callbacks begins anew: {', '.join(anew)}.")
 
-    def _call(self, hook: str, *arguments: Any, among: Collection[str] | None = None, **keywords: Any) -> None:
+    def _call(self, hook: str, *arguments: object, among: Collection[str] | None = None, **keywords: object) -> None:
         """Calls a method of all callbacks, or of those `among` them, with the same arguments, as Keras does.
 
         Raises:
@@ -209,8 +209,8 @@ class Callbacks(Listener):
         except (Exception, SystemExit) as error:
             raise RunFailed(f"The callback {name} failed in {hook}: {type(error).__name__}: {error}") from error
 
-    def _state_of(self, name: str, callback: Callback) -> Any:
-        state: Any = None
+    def _state_of(self, name: str, callback: Callback) -> object:
+        state: object = None
         if _has_state(callback):
             with self._failures(name, "get_state"):
                 state = callback.get_state()
@@ -290,7 +290,7 @@ def _attributes(callback: Callback) -> tuple[str, ...]:
     return next((names for kind, names in _STATES.items() if isinstance(callback, kind)), ())
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: object) -> object:
     """A copy of a state as a checkpoint keeps it.
 
     Raises:

@@ -1,6 +1,6 @@
 """The model of a run, built and compiled as its config says."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +15,8 @@ from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS
 from keras_azure.training.data import DataFacts
 from keras_azure.training.standardizing import Statistics, standardized
 from keras_azure.training.tasks import CLASSIFY, task_of
+
+Made = TypeVar("Made")
 
 
 def check_options(config: RunConfig) -> None:
@@ -143,7 +145,7 @@ def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
     return made
 
 
-def _of_kind(wanted: type, registry: Registry, spec: str, **defaults: Any) -> Any:
+def _of_kind(wanted: type[Made], registry: Registry[Made], spec: str, **defaults: Any) -> Made:
     """What a plugin, or Keras, makes of a spec such as `sgd(momentum=0.9)`.
 
     Raises:

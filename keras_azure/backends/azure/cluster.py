@@ -254,7 +254,7 @@ def _differences(found: Any, compute: Compute) -> Iterable[tuple[str, bool]]:
         yield f"its nodes go after {idle / 60:g} idle minutes, and {compute.idle_minutes} are asked for", False
 
 
-def _field(found: Any, *names: str) -> Any:
+def _field(found: object, *names: str) -> Any:
     """An attribute under any of its names: azure-ai-ml 1.35 keeps some under those of the wire."""
     for name in names:
         value = getattr(found, name, None)

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from keras_azure.backends.azure.cluster import Compute
 from keras_azure.backends.azure.service import quiet, silence_sdk
 from keras_azure.backends.azure.staging import DATA, OUTPUT, WEIGHTS, Staged, conda_file
 from keras_azure.files import write_text
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import CommandJob
 
 EXPERIMENT = "keras_azure"
 TAG = "keras_azure"  # its value is our version; by it `kaz jobs` knows its own
@@ -43,7 +46,7 @@ class Settings:
 
 def build_job(
     staged: Staged, compute: Compute, settings: Settings, *, name: str, display_name: str, epochs: int, output: str
-) -> Any:
+) -> "CommandJob":
     """The SDK's `CommandJob`.
 
     Args:
@@ -145,7 +148,7 @@ def command_of(staged: Staged, max_restarts: int) -> str:
     return " && ".join(steps)
 
 
-def write_job_file(job: Any, path: Path) -> None:
+def write_job_file(job: "CommandJob", path: Path) -> None:
     """The job as the text that `az ml job create --file` reads, with its code beside it."""
     import yaml
 
@@ -163,7 +166,7 @@ def read_job_file(path: Path) -> Any:
         return load_job(path)
 
 
-def _dumped(job: Any, folder: Path) -> str:
+def _dumped(job: "CommandJob", folder: Path) -> str:
     beside = folder / ".job.yml"
     try:
         job.dump(beside)
