@@ -59,7 +59,8 @@ def clear(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
 
 
 def _store(name: str) -> Callable[..., Any]:
-    return lazy(f"keras_azure.data.store:{name}")
+    function: Callable[..., Any] = lazy(f"keras_azure.data.store:{name}")
+    return function
 
 
 def _amount(count: int) -> str:

@@ -197,7 +197,8 @@ _KNOWN = (
 
 
 def _api(name: str) -> Callable[..., Any]:
-    return lazy(f"keras_azure.api.jobs:{name}")
+    function: Callable[..., Any] = lazy(f"keras_azure.api.jobs:{name}")
+    return function
 
 
 def _find(name: str, backend: str | None, flags: dict[str, object]) -> RunningJob:

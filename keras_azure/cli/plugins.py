@@ -158,7 +158,7 @@ def _remark(entry: Entry, packages: int) -> str:
     return f"  (and all {entry.name}-NAME: {entry.members_command})" if entry.is_family else ""
 
 
-def _having(spec: Spec) -> list[Registry]:
+def _having(spec: Spec) -> list[Registry[object]]:
     """The registries that have a plugin of this name.
 
     Raises:
@@ -171,11 +171,13 @@ def _having(spec: Spec) -> list[Registry]:
     return found
 
 
-def _names(registry: Registry) -> list[str]:
+def _names(registry: Registry[object]) -> list[str]:
     return sorted({entry.name for entry in registry.entries()})
 
 
-def _describe(registry: Registry, spec: Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+def _describe(
+    registry: Registry[object], spec: Spec, input_shape: tuple[int, int, int], num_classes: int
+) -> dict[str, Any]:
     """All that is known of a plugin, JSON-safe; of a model that can be built its layers too."""
     silence_libraries()
     with native_messages_held_back():
@@ -211,7 +213,7 @@ def _machine(spec: Spec) -> dict[str, Any]:
     return {"machine": {name: getattr(machine, name) for name in ("name", "gpu", "note") if getattr(machine, name)}}
 
 
-def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
+def _checked(registry: Registry[object], spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
     """One plugin's report; its `outcome` is "ok", "loaded" (more cannot be checked here) or "failed"."""
     entries = registry.matches(spec.name)
     report = {

@@ -107,7 +107,9 @@ def go_on(
 
 
 def _api(name: str) -> Callable[..., Any]:
-    return lazy(f"keras_azure.api.runs:{name}")  # with the display and rich, which other commands need not wait for
+    # With the display and rich, which other commands need not wait for.
+    function: Callable[..., Any] = lazy(f"keras_azure.api.runs:{name}")
+    return function
 
 
 def _watched(execute: Callable[[], Result]) -> Result:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from keras_azure.lazy import lazy
 
 if TYPE_CHECKING:
+    from keras_azure.data import Dataset
     from keras_azure.description.events import Observer
 
 
@@ -21,7 +22,7 @@ class OpenedLater:
         self._options = options
 
     def prepare(self, observer: "Observer") -> None:
-        opened = lazy(self._reader)(**self._options)
+        opened: Dataset = lazy(self._reader)(**self._options)
         if hasattr(opened, "prepare"):
             opened.prepare(observer)
         self._opened = opened

@@ -147,7 +147,7 @@ def _class_names(run_dir: Path) -> list[str]:
     return names
 
 
-def _shapes(model: Model) -> tuple[tuple, tuple]:
+def _shapes(model: Model) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
     """What goes into a model and what comes out of it.
 
     Raises:

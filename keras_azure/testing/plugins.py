@@ -59,7 +59,7 @@ def check_plugin(kind: str, spec: Spec) -> str | None:
     return None
 
 
-_CHECKS: dict[Registry, Callable[[Spec], None]] = {
+_CHECKS: dict[Registry[object], Callable[[Spec], None]] = {
     MODELS: check_model,
     AUGMENTATIONS: check_augmentation,
     DATASETS: check_dataset,
@@ -71,7 +71,7 @@ _CHECKS: dict[Registry, Callable[[Spec], None]] = {
 }
 
 
-def _positional(registry: Registry, plugin: Callable[..., object]) -> int:
+def _positional(registry: Registry[object], plugin: Callable[..., object]) -> int:
     """How many arguments the plugin is given beside its options."""
     if registry is MODELS or (registry in (LOSSES, METRICS) and takes_labels(plugin)):
         return 2

@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +15,8 @@ from keras_azure.models.saving import load_model, own_object
 from keras_azure.registry.registry import LOSSES, METRICS, Registry, takes_labels
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, name_of, numbers, with_article
+
+Measure = TypeVar("Measure")
 
 _NUM_CLASSES = 3
 _SAMPLES = 6
@@ -88,7 +90,7 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
     findings.settle()
 
 
-def _built(plugin: Any, registry: Registry, from_function: Callable[..., Any]) -> Any:
+def _built(plugin: Any, registry: Registry[Measure], from_function: Callable[..., Measure]) -> Measure:
     if isinstance(plugin, str | Spec):
         return registry.build(plugin)
     if callable(plugin) and not isinstance(plugin, keras.Loss | keras.Metric | type) and takes_labels(plugin):

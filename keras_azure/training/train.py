@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -242,6 +242,7 @@ def _train_phase(phase: Phase, epochs: range, loop: Loop, data: RunData, device:
 
 def _fit(phase: Phase, listeners: Listeners, stop: StopRequests, data: RunData, config: RunConfig) -> _Trained:
     """Fits a classifier to features."""
+    fit_classifier: Callable[..., tuple[Model, Row]]
     fit_classifier = lazy("keras_azure.training.classic:fit_classifier")  # with scikit-learn
     listeners.phase_started(phase.facts(), phase.model)
     fitted, row = fit_classifier(phase.model, data, config, listeners, stop)

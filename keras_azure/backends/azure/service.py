@@ -85,7 +85,7 @@ class Service:
     def history(self) -> str:
         """The address of run history, which knows of a run's logs."""
         with azure_errors("The workspace's services cannot be found"):
-            return self.get(self.description.discovery_url)["history"]
+            return str(self.get(self.description.discovery_url)["history"])
 
     def run_details(self, run: str) -> dict[str, Any]:
         """What run history has of a run: `status`, `error`, and `logFiles` with addresses that can be read."""
@@ -221,7 +221,7 @@ class _ProcessWide:
     Each by itself would give back what another had put there.
     """
 
-    def __init__(self, change: Callable[[], contextlib.AbstractContextManager]):
+    def __init__(self, change: Callable[[], contextlib.AbstractContextManager[object]]):
         self._change = change
         self._lock = threading.Lock()
         self._inside = 0
