@@ -33,6 +33,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long go first, so that those of the unit tests fill what is left of two processes' time."""
+    tiers = ("system", "integration", "unit")
+
+    def place(item: pytest.Item) -> int:
+        return next((tiers.index(part) for part in item.path.parent.parts[::-1] if part in tiers), len(tiers))
+
+    items.sort(key=place)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def interrupts_are_heard():
     """Ctrl-C works as in a terminal, here and in the processes that tests start: a shell that runs the tests in the
