@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.processes", "fixtures.tiles")
+pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.plans", "fixtures.processes", "fixtures.tiles")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
