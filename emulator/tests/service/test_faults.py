@@ -99,9 +99,7 @@ def test_storage_away(client, azure_emulator, folder):
     from azure.storage.blob import BlobServiceClient
 
     settings = azure_emulator.settings
-    storage = BlobServiceClient(
-        f"https://{settings.blob_host}", credential=settings.account_key, retry_total=0
-    )
+    storage = BlobServiceClient(f"https://{settings.blob_host}", credential=settings.account_key, retry_total=0)
     with pytest.raises(AzureError):
         storage.get_account_information()
     azure_emulator.set_storage(reachable=True)

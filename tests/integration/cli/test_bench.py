@@ -50,7 +50,19 @@ def slow():
     return augment
 """
 TICK = 1 / 1024  # seconds, of which sums are exact
-SLOWED = ("bench", "run", "net", "--augment", "slow", "--rounds", "2", "--seconds", str(64 * TICK), "--batch-size", "16")
+SLOWED = (
+    "bench",
+    "run",
+    "net",
+    "--augment",
+    "slow",
+    "--rounds",
+    "2",
+    "--seconds",
+    str(64 * TICK),
+    "--batch-size",
+    "16",
+)
 
 
 @pytest.fixture
