@@ -7,5 +7,3 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.slow)
-            # The SDK uses what its own libraries want to drop.
-            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
