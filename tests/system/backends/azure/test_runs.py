@@ -14,7 +14,7 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import JobFailed, RunInterrupted
 
 SETTINGS = {"epochs": 1, "set": ["filters=(4, 8)", "dense=(8,)"], "cache": "memory"}
-SECONDS = 240
+SECONDS = 600
 
 
 @pytest.fixture(scope="module")
