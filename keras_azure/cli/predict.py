@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -10,6 +10,9 @@ from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
+
+if TYPE_CHECKING:
+    from keras_azure.models.predictor import Prediction, Predictor
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
@@ -30,7 +33,8 @@ def predict(
 ) -> None:
     """Tell the classes of pictures, by the model of a finished run."""
     paths = [path for picture in pictures for path in _expanded(picture)]
-    predictions = lazy("keras_azure.api.runs:load")(run).predict(paths)
+    predictor: Predictor = lazy("keras_azure.api.runs:load")(run)
+    predictions = predictor.predict(paths)
     if json:
         print_json([_as_object(prediction, top) for prediction in predictions])
         return
@@ -66,7 +70,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
-def _as_object(prediction: Any, top: int) -> dict[str, Any]:
+def _as_object(prediction: "Prediction", top: int) -> dict[str, Any]:
     return {
         "path": str(prediction.path),
         "class": prediction.class_name,

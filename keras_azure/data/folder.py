@@ -1,5 +1,6 @@
 """The reader of the data set `folder`: the images that formats/folder.py finds, decoded."""
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -38,7 +39,7 @@ class FolderDataset:
         self._channels = channels
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
-        self._meaning = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_images, root, split_names=split_names, labels=labels)
         self._fingerprints: dict[str, str] = {}
 
     def prepare(self, observer: Observer) -> None:
@@ -48,7 +49,7 @@ class FolderDataset:
             UnreadableFile: a file is no picture, or is damaged.
             DataError: the folder is not laid out as a data set.
         """
-        found = find_images(self._root, **self._meaning)
+        found = self._find()
         headers = self._look(found.paths, observer)
         kept = found.only(headers)
         self.class_names = tuple(sorted(kept.splits["train"]))
@@ -134,12 +135,13 @@ class FolderDataset:
     def _common_size(self, headers: dict[str, Header], observer: Observer) -> tuple[int, int]:
         if self._image_size is not None:
             return self._image_size
-        path, (*size, _) = next(iter(headers.items()))
-        other = next((other for other, header in headers.items() if header[:2] != tuple(size)), None)
+        path, (height, width, _) = next(iter(headers.items()))
+        size = height, width
+        other = next((other for other, header in headers.items() if header[:2] != size), None)
         if other is None:
-            return tuple(size)
+            return size
         observer.message(
-            different_sizes(f", such as {in_words(size)} ({path}) and {in_words(headers[other])} ({other})")
+            different_sizes(f", such as {in_words(size)} ({path}) and {in_words(headers[other][:2])} ({other})")
         )
         return DEFAULT_SIZE
 

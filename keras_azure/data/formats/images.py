@@ -1,6 +1,7 @@
 """Files of images: how they begin tells what they are. Whatever is wrong with one, the error names it and says what."""
 
 import contextlib
+import io
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,7 +54,7 @@ def image_format(file: BinaryIO) -> str:
 
 
 @contextlib.contextmanager
-def open_image(path: Path, hint: str = HINT) -> Iterator[BinaryIO]:
+def open_image(path: Path, hint: str = HINT) -> Iterator[io.BufferedReader]:
     """The file, opened to be read; a link is followed.
 
     Raises:
