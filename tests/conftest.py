@@ -14,9 +14,16 @@ import urllib.parse
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.plans", "fixtures.processes", "fixtures.tiles")
+
+# An example may take as long as it does: on a busy machine that says nothing of the code.
+hypothesis.settings.register_profile(
+    "patient", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

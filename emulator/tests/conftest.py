@@ -2,7 +2,14 @@
 
 import os
 
+import hypothesis
 import pytest
+
+# An example may take as long as it does: on a busy machine that says nothing of the code.
+hypothesis.settings.register_profile(
+    "patient", hypothesis.settings(), deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_configure(config: pytest.Config) -> None:
