@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_azure.data.formats.folder import find_images
-from keras_azure.data.pictures import hash_file, picture_header, read_picture
+from keras_azure.data.images import hash_file, image_header, read_image
 from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes, in_words
 from keras_azure.data.splits import check_index, described, stratified_split
 from keras_azure.data.threads import map_in_threads
@@ -57,7 +57,7 @@ class FolderDataset:
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
         paths, labels = self._splits[split]
-        return read_picture(self._root / paths[index], self.image_shape[:2], self.image_shape[2]), int(labels[index])
+        return read_image(self._root / paths[index], self.image_shape[:2], self.image_shape[2]), int(labels[index])
 
     def fingerprint(self, split: str, observer: Observer) -> str:
         paths, labels = self._splits[split]
@@ -86,10 +86,10 @@ class FolderDataset:
 
     def _header(self, path: str) -> Header | None:
         if not self._skip_unreadable:
-            return picture_header(self._root / path)
+            return image_header(self._root / path)
         try:
-            header = picture_header(self._root / path)
-            read_picture(self._root / path, None, header[2])  # only decoding finds a file that ends too early
+            header = image_header(self._root / path)
+            read_image(self._root / path, None, header[2])  # only decoding finds a file that ends too early
         except UnreadableFile:
             return None
         return header

@@ -35,7 +35,7 @@ _HEADER_BYTES = 1 << 16  # of a JPEG, in which its size is found if there is no 
 warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.\w+ImagePlugin")
 
 
-def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = HINT) -> np.ndarray:
+def read_image(path: Path, size: Size | None, channels: int, *, hint: str = HINT) -> np.ndarray:
     """The pixels of a picture file; of a GIF, its first frame.
 
     Args:
@@ -51,10 +51,10 @@ def read_picture(path: Path, size: Size | None, channels: int, *, hint: str = HI
         UnreadableFile: it is no such picture, is damaged, too large, or cannot be opened.
     """
     with open_image(path, hint) as file:
-        return decode_picture(file, f"The picture {path}", size, channels, hint=hint)
+        return decode_image(file, f"The picture {path}", size, channels, hint=hint)
 
 
-def picture_header(path: Path) -> tuple[int, int, int]:
+def image_header(path: Path) -> tuple[int, int, int]:
     """Height, width and channels (1 if it is gray, else 3) of a picture file, without decoding its pixels.
 
     Raises:
@@ -68,8 +68,8 @@ def picture_header(path: Path) -> tuple[int, int, int]:
         return image.height, image.width, 1 if image.mode in _GRAY_MODES else 3
 
 
-def decode_picture(file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = HINT) -> np.ndarray:
-    """As `read_picture`, from an open file; errors call it `name` and give the `hint`."""
+def decode_image(file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = HINT) -> np.ndarray:
+    """As `read_image`, from an open file; errors call it `name` and give the `hint`."""
     with explained(name, hint):
         pixels, extent = _decoded_jpeg(file, size, channels) or (_decoded(file, channels), None)
     return pixels if size is None else resize(pixels, size, extent)
@@ -86,7 +86,7 @@ def hash_file(path: Path) -> bytes:
 
 
 def _jpeg_header(content: bytes) -> tuple[int, int, int] | None:
-    """As `picture_header`, of a JPEG for simplejpeg; None leaves it to Pillow, to read or to say what is wrong."""
+    """As `image_header`, of a JPEG for simplejpeg; None leaves it to Pillow, to read or to say what is wrong."""
     if not content.startswith(JPEG_SIGNATURE):
         return None
     try:
