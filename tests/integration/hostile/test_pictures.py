@@ -69,7 +69,7 @@ def test_damaged_pictures(throw, changed, tmp_path, size):
 
     def parse(content):
         path.write_bytes(content)
-        height, width, channels = image_header(path)
+        height, width, channels = image_header(path)[:3]
         assert channels in (1, 3)
         pixels = read_image(path, size, channels)
         assert (pixels.dtype, pixels.shape) == (np.uint8, (*(size or (height, width)), channels))
