@@ -67,6 +67,15 @@ def decoded_by_pillow(file: BinaryIO, channels: int, bit_depth: int) -> tuple[np
     return _without_texts(lambda file: _decoded(file, channels, bit_depth), file)
 
 
+def check_pixels(file: BinaryIO) -> None:
+    """Decodes an image, as it may be cut off.
+
+    Raises:
+        Exception: nearly anything, where it is damaged.
+    """
+    _without_texts(lambda file: _recognised(file).load(), file)
+
+
 def largest_level(file: BinaryIO) -> int:
     """Of an image of 16 bits a channel, 0..65535.
 

@@ -23,6 +23,7 @@ from keras_azure.data.decoding import (
     BIT_DEPTH,
     MOST_PIXELS,
     Header,
+    check_pixels,
     decoded_by_pillow,
     header_by_pillow,
     largest_level,
@@ -93,11 +94,11 @@ def decode_header(file: BinaryIO, name: str, *, hint: str = HINT) -> Header:
     with explained(name, hint):
         kind = image_format(file)
         header = _jpeg_header(file.read(_HEADER_BYTES), file) or header_by_pillow(file)
-        whole = kind.reaches_end(file)
-    if not whole:
-        file.seek(0)
-        decode_image(file, name, (1, 1), header.channels, hint=hint)
-    return header
+        if not kind.reaches_end(file):
+            file.seek(0)
+            if _decoded_jpeg(file, (1, 1), header.channels) is None:
+                check_pixels(file)
+        return header
 
 
 def largest_level_in(path: Path) -> int:

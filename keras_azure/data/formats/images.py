@@ -5,14 +5,14 @@ uploaded go by it.
 """
 
 import contextlib
-import os
 import re
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from keras_azure.data.formats.endings import Ending, ends_with, has_all_boxes, has_all_strips, has_length
 from keras_azure.errors import UnreadableFile
 from keras_azure.lazy import lazy
 
@@ -38,58 +38,15 @@ class Format:
         name: as users know it.
         signature: what a file begins with.
         decoder: the class of Pillow that reads it, as text: neither is needed where files are only looked at.
-        reaches_end: whether a file goes on to where its format says that it ends. It is cheap, and may say no of a
-            file that is whole, such as one with something appended: only decoding tells.
+        reaches_end: whether a file seems to be whole; if not, only decoding tells.
         hint: what to install where the decoder is not there.
     """
 
     name: str
     signature: re.Pattern[bytes]
     decoder: str
-    reaches_end: Callable[[BinaryIO], bool]
+    reaches_end: Ending
     hint: str = "pip install --upgrade pillow"
-
-
-def _ends_with(mark: bytes) -> Callable[[BinaryIO], bool]:
-    def reaches_end(file: BinaryIO) -> bool:
-        file.seek(-min(len(mark), _size(file)), os.SEEK_END)
-        return file.read() == mark
-
-    return reaches_end
-
-
-def _has_length(at: int, more: int) -> Callable[[BinaryIO], bool]:
-    """The file's length, less `more`, stands at this place in it."""
-
-    def reaches_end(file: BinaryIO) -> bool:
-        file.seek(at)
-        length = int.from_bytes(file.read(4), "little")
-        return 0 < length + more <= _size(file)
-
-    return reaches_end
-
-
-def _has_all_boxes(file: BinaryIO) -> bool:
-    """Of an ISO file, which is boxes of a length each: the last one ends where the file does."""
-    at, size = 0, _size(file)
-    while at + 8 <= size:
-        file.seek(at)
-        length = int.from_bytes(file.read(4), "big")
-        if length == 1:
-            file.seek(at + 8)
-            length = int.from_bytes(file.read(8), "big")
-        if length < 8:  # 0 is up to the end, which tells nothing
-            return False
-        at += length
-    return at == size
-
-
-def _cannot_tell(file: BinaryIO) -> bool:
-    return False
-
-
-def _size(file: BinaryIO) -> int:
-    return file.seek(0, os.SEEK_END)
 
 
 def _starts(pattern: bytes) -> re.Pattern[bytes]:
@@ -98,24 +55,24 @@ def _starts(pattern: bytes) -> re.Pattern[bytes]:
 
 # An ISO file of images may begin with a brand of its container, and has that of its codec among the next ones.
 FORMATS = (
-    Format("JPEG", _starts(re.escape(JPEG_SIGNATURE)), "PIL.JpegImagePlugin:JpegImageFile", _ends_with(b"\xff\xd9")),
-    Format("PNG", _starts(rb"\x89PNG\r\n\x1a\n"), "PIL.PngImagePlugin:PngImageFile", _ends_with(b"IEND\xaeB`\x82")),
-    Format("BMP", _starts(rb"BM"), "PIL.BmpImagePlugin:BmpImageFile", _has_length(2, 0)),
-    Format("GIF", _starts(rb"GIF8[79]a"), "PIL.GifImagePlugin:GifImageFile", _ends_with(b";")),
-    Format("WebP", _starts(rb"RIFF.{4}WEBP"), "PIL.WebPImagePlugin:WebPImageFile", _has_length(4, 8)),
+    Format("JPEG", _starts(re.escape(JPEG_SIGNATURE)), "PIL.JpegImagePlugin:JpegImageFile", ends_with(b"\xff\xd9")),
+    Format("PNG", _starts(rb"\x89PNG\r\n\x1a\n"), "PIL.PngImagePlugin:PngImageFile", ends_with(b"IEND\xaeB`\x82")),
+    Format("BMP", _starts(rb"BM"), "PIL.BmpImagePlugin:BmpImageFile", has_length(2, 0)),
+    Format("GIF", _starts(rb"GIF8[79]a"), "PIL.GifImagePlugin:GifImageFile", ends_with(b";")),
+    Format("WebP", _starts(rb"RIFF.{4}WEBP"), "PIL.WebPImagePlugin:WebPImageFile", has_length(4, 8)),
     # Cameras' raw files are TIFF, too; of those of Canon the first image is a small copy.
-    Format("TIFF", _starts(rb"(II[*+]\0|MM\0[*+])(?!.{4}CR)"), "PIL.TiffImagePlugin:TiffImageFile", _cannot_tell),
+    Format("TIFF", _starts(rb"(II[*+]\0|MM\0[*+])(?!.{4}CR)"), "PIL.TiffImagePlugin:TiffImageFile", has_all_strips),
     Format(
         "AVIF",
         _starts(rb".{4}ftyp(avi[fs]|(mif1|msf1).{4}(.{4})*?avi[fs])"),
         "PIL.AvifImagePlugin:AvifImageFile",
-        _has_all_boxes,
+        has_all_boxes,
     ),
     Format(
         "HEIC",
         _starts(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)"),
         "pillow_heif:HeifImageFile",
-        _has_all_boxes,
+        has_all_boxes,
         'pip install "keras-azure[heic]"',
     ),
 )
@@ -130,9 +87,8 @@ def check_image(path: Path) -> None:
         UnreadableFile: it cannot be opened, does not begin as an image, or ends too early.
     """
     with open_image(path) as file, explained(f"The picture {path}"):
-        whole = image_format(file).reaches_end(file)
-    if not whole:
-        lazy("keras_azure.data.images:read_image")(path, (1, 1), 3)
+        if not image_format(file).reaches_end(file):
+            lazy("keras_azure.data.decoding:check_pixels")(file)
 
 
 def image_format(file: BinaryIO) -> Format:

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import simplejpeg
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from pillow_heif import register_heif_opener
@@ -275,6 +275,7 @@ def test_a_png_that_is_damaged_inside_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("file_format", FORMATS)
+@settings(deadline=None)
 @given(data=st.data())
 def test_whatever_is_damaged_the_error_names_the_file(scratch, file_format, data):
     content = bytearray(encoded(Image.fromarray(GRADIENT), file_format))
