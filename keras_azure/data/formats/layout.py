@@ -9,9 +9,10 @@ import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from keras_azure.data.formats.class_names import problem_with
 from keras_azure.data.formats.litter import IDX_IMAGES, is_litter, may_be_image
 from keras_azure.data.formats.options import SPLITS
-from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, usual_split
+from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, said_of_splits, usual_split
 from keras_azure.errors import DataError
 
 UNLABELLED = "unlabelled"  # the one class of a folder whose images have no classes
@@ -67,11 +68,7 @@ class ClassFolders:
         unusual = [folder for split, folder in self.folders.items() if folder not in ("", split)]
         if unusual:
             said.append(f"splits taken from {some_of([*self.folders.values()])}")
-        if "validation" in self.splits:
-            said.append("the folder of validation images takes the place of --validation-split")
-        if "test" not in self.splits:
-            said.append("the test images are held out of the training images")
-        return "; ".join(said)
+        return "; ".join([*said, *said_of_splits(self.splits)])
 
     def only(self, kept: Container[str]) -> "ClassFolders":
         """Without the images that are not among `kept`; the notes say which classes have none now.
@@ -465,7 +462,7 @@ def _checked(
 def _check_classes(place: str, splits: Mapping[str, Mapping[str, list[str]]], folders: Mapping[str, str]) -> None:
     for split, classes in splits.items():
         for name in classes:
-            if problem := _problem_with(name):
+            if problem := problem_with(name):
                 raise DataError(f"The class folder {_full(place, folders[split], name)} has a name that {problem}.")
     train, train_folder = splits["train"], _full(place, folders["train"])
     if not train:
@@ -534,14 +531,6 @@ def _may_hold_images(folder: _Folder) -> bool:
 
 def _is_image_by_name(path: str) -> bool:
     return may_be_image(path.rpartition("/")[2])
-
-
-def _problem_with(name: str) -> str:
-    """Why a class cannot be called so: its name is written to files and to terminals. Empty if it can."""
-    categories = {unicodedata.category(character) for character in name}
-    if "Cs" in categories:  # how Python stands for bytes that are no text
-        return "is not UTF-8"
-    return "has control characters in it" if "Cc" in categories else ""
 
 
 def _composed(name: str) -> str:
