@@ -7,7 +7,7 @@ from keras_azure.data.formats.entries import list_folder
 from keras_azure.data.formats.images import check_image
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
-from keras_azure.data.formats.options import check_image_size
+from keras_azure.data.formats.options import check_channels, check_image_size, check_test_split
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -55,10 +55,8 @@ class Folder(OpenedLater):
     ) -> None:
         parse_split_names(split_names)
         check_image_size(image_size)
-        if channels not in (None, 1, 3):
-            raise ValueError(f"channels is 1 or 3, and not {channels}")
-        if not 0 < test_split < 1:
-            raise ValueError(f"test_split is a share above 0 and below 1, and not {test_split}")
+        check_channels(channels)
+        check_test_split(test_split)
         if not 1 <= bit_depth <= 16:
             raise ValueError(f"bit_depth is a number of bits from 1 to 16, and not {bit_depth}")
         super().__init__(

@@ -22,3 +22,13 @@ def check_test_split(test_split: float) -> None:
     """
     if not 0 < test_split < 1:
         raise ValueError(f"test_split is a share above 0 and below 1, and not {test_split}")
+
+
+def check_channels(channels: int | None) -> None:
+    """Refuses an option `channels` that no image can have.
+
+    Raises:
+        ValueError: it is neither 1 nor 3.
+    """
+    if channels not in (None, 1, 3):
+        raise ValueError(f"channels is 1 or 3, and not {channels}")
