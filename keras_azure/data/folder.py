@@ -8,6 +8,7 @@ import numpy as np
 
 from keras_azure.data.decoding import BIT_DEPTH, Header
 from keras_azure.data.formats.folder import find_images
+from keras_azure.data.formats.layout import some_of
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import hash_file, image_header, largest_level_in, read_image
 from keras_azure.data.splits import check_index, described, stratified_split
@@ -29,6 +30,8 @@ class FolderDataset:
         test_split: float,
         skip_unreadable: bool,
         bit_depth: int,
+        split_names: str,
+        labels: bool,
     ) -> None:
         self._root = root
         self._image_size = image_size
@@ -36,6 +39,8 @@ class FolderDataset:
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
         self._bit_depth = bit_depth
+        self._meaning = {"split_names": split_names, "labels": labels}
+        self._fingerprints: dict[str, str] = {}
 
     def prepare(self, observer: Observer) -> None:
         """Lists the pictures and looks at the header of each.
@@ -44,17 +49,24 @@ class FolderDataset:
             UnreadableFile: a file is no picture, or is damaged.
             DataError: the folder is not laid out as a data set.
         """
-        found = find_images(self._root)
+        found = find_images(self._root, **self._meaning)
         headers, left_out = self._look(found.paths, observer)
-        listing = (found.only(set(found.paths) - left_out) if left_out else found).splits
-        self.class_names = tuple(sorted(listing["train"]))
-        self._splits = self._divide(listing)
+        kept = found.only(set(found.paths) - left_out) if left_out else found
+        self.class_names = tuple(sorted(kept.splits["train"]))
+        self._splits, untested = self._divide(kept.splits)
+        for note in dict.fromkeys((*found.notes, *kept.notes, *untested)):
+            observer.message(note)
         self.split_sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
         self.image_shape = headers.image_shape(self._image_size, self._channels, observer)
         headers.check_levels(lambda path: largest_level_in(self._root / path), self._bit_depth, observer)
         self.description = described(
-            f"image folder {self._root}", self.split_sizes, self.image_shape, len(self.class_names)
+            f"image folder {self._root}",
+            self.split_sizes,
+            self.image_shape,
+            len(self.class_names) if kept.is_labelled else 0,
         )
+        if kept.origins:
+            self.description += f"; {kept.origins}"
 
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
@@ -64,6 +76,8 @@ class FolderDataset:
         return pixels, int(labels[index])
 
     def fingerprint(self, split: str, observer: Observer) -> str:
+        if split in self._fingerprints:
+            return self._fingerprints[split]
         paths, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)
         if self._bit_depth != BIT_DEPTH:
@@ -72,7 +86,8 @@ class FolderDataset:
         for done, (path, label, file_hash) in enumerate(zip(paths, labels, hashes, strict=True), start=1):
             content.update(os.fsencode(f"{path}\0{label}\0") + file_hash)
             observer.advance(f"Looking for changes in {split} pictures", done, len(paths))
-        return content.hexdigest()
+        self._fingerprints[split] = content.hexdigest()
+        return self._fingerprints[split]
 
     def _look(self, paths: list[str], observer: Observer) -> tuple[Headers, set[str]]:
         """What the headers of all pictures say that can be read, and the paths of the others."""
@@ -99,22 +114,24 @@ class FolderDataset:
             return None
         return header
 
-    def _divide(self, listing: dict[str, dict[str, list[str]]]) -> dict[str, tuple[list[str], np.ndarray]]:
-        """Each split's paths, sorted, and their labels."""
+    def _divide(
+        self, listing: dict[str, dict[str, list[str]]]
+    ) -> tuple[dict[str, tuple[list[str], np.ndarray]], list[str]]:
+        """Each split's paths, sorted, and their labels; and a line on classes that give the test no image."""
         number = {name: label for label, name in enumerate(self.class_names)}
         splits = {}
         for split, classes in listing.items():
             samples = sorted((path, number[name]) for name, found in classes.items() for path in found)
             splits[split] = [path for path, _ in samples], np.array([label for _, label in samples])
-        if "test" not in splits:
-            for name, found in listing["train"].items():
-                if len(found) == 1:
-                    raise DataError(
-                        f"The class {name!r} of {self._root} has just one picture, {found[0]}, "
-                        "which cannot be both trained and tested on.",
-                        hint="add pictures to its folder, or remove it",
-                    )
-            paths, labels = splits["train"]
-            for split, chosen in zip(("train", "test"), stratified_split(labels, self._test_split), strict=True):
-                splits[split] = [paths[index] for index in chosen], labels[chosen]
-        return splits
+        if "test" in splits:
+            return splits, []
+        alone = sorted(name for name, found in listing["train"].items() if len(found) == 1)
+        if len(alone) == len(listing["train"]):
+            raise DataError(
+                f"Each class of {self._root} has just one image, which cannot be both trained and tested on.",
+                hint="add images to their folders",
+            )
+        paths, labels = splits["train"]
+        for split, chosen in zip(("train", "test"), stratified_split(labels, self._test_split), strict=True):
+            splits[split] = [paths[index] for index in chosen], labels[chosen]
+        return splits, [f"There are no test images of {some_of(alone)}, which have one image each."] if alone else []
