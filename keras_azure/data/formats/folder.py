@@ -7,7 +7,7 @@ from keras_azure.data.formats.entries import list_folder
 from keras_azure.data.formats.images import check_image, is_image
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
-from keras_azure.data.formats.options import check_image_size
+from keras_azure.data.formats.options import check_bit_depth, check_image_size
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -59,8 +59,7 @@ class Folder(OpenedLater):
             raise ValueError(f"channels is 1 or 3, and not {channels}")
         if not 0 < test_split < 1:
             raise ValueError(f"test_split is a share above 0 and below 1, and not {test_split}")
-        if not 1 <= bit_depth <= 16:
-            raise ValueError(f"bit_depth is a number of bits from 1 to 16, and not {bit_depth}")
+        check_bit_depth(bit_depth)
         super().__init__(
             "keras_azure.data.folder:FolderDataset",
             root=Path(path),
