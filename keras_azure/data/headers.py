@@ -50,7 +50,7 @@ class Headers:
         Images that differ in size, or are larger than what networks are usually trained on, are brought to 224x224.
         The observer hears of that, and of what else the images are not taken as they are.
         """
-        self._tell(observer)
+        self.tell(observer)
         return (*(image_size or self._common_size(observer)), channels or self._channels)
 
     def check_levels(self, largest_level: Callable[[Any], int], bit_depth: int, observer: Observer) -> None:
@@ -76,7 +76,8 @@ class Headers:
                 f"65535 in {len(sample)} of {len(self.deep)}. Pass --bit-depth {depth} to scale by {2**depth - 1}."
             )
 
-    def _tell(self, observer: Observer) -> None:
+    def tell(self, observer: Observer) -> None:
+        """Says which images are not taken as they are."""
         if self._transparent:
             observer.message(f"{self._transparent} of {self._count} pictures may be transparent in parts: on white.")
         if self._animated:

@@ -1,6 +1,6 @@
 """Which samples a data set of encoded images has: their keys, labels and splits, before any image is decoded."""
 
-from collections.abc import Container, Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -61,7 +61,7 @@ class Found(Protocol):
     @property
     def notes(self) -> tuple[str, ...]: ...
 
-    def without(self, left_out: Container[Key]) -> Labelled:
+    def without(self, left_out: Set[Key]) -> Labelled:
         """
         Raises:
             DataError: what is left is nothing to train a classifier on.
@@ -77,8 +77,8 @@ class FoundInFolders:
         self.keys = folders.paths
         self.notes = folders.notes
 
-    def without(self, left_out: Container[Key]) -> Labelled:
-        kept = self._folders.only({path for path in self.keys if path not in left_out})
+    def without(self, left_out: Set[Key]) -> Labelled:
+        kept = self._folders.only(set(self.keys) - left_out) if left_out else self._folders
         class_names = tuple(sorted(kept.splits["train"]))
         number = {name: label for label, name in enumerate(class_names)}
         splits = {}
@@ -104,7 +104,7 @@ class FoundWithLabels:
         self.keys = np.concatenate([keys for keys, _ in splits.values()])
         self.notes = notes
 
-    def without(self, left_out: Container[Key]) -> Labelled:
+    def without(self, left_out: Set[Key]) -> Labelled:
         splits = {}
         for split, (keys, labels) in self._splits.items():
             kept = np.array([key not in left_out for key in keys.tolist()], bool)

@@ -6,7 +6,7 @@ from keras_azure.data.formats.images import HINT, explained, image_format
 from keras_azure.data.formats.layout import ClassFolders, Listing, class_folders
 from keras_azure.data.formats.litter import is_ignored, may_be_image
 from keras_azure.data.formats.members import Archive, refusal
-from keras_azure.data.formats.options import check_channels, check_image_size, check_test_split
+from keras_azure.data.formats.options import check_reading
 from keras_azure.data.formats.shard_keys import are_samples
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.formats.tar_index import first_names, look_through_tar
@@ -50,9 +50,7 @@ class ImageArchive(OpenedLater):
         bit_depth: int = 16,
     ) -> None:
         parse_split_names(split_names)
-        check_image_size(image_size)
-        check_channels(channels)
-        check_test_split(test_split)
+        check_reading(image_size, channels, test_split, bit_depth)
         super().__init__(
             "keras_azure.data.archive:ArchiveDataset",
             path=Path(path),

@@ -3,8 +3,8 @@
 import re
 from pathlib import Path
 
-from keras_azure.data.formats.entries import is_ignored
-from keras_azure.data.formats.options import check_channels, check_image_size, check_test_split
+from keras_azure.data.formats.litter import is_ignored
+from keras_azure.data.formats.options import check_reading
 from keras_azure.data.formats.shard_keys import are_samples
 from keras_azure.data.formats.split_names import usual_split
 from keras_azure.data.formats.tar_index import first_names
@@ -41,9 +41,7 @@ class WebDataset(OpenedLater):
         skip_unreadable: bool = False,
         bit_depth: int = 16,
     ) -> None:
-        check_image_size(image_size)
-        check_channels(channels)
-        check_test_split(test_split)
+        check_reading(image_size, channels, test_split, bit_depth)
         super().__init__(
             "keras_azure.data.webdataset:WebDatasetDataset",
             path=Path(path),
