@@ -3,6 +3,7 @@
 import json
 import tarfile
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,7 @@ WAYS = {
     "shard": lambda place: write_shard(place / "data.tar", FILES),
     "shards": several("tar", write_shard),
     "parquet": lambda place: write_parquet(place / "data.parquet", FILES),
-    "parquet files": several("parquet", write_parquet),
+    "parquet files": several("parquet", partial(write_parquet, class_names=["bright", "dark"])),
 }
 
 
