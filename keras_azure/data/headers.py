@@ -83,7 +83,7 @@ class Headers:
         name, size = self._first
         if self._other is not None:
             other, its_size = self._other
-            observer.message(different_sizes(f", such as {in_words(size)} ({name}) and {in_words(its_size)} ({other})"))
+            observer.message(different_sizes(f"{in_words(size)} ({name}) and {in_words(its_size)} ({other})"))
             return DEFAULT_SIZE
         if max(size) > LARGEST_KEPT:
             observer.message(too_large(size))
