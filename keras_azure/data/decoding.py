@@ -3,10 +3,11 @@
 import functools
 import io
 import re
+import struct
 import sys
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -24,6 +25,7 @@ _NO_RANGE = ("F", "I")  # Pillow's modes for fractions, and for whole numbers of
 _GRAY_AND_ALPHA = "LA;16B"  # which Pillow makes an image of four channels
 _BOTH_BYTES = re.compile("(RGBA?;16)([BLN])")  # Pillow's names of layouts of which it reads either byte of a level
 _PNG_SIGNATURE_BYTES, _PNG_TEXTS = 8, (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
+_HEIC_HEAD, _STORED_SIZE = 1 << 16, re.compile(rb"ispe.{4}(.{8})", re.DOTALL)
 _PNG_TAIL = 1 << 14  # bytes, in which there is what some programs write behind the pixels
 
 # Pillow warns of damaged EXIF data and the like, which do not change the pixels.
@@ -114,10 +116,10 @@ def _is_animated(image: ImageFile.ImageFile) -> bool:
 
 
 def _decoded(file: BinaryIO, channels: int, bit_depth: int) -> tuple[np.ndarray, int]:
-    image: Image.Image = _recognised(file)
-    raw, deep = _rawmode(image), _is_deep(image)
-    image.load()
-    orientation = _orientation(image)
+    opened = _recognised(file)
+    raw, deep = _rawmode(opened), _is_deep(opened)
+    opened.load()
+    orientation, image = _orientation(opened), cast(Image.Image, opened)
     if deep:
         image = _eight_bits(file, image, raw, bit_depth)
     if image.has_transparency_data:
@@ -134,9 +136,14 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
     Pillow's classes are called directly: its Image.open warns of large images, and warnings cannot be caught in one
     thread alone.
     """
-    image = _decoder(image_format(file))(file)
-    if image.width * image.height > MOST_PIXELS:
-        raise ImageError(f"it has {image.width}x{image.height} pixels, more than {MOST_PIXELS} in all")
+    kind = image_format(file)
+    if kind.name == "HEIC":
+        _check_before_cropping(file)
+    try:
+        image = _decoder(kind)(file)
+    except Image.DecompressionBombError as error:  # of a class that must know before it reads on
+        raise ImageError(f"it has more than {MOST_PIXELS} pixels") from error
+    _check_pixels(image.width, image.height)
     if image.mode in _NO_RANGE:
         raise ImageError("its levels are fractions, signed, or of 32 bits, and nothing says which of them is white")
     if image.mode == "LAB":
@@ -145,6 +152,18 @@ def _recognised(file: BinaryIO) -> ImageFile.ImageFile:
     if getattr(image, "tag_v2", {}).get(_SUBFILE_TYPE, 0) & _SMALL_COPY:
         raise ImageError("its first frame is a small copy of another one")
     return image
+
+
+def _check_before_cropping(file: BinaryIO) -> None:
+    """Of HEIC only the size is known that is left when it is cropped, and all of it would be decoded."""
+    for stored in _STORED_SIZE.finditer(file.read(_HEIC_HEAD)):
+        _check_pixels(*struct.unpack(">II", stored[1]))
+    file.seek(0)
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MOST_PIXELS:
+        raise ImageError(f"it has {width}x{height} pixels, more than {MOST_PIXELS} in all")
 
 
 @functools.cache
@@ -215,9 +234,11 @@ def _levels(file: BinaryIO, image: Image.Image, raw: str) -> np.ndarray:
 
 def _load_as(image: ImageFile.ImageFile, raw: str) -> None:
     """Loads the pixels as if they were in the layout that Pillow calls so."""
-    image.tile = [
-        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:])) for tile in image.tile
-    ]
+
+    def other(args: Any) -> Any:
+        return raw if isinstance(args, str) else (raw, *args[1:])
+
+    image.tile = [tile._replace(args=other(tile.args)) for tile in image.tile]
     image.load()
 
 

@@ -90,7 +90,7 @@ class Headers:
         if self._other is not None:
             other, its_size = self._other
             shown = f"{in_words(size)} ({self._named(key)}) and {in_words(its_size)} ({self._named(other)})"
-            observer.message(different_sizes(f", such as {shown}"))
+            observer.message(different_sizes(shown))
             return DEFAULT_SIZE
         if max(size) > LARGEST_KEPT:
             observer.message(too_large(size))

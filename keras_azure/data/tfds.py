@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, check_classes
+from keras_azure.data.formats.options import SPLITS
 from keras_azure.data.images import decode_image
 from keras_azure.data.memory import require_memory
-from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes
-from keras_azure.data.splits import SPLITS, check_index, described
+from keras_azure.data.sizes import DEFAULT_SIZE, LARGEST_KEPT, too_large, unknown_sizes
+from keras_azure.data.splits import check_index, described
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
 from keras_azure.redaction import redacted
@@ -269,7 +270,10 @@ def _find_layout(info: Any, name: str, image_size: tuple[int, int] | None, obser
     image, label = info.features[image_key], info.features[label_key]
     size = image_size or image.shape[:2]
     if None in size:
-        observer.message(different_sizes(""))
+        observer.message(unknown_sizes(f"The TFDS data set {name!r}"))
+        size = DEFAULT_SIZE
+    elif image_size is None and max(size) > LARGEST_KEPT:
+        observer.message(too_large(size))
         size = DEFAULT_SIZE
     channels = 1 if image.shape[-1] in (1, 2) else 3  # 2 and 4: with transparency, which is dropped
     class_names = tuple(label.names) if label.num_classes else ()
