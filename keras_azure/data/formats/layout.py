@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from keras_azure.data.formats.class_names import problem_with
 from keras_azure.data.formats.litter import IDX_IMAGES, is_litter, may_be_image
 from keras_azure.data.formats.options import SPLITS
 from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, usual_split
@@ -465,7 +466,7 @@ def _checked(
 def _check_classes(place: str, splits: Mapping[str, Mapping[str, list[str]]], folders: Mapping[str, str]) -> None:
     for split, classes in splits.items():
         for name in classes:
-            if problem := _problem_with(name):
+            if problem := problem_with(name):
                 raise DataError(f"The class folder {_full(place, folders[split], name)} has a name that {problem}.")
     train, train_folder = splits["train"], _full(place, folders["train"])
     if not train:
@@ -534,14 +535,6 @@ def _may_hold_images(folder: _Folder) -> bool:
 
 def _is_image_by_name(path: str) -> bool:
     return may_be_image(path.rpartition("/")[2])
-
-
-def _problem_with(name: str) -> str:
-    """Why a class cannot be called so: its name is written to files and to terminals. Empty if it can."""
-    categories = {unicodedata.category(character) for character in name}
-    if "Cs" in categories:  # how Python stands for bytes that are no text
-        return "is not UTF-8"
-    return "has control characters in it" if "Cc" in categories else ""
 
 
 def _composed(name: str) -> str:

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from keras_azure.data import open_dataset
 from keras_azure.data.formats.npz import Npz
 from keras_azure.description.events import Observer
 from keras_azure.errors import UnreadableFile
