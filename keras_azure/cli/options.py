@@ -18,6 +18,14 @@ IMAGE_SIZE = Annotated[
 SKIP_UNREADABLE = Annotated[
     bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
 ]
+SPLIT_NAMES = Annotated[
+    str | None,
+    typer.Option(
+        metavar="train=FOLDER,test=FOLDER",
+        help="Which folders of the data are its splits, if they are called unusually; none: all are classes.",
+        show_default=False,
+    ),
+]
 MODEL_OPTIONS = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),

@@ -11,6 +11,7 @@ from keras_azure.cli.options import (
     IMAGE_SIZE,
     MODEL_OPTIONS,
     SKIP_UNREADABLE,
+    SPLIT_NAMES,
     given,
     with_config_options,
 )
@@ -57,6 +58,7 @@ def plan(
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    split_names: SPLIT_NAMES = None,
     config: CONFIG = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
     **settings: Any,
@@ -76,6 +78,7 @@ def plan(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        split_names=split_names,
         **given(settings),
     )
     if json:

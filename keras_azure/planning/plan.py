@@ -104,7 +104,7 @@ def plan_run(
         KerasAzureError: the data cannot be opened, or the model not be built.
     """
     check_options(config)
-    dataset = open_dataset(config.data, observer) if facts is None else None
+    dataset = open_dataset(config.data_to_open, observer) if facts is None else None
     pictures = facts_of(dataset, config) if dataset else _imagined(config, *facts)
     observer.message("Tracing the training step")
     work = work_of(config, pictures)

@@ -101,12 +101,11 @@ class RunData:
     def identity(self) -> dict[str, Any]:
         """What tells, JSON-safe, that a run that goes on has the data that it had."""
         dataset = self.dataset
-        # What is in memory anyway is looked at as a whole: given in Python, it has no name by which it is found again.
-        contents = (
-            {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
-            if hasattr(dataset, "arrays")
-            else None
-        )
+        contents = None
+        if hasattr(dataset, "arrays"):  # what is in memory anyway
+            contents = {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
+        elif hasattr(dataset, "fingerprint"):
+            contents = {split: dataset.fingerprint(split, self.observer) for split in dataset.split_sizes}
         return {
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
@@ -271,8 +270,10 @@ def open_data(config: RunConfig, observer: Observer) -> RunData:
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(config.data, observer)
+    dataset = open_dataset(config.data_to_open, observer)
     observer.message(dataset.description)
+    if "validation" in dataset.split_sizes and not config.validation_split:
+        observer.message("The validation images of the data are not used, as --validation-split is 0.")
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))
