@@ -108,6 +108,9 @@ class SettingsElsewhere(TypedDict, total=False):
     skip_unreadable: bool | None
     """Leave out files that are no pictures, and count them."""
 
+    split_names: str | None
+    """Which folders of the data are its splits: train=FOLDER,test=FOLDER; or none."""
+
     size: str | None
     """Of the backend azure: of the machines, as kaz sizes has it."""
 

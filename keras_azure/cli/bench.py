@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, SPLIT_NAMES, given, with_config_options
+from keras_azure.cli.options import (
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    SKIP_UNREADABLE,
+    SPLIT_NAMES,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import OutputExists, UsageError
 from keras_azure.lazy import lazy

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.output import print_json, print_text
+from keras_azure.data.formats.litter import is_ignored
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
@@ -63,7 +64,7 @@ def _expanded(path: Path) -> Sequence[Path]:
 
 
 def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
+    return path.suffix.lower() in _ENDINGS and not is_ignored(path.name) and path.is_file()
 
 
 def _as_object(prediction: Any, top: int) -> dict[str, Any]:

@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.flags import EPILOG, RunCommand
-from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, SPLIT_NAMES, given, with_config_options
+from keras_azure.cli.options import (
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    SKIP_UNREADABLE,
+    SPLIT_NAMES,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import confirm, print_json, print_text
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted, UsageError

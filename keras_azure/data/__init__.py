@@ -36,7 +36,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin
-from keras_azure.registry.registry import DATASETS
+from keras_azure.lazy import lazy
+from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec
 
 if TYPE_CHECKING:
@@ -110,6 +111,8 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
         BrokenPlugin: what the plugin gives is no data set.
     """
     dataset: Dataset = DATASETS.build(spec)
+    if note := lazy("keras_azure.data.locate:shadowed")(as_spec(spec)):
+        observer.message(note)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
     if not hasattr(dataset, "class_names"):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_azure.data.formats.options import LARGEST_SIDE
-from keras_azure.data.pictures import read_picture
+from keras_azure.data.images import read_image
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
 from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
@@ -82,7 +82,7 @@ class Predictor:
     def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
         height, width, channels = self.image_shape
         hint = "leave it out"
-        pixels = np.stack([read_picture(path, (height, width), channels, hint=hint) for path in paths])
+        pixels = np.stack([read_image(path, (height, width), channels, hint=hint) for path in paths])
         for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
             probabilities = dict(zip(self.class_names, row, strict=True))
             best = max(probabilities, key=lambda name: probabilities[name])

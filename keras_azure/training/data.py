@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -97,15 +98,18 @@ class RunData:
     def images_per_epoch(self) -> int:
         return self.facts.images_per_epoch(self.config)
 
-    @functools.cached_property
-    def identity(self) -> dict[str, Any]:
-        """What tells, JSON-safe, that a run that goes on has the data that it had."""
+    def identity(self, observer: Observer) -> dict[str, Any]:
+        """What tells, JSON-safe, that a run that goes on has the data that it had.
+
+        Raises:
+            DataError: the data cannot be read any more.
+        """
         dataset = self.dataset
         contents = None
         if hasattr(dataset, "arrays"):  # what is in memory anyway
             contents = {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
         elif hasattr(dataset, "fingerprint"):
-            contents = {split: dataset.fingerprint(split, self.observer) for split in dataset.split_sizes}
+            contents = {split: dataset.fingerprint(split, observer) for split in dataset.split_sizes}
         return {
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
@@ -232,7 +236,7 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if name != _CONTENTS and before.get(name) != now[name]
+        if name != _CONTENTS and _composed(before.get(name)) != now[name]
     ]
     if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
         changes = ["its images, their labels or their order are others"]
@@ -241,6 +245,13 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
             f"The data is not what the run in {run_dir} began with: {'; '.join(changes)}.",
             hint="bring back what is missing, and then: kaz resume; or a new run",
         )
+
+
+def _composed(value: Any) -> Any:
+    """Class names as all data sets of folders have them now: older runs have those of some disks in another form."""
+    if not isinstance(value, list):
+        return value
+    return [unicodedata.normalize("NFC", each) if isinstance(each, str) else each for each in value]
 
 
 def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:

@@ -17,23 +17,28 @@ _LOOKED_AT = 20  # files, of which one that is an image tells that the folder is
 
 
 class Folder(OpenedLater):
-    """A folder of JPEG, PNG, BMP or GIF pictures: `class/picture`, or `train/class/picture` and `test/class/picture`.
+    """A folder of pictures: `class/picture`, or `train/class/picture` and `test/class/picture`.
 
     The splits may be called as usual, in any case and with any separators: `Training`, `test_set`, `valid`, `dev`. The
     validation images take the place of a share of the training images; where there is no `test`, a share of the
     training images is tested on. Pictures may lie deeper within the folder of their class. Links are followed; hidden
     files and folders are left out, and what systems leave behind (`Thumbs.db`, `__MACOSX`, `@eaDir`).
 
+    JPEG, PNG, BMP, GIF, WebP, TIFF and AVIF files are known by their content, and HEIC where pillow-heif is installed.
+    Pictures are turned as their EXIF data says. What is transparent lies on white. Of several frames the first counts.
+
     Args:
         path: the folder.
         image_size: height and width that all pictures are stretched to. By default they keep their size if they have
-            one in common, and are brought to 224x224 if they have not.
+            one in common that is no larger than 512 on a side, and are brought to 224x224 otherwise.
         channels: 1 for gray, 3 for colour. By default 3, and 1 if all pictures are gray.
         test_split: the share of each class to test on, where there is only one split.
         skip_unreadable: leaves out what is no picture or is damaged, instead of refusing the folder.
         split_names: which folders are the splits, where they are called otherwise: "train=Lehre,test=Pruefung"; or
             "none", where all folders are classes.
         labels: False takes images without classes, too, for what is trained without labels.
+        bit_depth: how many bits the levels of pictures of 16 bits a channel use: 12 with many cameras, whose level
+            4095 is then as bright as 65535 is by default.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class Folder(OpenedLater):
         skip_unreadable: bool = False,
         split_names: str = "",
         labels: bool = True,
+        bit_depth: int = 16,
     ) -> None:
         parse_split_names(split_names)
         check_image_size(image_size)
@@ -53,6 +59,8 @@ class Folder(OpenedLater):
             raise ValueError(f"channels is 1 or 3, and not {channels}")
         if not 0 < test_split < 1:
             raise ValueError(f"test_split is a share above 0 and below 1, and not {test_split}")
+        if not 1 <= bit_depth <= 16:
+            raise ValueError(f"bit_depth is a number of bits from 1 to 16, and not {bit_depth}")
         super().__init__(
             "keras_azure.data.folder:FolderDataset",
             root=Path(path),
@@ -62,6 +70,7 @@ class Folder(OpenedLater):
             skip_unreadable=skip_unreadable,
             split_names=split_names,
             labels=labels,
+            bit_depth=bit_depth,
         )
         self._root = Path(path)
         self._skip_unreadable = skip_unreadable

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_azure.data.pictures import picture_header, read_picture
+from keras_azure.data.images import image_header, read_image
 from keras_azure.errors import UnreadableFile
 
 ENORMOUS = 60_000  # pixels a side, which all of the formats can say
@@ -69,9 +69,9 @@ def test_damaged_pictures(throw, changed, tmp_path, size):
 
     def parse(content):
         path.write_bytes(content)
-        height, width, channels = picture_header(path)
+        height, width, channels = image_header(path)[:3]
         assert channels in (1, 3)
-        pixels = read_picture(path, size, channels)
+        pixels = read_image(path, size, channels)
         assert (pixels.dtype, pixels.shape) == (np.uint8, (*(size or (height, width)), channels))
 
     for content in VALID[: -len(KINDS)]:  # Numba loads what it compiled when it is first called
@@ -84,7 +84,7 @@ def test_a_header_of_billions_of_pixels_is_refused_before_any_is_read(survives, 
     path = tmp_path / "enormous"
     path.write_bytes(enormous(kind))
     before = psutil.Process().memory_info().rss
-    for read in (picture_header, lambda path: read_picture(path, (224, 224), 3)):
+    for read in (image_header, lambda path: read_image(path, (224, 224), 3)):
         refusal = survives(lambda read=read: read(path))
         assert isinstance(refusal, UnreadableFile)
         assert re.search(r"00x\d*00 pixels, more than", str(refusal))
@@ -102,7 +102,7 @@ def test_text_that_unpacks_to_gigabytes_takes_no_memory(tmp_path, name):
     path = tmp_path / "bomb.png"
     path.write_bytes(png(10, 10, chunk(name, content)))
     before = psutil.Process().memory_info().rss
-    for read in (picture_header, lambda path: read_picture(path, None, 3)):
+    for read in (image_header, lambda path: read_image(path, None, 3)):
         try:
             read(path)
         except UnreadableFile as error:
