@@ -11,6 +11,7 @@ from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
 from keras_azure.data.given import Data, data_as_text
 from keras_azure.data.locate import find_dataset
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig, describe_run, lay_over
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
@@ -200,7 +201,8 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
     config = read_description(run_dir)
     if is_finished(run_dir):
         raise UsageError(
-            f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {run_dir / DESCRIPTION}"
+            f"The run in {run_dir} is finished.",
+            hint=f"to repeat it: {command('kaz', 'run', '--config', run_dir / DESCRIPTION)}",
         )
     if code := config.python_texts():
         raise UsageError(
@@ -208,7 +210,7 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
             f"{', '.join(code)}.",
             expected="the same again from you",
             hint=f"keras_azure.run(...) with the same arguments and output={str(run_dir)!r}; for what can be imported "
-            f"also kaz run --config {run_dir / DESCRIPTION} --output {run_dir}, with its name",
+            f"also {command('kaz', 'run', '--config', run_dir / DESCRIPTION, '--output', run_dir)}, with its name",
         )
     config = config.resolved()
     backend = BACKENDS.build(config.backend)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keras_azure.data.locate import paths_in
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.result import RunResult
 from keras_azure.errors import ConfigError, OutputExists, SpecError, UsageError
@@ -56,7 +57,7 @@ def choose_run_dir(config: RunConfig, output: Path | None, resume: bool | None) 
             raise OutputExists(
                 f"The output folder {output} is not empty, and nothing is overwritten.",
                 hint="another --output"
-                + (f"; or, to go on with the run in it: kaz resume {output}" if goes_on else ""),
+                + (f"; or, to go on with the run in it: {command('kaz', 'resume', output)}" if goes_on else ""),
             )
         return output, False
     except OSError as error:
@@ -128,7 +129,7 @@ def _require_same(config: RunConfig, run_dir: Path, *, files_may_move: bool) -> 
     if changes:
         raise ConfigError(
             f"There is an unfinished run of another configuration in {run_dir}: {'; '.join(changes)}.",
-            hint=f"kaz resume {run_dir}, which goes on with it as it is; or another --output",
+            hint=f"{command('kaz', 'resume', run_dir)}, which goes on with it as it is; or another --output",
         )
 
 

@@ -127,6 +127,10 @@ def plugin_violations(plugin: str, source: str) -> Iterator[str]:
             yield target
 
 
+def test_few_modules_belong_to_no_folder():
+    assert len([*PACKAGE.glob("*.py")]) <= 8
+
+
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_modules_import_what_their_layer_may(path):
     assert [*violations(module_of(path), path.read_text(encoding="utf-8"))] == []

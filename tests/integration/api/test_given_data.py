@@ -25,6 +25,10 @@ class Stopper(Observer):
         raise KeyboardInterrupt
 
 
+def fails_on_the_second_class(image, label):
+    return image, tf.debugging.check_numerics(1 / (2 - label), "too large")
+
+
 def write_folder(folder):
     for number, (image, label) in enumerate(zip(X, Y, strict=True)):
         (folder / NAMES[label]).mkdir(parents=True, exist_ok=True)
@@ -100,9 +104,7 @@ def test_streams_of_gray_images_without_a_channel(batched):
         (tf.data.Dataset.from_tensor_slices((X, Y)).take(0), "is empty"),
         (tf.data.Dataset.from_tensor_slices((Y, Y)), r"images \(\) and labels \(\)"),
         (
-            tf.data.Dataset.from_tensor_slices((X, Y)).map(
-                lambda x, y: (tf.debugging.check_numerics(0.0 / 0.0, "!"), y)
-            ),
+            tf.data.Dataset.from_tensor_slices((X, np.float32(Y) / 0.5)).map(fails_on_the_second_class),
             "cannot be read: InvalidArgumentError",
         ),
     ],
