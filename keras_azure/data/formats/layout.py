@@ -403,13 +403,11 @@ def _of_equal_folders(whole: Sequence[_Folder]) -> Iterator[tuple[_Folder, _Fold
 
 
 def _split_or_class(alike: Sequence[_Folder], above: _Folder, splits: Mapping[str, _Folder]) -> str:
-    if not above.path:
-        names = [usual_split(each.name) for each in alike]
-        by_size = sorted(alike, key=lambda each: -sum(1 for _ in each.all_files()))
-        train = alike[names.index("train")] if "train" in names else by_size[0]
-        guess = {"train": train.core, "test": next(each for each in alike if each is not train).core}
-        return f"--split-names {_as_option(guess)} if they are splits; --split-names {AS_CLASSES} if they are classes"
-    return f"--split-names {_as_option(splits)} if they are classes"
+    if above.path:
+        return f"--split-names {_as_option(splits)} if they are classes"
+    likely = sorted(alike, key=lambda each: ("train" not in each.name.casefold(), -sum(1 for _ in each.all_files())))
+    guess = dict(zip(("train", "test"), (each.core for each in likely), strict=True))
+    return f"--split-names {_as_option(guess)} if they are splits; --split-names {AS_CLASSES} if they are classes"
 
 
 def _as_option(splits: Mapping[str, _Folder]) -> str:
