@@ -105,6 +105,8 @@ def plan_run(
     """
     check_options(config)
     dataset = open_dataset(config.data_to_open, observer) if facts is None else None
+    if dataset is not None:
+        observer.message(dataset.description)
     pictures = facts_of(dataset, config) if dataset else _imagined(config, *facts)
     observer.message("Tracing the training step")
     work = work_of(config, pictures)
