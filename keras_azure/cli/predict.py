@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from keras_azure.data.formats.litter import is_ignored
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
+
+if TYPE_CHECKING:
+    from keras_azure.models.predictor import Prediction, Predictor
 
 _ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
@@ -31,7 +34,8 @@ def predict(
 ) -> None:
     """Tell the classes of pictures, by the model of a finished run."""
     paths = [path for picture in pictures for path in _expanded(picture)]
-    predictions = lazy("keras_azure.api.runs:load")(run).predict(paths)
+    predictor: Predictor = lazy("keras_azure.api.runs:load")(run)
+    predictions = predictor.predict(paths)
     if json:
         print_json([_as_object(prediction, top) for prediction in predictions])
         return
@@ -67,7 +71,7 @@ def _is_picture(path: Path) -> bool:
     return path.suffix.lower() in _ENDINGS and not is_ignored(path.name) and path.is_file()
 
 
-def _as_object(prediction: Any, top: int) -> dict[str, Any]:
+def _as_object(prediction: "Prediction", top: int) -> dict[str, Any]:
     return {
         "path": str(prediction.path),
         "class": prediction.class_name,

@@ -41,8 +41,8 @@ class FolderDataset:
         self._channels = channels
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
-        self._meaning = {"split_names": split_names, "labels": labels}
         self._bit_depth = bit_depth
+        self._find = partial(find_images, root, split_names=split_names, labels=labels)
 
     def prepare(self, observer: Observer) -> None:
         """Lists the pictures and looks at the header of each.
@@ -51,7 +51,7 @@ class FolderDataset:
             UnreadableFile: a file is no picture, or is damaged.
             DataError: the folder is not laid out as a data set.
         """
-        found = find_images(self._root, **self._meaning)
+        found = self._find()
         headers, left_out = self._look(found.paths, observer)
         kept = found.only(set(found.paths) - left_out) if left_out else found
         self.class_names = tuple(sorted(kept.splits["train"]))

@@ -49,7 +49,9 @@ class Predictor:
     """
 
     def __init__(self, model: Model, class_names: Sequence[str]):
-        self._kind = kind_of(model)
+        kind = kind_of(model)
+        assert kind is not None, "a keras.Model or a FeatureClassifier"
+        self._kind = kind
         self.model = model
         self.class_names = tuple(class_names)
         self.image_shape: tuple[int, int, int] = tuple(self._kind.network(model).input_shape[1:])
@@ -146,7 +148,7 @@ def _class_names(run_dir: Path) -> list[str]:
     return names
 
 
-def _shapes(model: Model) -> tuple[tuple, tuple]:
+def _shapes(model: Model) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
     """What goes into a model and what comes out of it.
 
     Raises:
@@ -154,6 +156,8 @@ def _shapes(model: Model) -> tuple[tuple, tuple]:
     """
     try:
         kind = kind_of(model)
+        if kind is None:
+            raise ValueError("it is no model")
         return kind.network(model).input_shape, kind.output_shape(model)
     except (AttributeError, ValueError) as error:
         raise RunFailed(f"The model of the run does not tell what it takes: {reason(error)}.") from error

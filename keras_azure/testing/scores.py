@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +15,8 @@ from keras_azure.models.saving import load_model, own_object
 from keras_azure.registry.registry import LOSSES, METRICS, Registry, takes_labels
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, name_of, numbers, with_article
+
+Measure = TypeVar("Measure")
 
 _NUM_CLASSES = 3
 _SAMPLES = 6
@@ -40,10 +42,7 @@ def check_loss(loss: keras.Loss | Callable[..., Any] | str | Spec) -> None:
         check_loss("my-loss(gamma=3)")
     """
     findings = Findings(f"The loss {name_of(loss)!r}")
-    built = _built(loss, LOSSES, FunctionLoss)
-    if not isinstance(built, keras.Loss):
-        findings.add(f"it is {with_article(built)}", "a keras.Loss, or a function of y_true and y_pred")
-        findings.settle()
+    built = _built(loss, LOSSES, FunctionLoss, keras.Loss, findings)
     form = _form_taken(lambda y_true, y_pred: built(y_true, y_pred), findings)
     with findings.when(f"given {form}"):
         findings.extend(_value_problems(built, form))
@@ -71,10 +70,7 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
         check_metric("my-metric")
     """
     findings = Findings(f"The metric {name_of(metric)!r}")
-    built = _built(metric, METRICS, FunctionMetric)
-    if not isinstance(built, keras.Metric):
-        findings.add(f"it is {with_article(built)}", "a keras.Metric, or a function of y_true and y_pred")
-        findings.settle()
+    built = _built(metric, METRICS, FunctionMetric, keras.Metric, findings)
     form = _form_taken(lambda y_true, y_pred: _over([(y_true, y_pred)], built), findings)
     with findings.when(f"given {form}"):
         findings.extend(_accumulation_problems(built, form))
@@ -88,12 +84,29 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
     findings.settle()
 
 
-def _built(plugin: Any, registry: Registry, from_function: Callable[..., Any]) -> Any:
+def _built(
+    plugin: Any,
+    registry: Registry[Measure],
+    from_function: Callable[..., Measure],
+    kind: type[Measure],
+    findings: Findings,
+) -> Measure:
+    """The object of the kind that the plugin gives.
+
+    Raises:
+        ContractError: it gives something else.
+    """
+    built = plugin
     if isinstance(plugin, str | Spec):
-        return registry.build(plugin)
-    if callable(plugin) and not isinstance(plugin, keras.Loss | keras.Metric | type) and takes_labels(plugin):
-        return from_function(plugin, name_of(plugin), {})
-    return plugin() if isinstance(plugin, type) else plugin
+        built = registry.build(plugin)
+    elif isinstance(plugin, type):
+        built = plugin()
+    elif callable(plugin) and not isinstance(plugin, keras.Loss | keras.Metric) and takes_labels(plugin):
+        built = from_function(plugin, name_of(plugin), {})
+    if not isinstance(built, kind):
+        findings.add(f"it is {with_article(built)}", f"a keras.{kind.__name__}, or a function of y_true and y_pred")
+        findings.settle()
+    return built
 
 
 def _form_taken(apply: Callable[[np.ndarray, np.ndarray], Any], findings: Findings) -> str:
@@ -110,8 +123,8 @@ def _form_taken(apply: Callable[[np.ndarray, np.ndarray], Any], findings: Findin
             refusals.append((form, error))
         else:
             return form
-    for form, error in refusals:
-        findings.failed(f"given {form}", error)
+    for form, refusal in refusals:
+        findings.failed(f"given {form}", refusal)
     findings.settle()
     raise AssertionError("unreachable: findings were settled")
 
@@ -161,9 +174,9 @@ def _value_problems(loss: keras.Loss, form: str) -> Iterator[tuple[str, str]]:
 def _gradient_problems(loss: keras.Loss, form: str) -> Iterator[tuple[str, str]]:
     model = _model(form, loss=loss)
     targets, images = _pair(form)[0], np.random.default_rng(1).random((_SAMPLES, *_IMAGE)).astype(np.float32)
-    before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    before = model.get_weights()
     model.train_on_batch(images, targets)
-    after = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    after = model.get_weights()
     if not all(np.isfinite(weight).all() for weight in after):
         yield "after a step of training, weights are no finite numbers", "finite gradients"
     elif all(np.array_equal(*pair) for pair in zip(before, after, strict=True)):
@@ -199,7 +212,7 @@ def _saving_problems(
         yield f"saved and loaded again, {found}", "the same result"
 
 
-def _model(form: str, **compiled: Any) -> keras.Model:
+def _model(form: str, **compiled: object) -> keras.Model:
     """A small model that gives what the form has, compiled."""
     images = layers.Input(_IMAGE)
     if form == "images":

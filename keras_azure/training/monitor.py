@@ -38,7 +38,7 @@ def find_monitor(config: RunConfig, metrics: Iterable[Any]) -> Monitor:
         metrics: the `keras.metrics.Metric`s that the run's model is compiled with.
 
     Raises:
-        ConfigError: the run has no such number, or nobody knows whether a high one is good.
+        ConfigError: the run has no such number, or it is unknown whether a high one is good.
     """
     spec = as_spec(config.monitor)
     highest = {"val_loss": False, **{f"val_{metric.name}": _highest_is_best(metric) for metric in metrics}}
@@ -62,7 +62,7 @@ def find_monitor(config: RunConfig, metrics: Iterable[Any]) -> Monitor:
     return Monitor(spec.name, found)
 
 
-def _highest_is_best(metric: Any) -> bool | None:
+def _highest_is_best(metric: object) -> bool | None:
     """By Keras's own rule, which its callbacks have too; None where it does not know."""
     direction = getattr(metric, "_direction", None)
     return None if direction is None else direction == "up"
