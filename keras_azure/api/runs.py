@@ -234,11 +234,12 @@ def preview(
     image_size: tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
     split_names: str | None = None,
+    bit_depth: int | None = None,
 ) -> "Figure":
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
-        data, image_size, skip_unreadable, split_names: as in `run`.
+        data, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
         augment: the augmentations, in their order; names, or layers and functions of images.
         samples: how many pictures.
         draws: how many epochs of each.
@@ -255,7 +256,12 @@ def preview(
         raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
     given = augment if isinstance(augment, tuple | list) else (augment,)
     augmentations = tuple(typed_by_user(as_text(each)) for each in given)
-    changes = {"image_size": image_size, "skip_unreadable": skip_unreadable, "split_names": split_names}
+    changes = {
+        "image_size": image_size,
+        "skip_unreadable": skip_unreadable,
+        "split_names": split_names,
+        "bit_depth": bit_depth,
+    }
     named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)

@@ -111,6 +111,9 @@ class SettingsElsewhere(TypedDict, total=False):
     split_names: str | None
     """Which folders of the data are its splits: train=FOLDER,test=FOLDER; or none."""
 
+    bit_depth: int | None
+    """How many bits the levels of images of 16 bits a channel use."""
+
     size: str | None
     """Of the backend azure: of the machines, as kaz sizes has it."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from keras_azure.cli.options import (
+    BIT_DEPTH,
     CONFIG,
     IMAGE_SIZE,
     MODEL_OPTIONS,
@@ -51,6 +52,7 @@ def bench(
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
     split_names: SPLIT_NAMES = None,
+    bit_depth: BIT_DEPTH = None,
     config: CONFIG = None,
     rounds: Annotated[int, typer.Option(min=1, help="Laps of each part, in turns; the median counts.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long a lap takes, about.")] = 1.0,
@@ -93,6 +95,7 @@ def bench(
         image_size=image_size,
         skip_unreadable=skip_unreadable,
         split_names=split_names,
+        bit_depth=bit_depth,
         **given(settings),
     )
     slower = False

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.options import (
+    BIT_DEPTH,
     CONFIG,
     IMAGE_SIZE,
     MODEL_OPTIONS,
@@ -60,6 +61,7 @@ def plan(
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
     split_names: SPLIT_NAMES = None,
+    bit_depth: BIT_DEPTH = None,
     config: CONFIG = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
     **settings: object,
@@ -82,6 +84,7 @@ def plan(
         image_size=image_size,
         skip_unreadable=skip_unreadable,
         split_names=split_names,
+        bit_depth=bit_depth,
         **given(settings),
     )
     if json:

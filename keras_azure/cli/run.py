@@ -12,6 +12,7 @@ import typer
 from keras_azure.backends import RunningJob
 from keras_azure.cli.flags import EPILOG, RunCommand
 from keras_azure.cli.options import (
+    BIT_DEPTH,
     CONFIG,
     IMAGE_SIZE,
     MODEL_OPTIONS,
@@ -52,6 +53,7 @@ def run(
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
     split_names: SPLIT_NAMES = None,
+    bit_depth: BIT_DEPTH = None,
     output: Annotated[
         Path | None,
         typer.Option(help="The run folder. By default runs/TIME-MODEL. An unfinished run of these settings goes on."),
@@ -93,6 +95,7 @@ def run(
         image_size=image_size,
         skip_unreadable=skip_unreadable,
         split_names=split_names,
+        bit_depth=bit_depth,
         **given(settings),
     )
     if dry_run:

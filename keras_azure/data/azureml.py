@@ -15,6 +15,7 @@ class AzureMl:
         image_size: height and width that the pictures are stretched to.
         skip_unreadable: leaves out what is no picture or is damaged.
         split_names: which folders are the splits: "train=Lehre,test=Pruefung".
+        bit_depth: how many bits the levels of images of 16 bits a channel use.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class AzureMl:
         image_size: tuple[int, int] | None = None,
         skip_unreadable: bool = False,
         split_names: str = "",
+        bit_depth: int = 16,
     ) -> None:
         parse_split_names(split_names)
         self.asset = asset

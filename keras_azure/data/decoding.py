@@ -21,6 +21,7 @@ BIT_DEPTH = 16  # of the levels of images of 16 bits a channel, unless the user 
 _BACKGROUND = "white"
 _SUBFILE_TYPE, _SMALL_COPY = 254, 1  # a tag of TIFF, and a bit of it
 _NO_RANGE = ("F", "I")  # Pillow's modes for fractions, and for whole numbers of 32 bits or with a sign
+_GRAY_AND_ALPHA = "LA;16B"  # which Pillow makes an image of four channels
 _BOTH_BYTES = re.compile("(RGBA?;16)([BLN])")  # Pillow's names of layouts of which it reads either byte of a level
 _PNG_SIGNATURE_BYTES, _PNG_TEXTS = 8, (b"tEXt", b"zTXt", b"iTXt", b"iCCP")
 _PNG_TAIL = 1 << 14  # bytes, in which there is what some programs write behind the pixels
@@ -88,20 +89,21 @@ def largest_level(file: BinaryIO) -> int:
         raw = _rawmode(image)
         image.load()
         levels = _levels(file, image, raw)
-        return int(levels[..., :3].max() if levels.ndim == 3 else levels.max())
+        return int(levels[..., : 1 if levels.shape[-1] < 3 else 3].max())
 
     return _without_texts(largest, file)
 
 
 def _header(file: BinaryIO) -> Header:
     image = _recognised(file)
+    raw, deep = _rawmode(image), _is_deep(image)
     if image.format == "PNG" and _has_more_behind_pixels(file):
         image.load()
     height, width = image.height, image.width
     if is_lying(_orientation(image)):
         height, width = width, height
-    gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I;16")
-    return Header(height, width, 1 if gray else 3, image.has_transparency_data, _is_deep(image), _is_animated(image))
+    gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I;16") or raw == _GRAY_AND_ALPHA
+    return Header(height, width, 1 if gray else 3, image.has_transparency_data, deep, _is_animated(image))
 
 
 def _is_animated(image: ImageFile.ImageFile) -> bool:
@@ -172,43 +174,51 @@ def _is_deep(image: ImageFile.ImageFile) -> bool:
 
 
 def _eight_bits(file: BinaryIO, image: Image.Image, raw: str, bit_depth: int) -> Image.Image:
-    """The image in 8 bits a channel; Pillow has loaded one of 16."""
+    """The image in 8 bits a channel, and on white; Pillow has loaded one of 16."""
     clear = image.info.get("transparency")
-    if not image.mode.startswith("I;16") and bit_depth == BIT_DEPTH and clear is None:
+    if not image.mode.startswith("I;16") and bit_depth == BIT_DEPTH and not image.has_transparency_data:
         return image  # Pillow has left out the lower byte of each level, which makes less than one of 255
     levels = _levels(file, image, raw)
-    alpha = None
-    if levels.shape[2:] == (4,):
-        levels, alpha = levels[..., :3], levels[..., 3] >> 8
-    elif clear is not None:
-        same = levels == np.asarray(clear)
-        alpha = np.where(same if same.ndim == 2 else same.all(axis=-1), 0, 255)
+    opaque = None
+    if clear is not None:
+        opaque = (levels != np.asarray(clear)).any(axis=-1, keepdims=True)
+    elif levels.shape[-1] in (2, 4):
+        levels, opaque = levels[..., :-1], levels[..., -1:] / 65535
     top = 2**bit_depth - 1
     if levels.max(initial=0) > top:
         problem = f"it has levels up to {levels.max()}, and {bit_depth} bits hold {top}"
         raise ImageError(problem, hint="a larger --bit-depth")
-    shallow = Image.fromarray(((levels.astype(np.uint32) * 255 + top // 2) // top).astype(np.uint8))
-    if alpha is not None:
-        shallow.putalpha(Image.fromarray(alpha.astype(np.uint8)))
-    return shallow
+    if opaque is None:
+        pixels = (levels.astype(np.uint32) * 255 + top // 2) // top
+    else:
+        pixels = np.rint(255 - (255 - levels * (255 / top)) * opaque)
+    pixels = pixels.astype(np.uint8)
+    return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
 
 
 def _levels(file: BinaryIO, image: Image.Image, raw: str) -> np.ndarray:
-    """The levels of an image of 16 bits a channel that is loaded: (height, width), or (height, width, 3 or 4)."""
+    """The levels of an image of 16 bits a channel that is loaded, (height, width, channels); the second or fourth
+    channel is how opaque they are."""
     if image.mode.startswith("I;16"):
-        return np.asarray(image)
+        return np.asarray(image)[..., np.newaxis]
+    again = _recognised(file)
+    if raw == _GRAY_AND_ALPHA:  # in four bytes a pixel, which are as good as any other four
+        _load_as(again, "RGBA")
+        return np.asarray(again).view(">u2")
     # Of colours Pillow keeps the upper bytes. It gives the lower ones if it takes the bytes for the other way round.
     layout = _BOTH_BYTES.fullmatch(raw)
     if layout is None:
         raise ImageError(f"its 16 bits a channel cannot be read in full, as its pixels are {raw}")
-    order = {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}[layout[2]]
-    lower = _recognised(file)
-    lower.tile = [
-        tile._replace(args=layout[1] + order if isinstance(tile.args, str) else (layout[1] + order, *tile.args[1:]))
-        for tile in lower.tile
+    _load_as(again, layout[1] + {"B": "L", "L": "B", "N": "B" if sys.byteorder == "little" else "L"}[layout[2]])
+    return np.asarray(image).astype(np.uint16) << 8 | np.asarray(again)
+
+
+def _load_as(image: ImageFile.ImageFile, raw: str) -> None:
+    """Loads the pixels as if they were in the layout that Pillow calls so."""
+    image.tile = [
+        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:])) for tile in image.tile
     ]
-    lower.load()
-    return np.asarray(image).astype(np.uint16) << 8 | np.asarray(lower)
+    image.load()
 
 
 def _without_texts(read: Callable[[BinaryIO], Result], file: BinaryIO) -> Result:

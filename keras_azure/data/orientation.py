@@ -95,7 +95,7 @@ def _in_exif(exif: bytes) -> int | None:
     for entry in range(at + 2, at + 2 + 12 * count, 12):
         tag, kind, values, value = struct.unpack_from(order + "HHIH", exif, entry)
         if tag == _TAG:
-            if (kind, values) != (_SHORT, 1):
+            if (kind, values) != (_SHORT, 1) or found is not None:
                 raise ValueError
             found = value
     return found

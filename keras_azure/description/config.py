@@ -44,7 +44,8 @@ PLUGINS = {
     "metrics": METRICS,
     "callbacks": CALLBACKS,
 }
-DATA_OPTIONS = ("image_size", "skip_unreadable", "split_names")  # of the data set, that are settings of a run, too
+# Options of the data set that are settings of a run, too.
+DATA_OPTIONS = ("image_size", "skip_unreadable", "split_names", "bit_depth")
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
 _LABELS = "labels"  # the option of a data set that says whether images must have classes
@@ -264,7 +265,8 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
     Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size`,
-    `skip_unreadable` and `split_names` (for the data set), and what is no field at all is an option of the backend.
+    `skip_unreadable`, `split_names` and `bit_depth` (for the data set), and what is no field at all is an option of the
+    backend.
 
     Raises:
         ConfigError: the backend has no such option either.

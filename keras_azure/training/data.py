@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ from keras_azure.augmentations import Augment, build_augment
 from keras_azure.data import Dataset, has_fingerprint, open_dataset
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
+from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError
+from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
+from keras_azure.registry.registry import DATASETS
+from keras_azure.registry.specs import Spec
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
 
@@ -131,6 +136,30 @@ class RunData:
             endless=self.config.steps_per_epoch is not None,
         )
 
+    def with_readable_test(self, observer: Observer) -> "RunData":
+        """The same with those test images alone that can be read; the others are tried once more."""
+
+        def can_be_read(index: int) -> bool:
+            try:
+                self.dataset.read("test", int(index))
+            except UnreadableFile:
+                return False
+            return True
+
+        count, kept = len(self.test), []
+        found = map_in_threads(can_be_read, self.test.samples, os.cpu_count() or 1)
+        for done, (index, readable) in enumerate(zip(self.test.samples, found, strict=True), start=1):
+            if readable:
+                kept.append(index)
+            observer.advance("Looking for test pictures that can be read", done, count)
+        self.test.source.failure = None
+        return dataclasses.replace(self, test=Part(self.test.source, np.array(kept, np.int64)))
+
+    @property
+    def test_view(self) -> Dataset:
+        """The data set, in which the test images are counted as the test part counts them."""
+        return self.dataset if len(self.test) == self.test.source.size else _TestView(self)
+
     @property
     def failure(self) -> Exception | None:
         """The error of a picture that could not be read, if there was one."""
@@ -233,6 +262,19 @@ class RunData:
         return compute_features(network, stream, source.size, observer, stop.check)
 
 
+class _TestView:
+    """A data set without some of its test images."""
+
+    def __init__(self, data: RunData) -> None:
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data.dataset, name)
+
+    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+        return self._data.dataset.read(split, int(self._data.test.samples[index]) if split == "test" else index)
+
+
 def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir: Path) -> None:
     """Compares the `identity` of the data that a run began with, and of what it is to go on with.
 
@@ -258,6 +300,14 @@ def _composed(value: Any) -> Any:
     if not isinstance(value, list):
         return value
     return [unicodedata.normalize("NFC", each) if isinstance(each, str) else each for each in value]
+
+
+def _as_large_as(before: Mapping[str, Any] | None, data: Spec) -> Spec:
+    """The data of a run that is resumed. One that began when large images kept their size goes on with it."""
+    size = tuple((before or {}).get("image_shape", ())[:2])
+    if max(size, default=0) <= LARGEST_KEPT or "image_size" in data.options or not DATASETS.takes(data, "image_size"):
+        return data
+    return data.with_options(image_size=size)
 
 
 def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
@@ -287,13 +337,16 @@ def sizes_of_parts(split_sizes: Mapping[str, int], validation_split: float) -> t
     return split_sizes["train"] - held_out, held_out
 
 
-def open_data(config: RunConfig, observer: Observer) -> RunData:
+def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] | None = None) -> RunData:
     """Opens the data set; a validation part is drawn from its training split unless it brings one of its own.
+
+    Args:
+        before: the `identity` of the data that the run began with, if it is resumed.
 
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(config.data_to_open, observer)
+    dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
     observer.message(dataset.description)
     if "validation" in dataset.split_sizes and not config.validation_split:
         observer.message("The validation images of the data are not used, as --validation-split is 0.")

@@ -170,7 +170,7 @@ def _splits(layout: Layout, rng: random.Random) -> Layout:
         if missing := sorted({*names} - {*of_split}):
             layout.must_say.append(f"There are no {split} images of {missing[0]}")
     if "validation" in kinds:
-        layout.must_say.append("takes the place of --validation-split")
+        layout.must_say.append("take the place of --validation-split")
     return layout
 
 

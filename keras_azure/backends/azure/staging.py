@@ -115,3 +115,5 @@ def _data_arguments(dataset: Spec) -> Iterable[str]:
         yield "--skip-unreadable"
     if split_names := dataset.options.get("split_names"):
         yield f"--split-names {shlex.quote(split_names)}"
+    if depth := dataset.options.get("bit_depth"):
+        yield f"--bit-depth {depth}"

@@ -92,6 +92,16 @@ def check_image(path: Path) -> None:
             lazy("keras_azure.data.decoding:check_pixels")(file)
 
 
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image."""
+    try:
+        with open_image(path) as file, explained(f"The picture {path}"):
+            image_format(file)
+    except UnreadableFile:
+        return False
+    return True
+
+
 def image_format(file: BinaryIO) -> Format:
     """The format of an open file; the file is at its beginning again then.
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from keras_azure.data.formats.class_names import problem_with
 from keras_azure.data.formats.litter import IDX_IMAGES, is_litter, may_be_image
 from keras_azure.data.formats.options import SPLITS
-from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, usual_split
+from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, said_of_splits, usual_split
 from keras_azure.errors import DataError
 
 UNLABELLED = "unlabelled"  # the one class of a folder whose images have no classes
@@ -68,11 +68,7 @@ class ClassFolders:
         unusual = [folder for split, folder in self.folders.items() if folder not in ("", split)]
         if unusual:
             said.append(f"splits taken from {some_of([*self.folders.values()])}")
-        if "validation" in self.splits:
-            said.append("the folder of validation images takes the place of --validation-split")
-        if "test" not in self.splits:
-            said.append("the test images are held out of the training images")
-        return "; ".join(said)
+        return "; ".join([*said, *said_of_splits(self.splits)])
 
     def only(self, kept: Container[str]) -> "ClassFolders":
         """Without the images that are not among `kept`; the notes say which classes have none now.

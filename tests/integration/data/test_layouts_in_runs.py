@@ -130,7 +130,7 @@ def test_validation_images_that_are_not_used_are_told_of(everything, tmp_path):
     data = draw(tmp_path / "data", "train/cat", "train/dog", "val/cat", "val/dog")
     said, _ = everything("run", data=str(data))
     (line,) = [each for each in said["run"] if each.startswith("image folder")]
-    assert "the folder of validation images takes the place of --validation-split" in line
+    assert "the validation images take the place of --validation-split" in line
     said, _ = everything("run", data=str(data), validation_split=0.0)
     assert "The validation images of the data are not used, as --validation-split is 0." in said["run"]
 

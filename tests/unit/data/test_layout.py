@@ -95,7 +95,7 @@ def test_a_validation_folder_and_no_test_folder():
     found = meaning(*files("train/cat", "train/dog"), *files("val/cat", "val/dog"))
     assert list(found.splits) == ["train", "validation"]
     assert found.origins == (
-        "splits taken from train, val; the folder of validation images takes the place of --validation-split; "
+        "splits taken from train, val; the validation images take the place of --validation-split; "
         "the test images are held out of the training images"
     )
 
