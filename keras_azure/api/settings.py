@@ -16,7 +16,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """All but `backend`, which some functions take in another way."""
 
     data: Data | None
-    """The data set: a name, tfds:NAME, or a folder of IDX files or of pictures."""
+    """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet."""
 
     augment: Plugin | Sequence[Plugin] | None
     """An augmentation; may be given several times and keeps its order."""

@@ -102,7 +102,7 @@ def _recognise(path: Path) -> Spec:
             return Spec(found[0], {"path": str(path)})
     note = f"; {', '.join(broken)} cannot be loaded: kaz check" if broken else ""
     if inside is None:
-        raise _no_dataset(path, "is a file, not a folder", note)
+        raise _no_dataset(path, "is a file of no data set", note)
     named = ", ".join(inside[:3]) or "nothing"
     raise DataError(
         f"The data folder {path} is no data set: it holds {named}{', ...' if len(inside) > 3 else ''}.",
@@ -125,7 +125,8 @@ def _recognising(path: Path, entries: Iterable[Entry], broken: list[str]) -> Ite
 def _no_dataset(path: Path, problem: str, note: str = "") -> DataError:
     return DataError(
         f"The data folder {path} {problem}.",
-        expected="a folder of IDX files, or one folder of pictures per class",
+        expected="one folder of pictures per class, a .zip or .tar file of such folders, a folder of IDX files, "
+        "or files such as .npz and .parquet",
         hint=f"kaz list datasets shows the data sets that go by name{note}",
     )
 

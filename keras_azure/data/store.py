@@ -85,6 +85,11 @@ def cache_folder() -> Path:
     return folder.absolute()
 
 
+def indices_folder() -> Path:
+    """The folder of what is kept of files that have no index of their own; it goes with the entries."""
+    return cache_folder() / "indices"
+
+
 def open_stored(dataset: Storable, split: str, fill: Fill, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
     """The pictures and labels of a split from the store, where they are put if they are not there yet.
 
@@ -168,6 +173,7 @@ def clear() -> tuple[int, int]:
         for entry in entries():
             if _remove(cache_folder() / entry.key):
                 count, size = count + 1, size + entry.size
+        shutil.rmtree(indices_folder(), ignore_errors=True)
     return count, size
 
 

@@ -66,7 +66,10 @@ class RunConfig:
     model: str = field(
         metadata={"help": "The model plugin: cnn, or with options: 'cnn(filters=(16, 32), dropout=0.2)'."}
     )
-    data: str = _setting("digits", "The data set: a name, tfds:NAME, or a folder of IDX files or of pictures.")
+    data: str = _setting(
+        "digits",
+        "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet.",
+    )
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
     augment_on: Literal["auto", "host", "device"] = _setting(
         "auto", "Where augmentations run; auto: on the host, or in the step of a GPU that it cannot keep up with."

@@ -1,18 +1,21 @@
 """The data set `webdataset`: tar files of samples, each of an image and its class, as WebDataset has them."""
 
-import re
+from dataclasses import dataclass
 from pathlib import Path
 
+from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.litter import is_ignored
+from keras_azure.data.formats.members import Archive, Member
 from keras_azure.data.formats.options import check_reading
-from keras_azure.data.formats.shard_keys import are_samples
-from keras_azure.data.formats.split_names import usual_split
-from keras_azure.data.formats.tar_index import first_names
+from keras_azure.data.formats.parts import is_made_of, parts_of
+from keras_azure.data.formats.shard_keys import IMAGE_ENDINGS, are_samples, key_and_ending
+from keras_azure.data.formats.tar_index import first_names, look_through_tar
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 
 ENDING = ".tar"
+_LABEL_ENDINGS = ("cls", "cls.txt", "label", "class")
 _LOOKED_AT = 64  # members, which tell shards from class folders
 
 
@@ -55,49 +58,48 @@ class WebDataset(OpenedLater):
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        if path.is_dir():
-            children = [child for child in path.iterdir() if not is_ignored(child.name)]
-            if any(child.is_dir() for child in children):
-                return False
-            path = next((child for child in sorted(children) if child.suffix.casefold() == ENDING), path)
-        return path.is_file() and path.suffix.casefold() == ENDING and are_samples(first_names(path, _LOOKED_AT))
+        if not is_made_of(path, ENDING):
+            return False
+        shards = sorted(path.glob("*.[tT][aA][rR]")) if path.is_dir() else [path]
+        return are_samples(first_names(shards[0], _LOOKED_AT))
 
     def files(self, observer: Observer) -> list[Path]:
-        return [shard for shards in shards_of(self._path).values() for shard in shards]
+        shards = [shard for shards in parts_of(self._path, ENDING).values() for shard in shards]
+        for shard in shards:
+            samples_of(look_through_tar(shard))
+        return shards
 
 
-def shards_of(path: Path) -> dict[str, list[Path]]:
-    """The shards of each split, by name.
+@dataclass(frozen=True)
+class Sample:
+    """An image of a shard and its label, which is in a member of its own."""
 
-    Raises:
-        DataError: there are none to train on.
-    """
-    try:
-        shards = sorted(
-            child
-            for child in (path.iterdir() if path.is_dir() else [path])
-            if child.suffix.casefold() == ENDING and not is_ignored(child.name)
-        )
-    except OSError as error:
-        raise DataError(f"The folder of shards {path} cannot be read: {str(error.strerror).lower()}.") from error
-    splits: dict[str, list[Path]] = {}
-    for shard in shards:
-        splits.setdefault(split_of_file(shard), []).append(shard)
-    if "train" not in splits:
-        raise DataError(
-            f"There is no shard to train on in {path}.", expected="tar files, such as train-000000.tar, or one alone"
-        )
-    return splits
+    name: str
+    image: Member
+    label: Member
 
 
-def split_of_file(path: Path) -> str:
-    """The split that a word in the name of a file says, such as "test" of "mnist-test-000001.tar"; "train" without.
+def samples_of(shard: Archive) -> list[Sample]:
+    """The samples of a shard, in the order in which they lie there.
 
     Raises:
-        DataError: it says two.
+        DataError: one of them is no image with a class.
     """
-    words = re.findall(r"[^\W\d_]+", path.stem)
-    found = sorted({split for word in words if (split := usual_split(word)) is not None})
-    if len(found) > 1:
-        raise DataError(f"The name of {path} is that of two splits, {' and '.join(found)}.", hint="rename it")
-    return found[0] if found else "train"
+    grouped: dict[str, dict[str, str]] = {}
+    for name in shard.members:
+        if not is_ignored(name.rpartition("/")[2]):
+            key, ending = key_and_ending(name)
+            grouped.setdefault(key, {})[ending] = name
+    samples = []
+    for key, members in grouped.items():
+        images = [name for ending, name in members.items() if ending in IMAGE_ENDINGS]
+        labels = [name for ending, name in members.items() if ending in _LABEL_ENDINGS]
+        if len(images) != 1 or len(labels) != 1:
+            raise DataError(
+                f"The sample {key!r} of the shard {shard.path} has {some_of(sorted(members))}.",
+                expected="an image, such as jpg, and its class, cls: a number or a text",
+            )
+        samples.append(Sample(images[0], shard.members[images[0]], shard.members[labels[0]]))
+    if not samples:
+        raise DataError(f"The shard {shard.path} has no samples.", expected="members such as 0001.jpg and 0001.cls")
+    return sorted(samples, key=lambda sample: sample.image.start)

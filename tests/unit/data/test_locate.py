@@ -114,7 +114,7 @@ def test_a_broken_spec(text):
 
 def test_a_file_is_no_folder(here):
     make(here, "picture.png")
-    with pytest.raises(DataError, match=r"The data folder .*/here/picture\.png is a file, not a folder\."):
+    with pytest.raises(DataError, match=r"The data folder .*/here/picture\.png is a file of no data set\."):
         find_dataset("picture.png")
 
 
@@ -172,7 +172,7 @@ def test_a_file_that_another_packages_data_set_recognises(here, install_plugin):
     make(here, "a.tiles", "b.tile")
     assert find_dataset("a.tiles") == Spec("tiles", {"path": str(here / "a.tiles")})
     assert find_dataset("tiles:a/b") == Spec("tiles", {"path": "/a/b"})
-    with pytest.raises(DataError, match=r"b\.tile is a file, not a folder"):
+    with pytest.raises(DataError, match=r"b\.tile is a file of no data set"):
         find_dataset("b.tile")
 
 
