@@ -108,6 +108,9 @@ class SettingsElsewhere(TypedDict, total=False):
     skip_unreadable: bool | None
     """Leave out files that are no pictures, and count them."""
 
+    split_names: str | None
+    """Which folders of the data are its splits: train=FOLDER,test=FOLDER; or none."""
+
     bit_depth: int | None
     """How many bits the levels of images of 16 bits a channel use."""
 

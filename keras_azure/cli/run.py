@@ -17,6 +17,7 @@ from keras_azure.cli.options import (
     IMAGE_SIZE,
     MODEL_OPTIONS,
     SKIP_UNREADABLE,
+    SPLIT_NAMES,
     given,
     with_config_options,
 )
@@ -51,6 +52,7 @@ def run(
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    split_names: SPLIT_NAMES = None,
     bit_depth: BIT_DEPTH = None,
     output: Annotated[
         Path | None,
@@ -92,6 +94,7 @@ def run(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        split_names=split_names,
         bit_depth=bit_depth,
         **given(settings),
     )

@@ -1,5 +1,6 @@
 """A data set of encoded images, such as JPEG files: looked through once, and decoded each time they are read."""
 
+import functools
 import hashlib
 import os
 from abc import ABC, abstractmethod
@@ -12,6 +13,7 @@ import numpy as np
 
 from keras_azure.data.decoding import BIT_DEPTH, Header, largest_level
 from keras_azure.data.formats.images import explained
+from keras_azure.data.hashes import Hashes, digest
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
 from keras_azure.data.labelled import Found, Key
@@ -70,7 +72,6 @@ class EncodedDataset(ABC):
         """
         self._source = source
         self._reading = reading
-        self._fingerprints: dict[str, str] = {}
 
     @abstractmethod
     def find(self, observer: Observer) -> tuple[Files, Found]:
@@ -96,6 +97,7 @@ class EncodedDataset(ABC):
             observer.message(note)
         self.class_names, self._splits = divided.class_names, divided.splits
         self.split_sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
+        self._hashes = {split: Hashes(size) for split, size in self.split_sizes.items()}
         self.image_shape = headers.image_shape(reading.image_size, reading.channels, observer)
         headers.check_levels(self._largest_level, reading.bit_depth, observer)
         num_classes = len(self.class_names) if divided.is_labelled else 0
@@ -105,21 +107,24 @@ class EncodedDataset(ABC):
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
         keys, labels = self._splits[split]
-        return self._decode(keys[index], self.image_shape[:2], self.image_shape[2]), int(labels[index])
+        key, hashes, shape = keys[index], self._hashes[split], self.image_shape
+        name, hint, depth = self._files.name(key), self._files.hint, self._reading.bit_depth
+        with self._files.open(key) as file:
+            if not hashes.has(index):
+                with explained(name, hint):
+                    file = hashes.of_file(index, file)
+            return decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth), int(labels[index])
 
     def fingerprint(self, split: str, observer: Observer) -> str:
-        if split in self._fingerprints:
-            return self._fingerprints[split]
         keys, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)
         if self._reading.bit_depth != BIT_DEPTH:
             content.update(f"bit depth {self._reading.bit_depth}".encode())
-        hashes = map_in_threads(self._hash, keys, _THREADS)
+        hashes = map_in_threads(functools.partial(self._hash, split), range(len(keys)), _THREADS)
         for done, (key, label, file_hash) in enumerate(zip(keys, labels, hashes, strict=True), start=1):
             content.update(os.fsencode(f"{self._files.place(key)}\0{label}\0") + file_hash)
             observer.advance(f"Looking for changes in {split} pictures", done, len(keys))
-        self._fingerprints[split] = content.hexdigest()
-        return self._fingerprints[split]
+        return content.hexdigest()
 
     def _look(self, keys: Iterable[Key], observer: Observer) -> tuple[Headers, set[Key]]:
         """What the headers of all images say that can be read, and the keys of the others."""
@@ -142,22 +147,21 @@ class EncodedDataset(ABC):
             with self._files.open(key) as file:
                 header = decode_header(file, self._files.name(key), hint=self._files.hint)
             if self._reading.skip_unreadable:
-                self._decode(key, None, header.channels)  # only decoding finds all damage
+                with self._files.open(key) as file:  # only decoding finds all damage
+                    decode_image(file, self._files.name(key), None, header.channels, hint=self._files.hint)
         except UnreadableFile:
             if self._reading.skip_unreadable:
                 return None
             raise
         return header
 
-    def _decode(self, key: Key, size: Size | None, channels: int) -> np.ndarray:
-        name, hint, depth = self._files.name(key), self._files.hint, self._reading.bit_depth
-        with self._files.open(key) as file:
-            return decode_image(file, name, size, channels, hint=hint, bit_depth=depth)
-
     def _largest_level(self, key: Key) -> int:
         with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
             return largest_level(file)
 
-    def _hash(self, key: Key) -> bytes:
-        with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
-            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
+    def _hash(self, split: str, index: int) -> bytes:
+        key, hashes = self._splits[split][0][index], self._hashes[split]
+        if not hashes.has(index):
+            with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+                hashes.keep(index, digest(file))
+        return hashes.get(index)

@@ -36,6 +36,16 @@ def find_dataset(text: str) -> Spec:
     return spec.with_options(**{option: str(_path(path)) for option, path in paths_in(spec).items()})
 
 
+def shadowed(spec: Spec) -> str:
+    """A line for a data set that goes by its name alone, where there is a folder or a file of that name; else empty."""
+    if any(isinstance(value, str) for value in spec.options.values()) or spec.given is not None:
+        return ""
+    if not specs.is_name(spec.name) or not _exists(spec.name):
+        return ""
+    kind = "a folder" if Path(spec.name).is_dir() else "a file"
+    return f"{spec.name} is the data set of that name. There is {kind} {spec.name} here, too: --data ./{spec.name}"
+
+
 def paths_in(spec: Spec) -> dict[str, str]:
     """The options of a data set that are paths: by their names, as nothing is imported to know it."""
     return {

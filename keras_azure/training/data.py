@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
-from keras_azure.registry.registry import DATASETS, as_spec
+from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
@@ -105,16 +106,18 @@ class RunData:
     def images_per_epoch(self) -> int:
         return self.facts.images_per_epoch(self.config)
 
-    @functools.cached_property
-    def identity(self) -> dict[str, Any]:
-        """What tells, JSON-safe, that a run that goes on has the data that it had."""
+    def identity(self, observer: Observer) -> dict[str, Any]:
+        """What tells, JSON-safe, that a run that goes on has the data that it had.
+
+        Raises:
+            DataError: the data cannot be read any more.
+        """
         dataset = self.dataset
-        # What is in memory anyway is looked at as a whole: given in Python, it has no name by which it is found again.
-        contents = (
-            {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
-            if hasattr(dataset, "arrays")
-            else None
-        )
+        contents = None
+        if hasattr(dataset, "arrays"):  # what is in memory anyway
+            contents = {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
+        elif hasattr(dataset, "fingerprint"):
+            contents = {split: dataset.fingerprint(split, observer) for split in dataset.split_sizes}
         return {
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
@@ -281,7 +284,7 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if name != _CONTENTS and before.get(name) != now[name]
+        if name != _CONTENTS and _composed(before.get(name)) != now[name]
     ]
     if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
         changes = ["its images, their labels or their order are others"]
@@ -292,13 +295,19 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
         )
 
 
-def _as_large_as(before: Mapping[str, Any] | None, data: str) -> str | Spec:
+def _composed(value: Any) -> Any:
+    """Class names as all data sets of folders have them now: older runs have those of some disks in another form."""
+    if not isinstance(value, list):
+        return value
+    return [unicodedata.normalize("NFC", each) if isinstance(each, str) else each for each in value]
+
+
+def _as_large_as(before: Mapping[str, Any] | None, data: Spec) -> Spec:
     """The data of a run that is resumed. One that began when large images kept their size goes on with it."""
     size = tuple((before or {}).get("image_shape", ())[:2])
-    spec = as_spec(data)
-    if max(size, default=0) <= LARGEST_KEPT or "image_size" in spec.options or not DATASETS.takes(spec, "image_size"):
+    if max(size, default=0) <= LARGEST_KEPT or "image_size" in data.options or not DATASETS.takes(data, "image_size"):
         return data
-    return spec.with_options(image_size=size)
+    return data.with_options(image_size=size)
 
 
 def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
@@ -337,8 +346,10 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(_as_large_as(before, config.data), observer)
+    dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
     observer.message(dataset.description)
+    if "validation" in dataset.split_sizes and not config.validation_split:
+        observer.message("The validation images of the data are not used, as --validation-split is 0.")
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))

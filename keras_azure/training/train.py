@@ -78,8 +78,9 @@ def train(
         found = checkpoints.newest(observer, config.keep == "best") if resume else None
         before = None if found is None else found.state.data
         data = opened.enter_context(contextlib.closing(open_data(config, observer, before)))
+        identity = data.identity(observer)
         if found is not None:
-            require_same_data(found.state.data, data.identity, run_dir)
+            require_same_data(found.state.data, identity, run_dir)
         statistics = _statistics(config, data, run_dir if found else None, observer)
         with without_weights() if found else contextlib.nullcontext():
             model = build_model(config, data.dataset, statistics)
@@ -87,7 +88,7 @@ def train(
         data = dataclasses.replace(data, targets=task.targets)
         monitor = check_run(config, callbacks, task, metrics)
         upcoming = phases(config, model, data.facts, device_name)
-        state = State(data=data.identity) if found is None else found.state
+        state = State(data=identity) if found is None else found.state
         earlier = None if found is None else state.callbacks
         calling = Callbacks(callbacks, run_dir, observer.message, stop.request, earlier, ended=state.ended)
         if found is not None:

@@ -6,8 +6,9 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from keras_azure.data.locate import find_dataset
+from keras_azure.data.locate import find_dataset, shadowed
 from keras_azure.errors import AmbiguousName, DataError, KerasAzureError, SpecError, UnknownName
 from keras_azure.registry.specs import Spec, parse
 
@@ -35,6 +36,24 @@ def test_a_name_wins_over_a_folder_of_that_name(here):
     make(here, "digits/cat/1.png")
     assert find_dataset("digits") == Spec("digits")
     assert find_dataset("./digits") == Spec("folder", {"path": str(here / "digits")})
+
+
+def test_a_folder_that_a_name_wins_over_is_told_of(here):
+    assert shadowed(Spec("digits")) == ""
+    make(here, "digits/cat/1.png", "mnist", "tfds/x", "folder/cat/1.png")
+    line = "digits is the data set of that name. There is a folder digits here, too: --data ./digits"
+    assert shadowed(Spec("digits")) == shadowed(Spec("digits", {"image_size": (8, 8)})) == line
+    assert (
+        shadowed(Spec("mnist")) == "mnist is the data set of that name. There is a file mnist here, too: --data ./mnist"
+    )
+    assert shadowed(Spec("tfds", {"name": "cifar10"})) == shadowed(find_dataset("./folder")) == ""
+
+
+def test_a_folder_of_images_alone_is_one_too(here):
+    (here / "flat").mkdir()
+    Image.new("L", (3, 3)).save(here / "flat" / "1.png")
+    (here / "flat" / "a.txt").touch()
+    assert find_dataset("flat") == Spec("folder", {"path": str(here / "flat")})
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10:3.0.2", "horses_or_humans/extra"])
