@@ -76,7 +76,9 @@ def test_archives_with_strange_names(throw, texts, tmp_path, kind):
     def parse(files):
         files = {name.encode("utf-8", "replace").decode(): content for name, content in files.items()}
         if kind == "zip":
-            files = {name[:1000] or "x": content for name, content in files.items()}
+            files = {
+                name[:1000] if name[:1].strip("\0") else "x" + name[:999]: content for name, content in files.items()
+            }
             write_zip(path, files)
         else:
             write_tar(path, files)
