@@ -1,9 +1,10 @@
 """The reader of the data set `archive`: the images that formats/archive.py finds, decoded."""
 
 import contextlib
+import functools
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from keras_azure.data.encoded import EncodedDataset, Reading
 from keras_azure.data.formats.archive import find_in_archive, image_name, look_through
@@ -16,14 +17,14 @@ from keras_azure.description.events import Observer
 class ArchiveDataset(EncodedDataset):
     """Images in the class folders of an archive, read in place each time; ready to use after `prepare`."""
 
-    def __init__(self, path: Path, split_names: str, labels: bool, **reading: object) -> None:
+    def __init__(self, path: Path, split_names: str, labels: bool, **reading: Any) -> None:
         super().__init__(f"archive of class folders {path}", Reading(**reading))
         self._path = path
-        self._meaning = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_in_archive, split_names=split_names, labels=labels)
 
     def find(self, observer: Observer) -> tuple["FilesInArchive", FoundInFolders]:
         archive = look_through(self._path)
-        found, within = find_in_archive(archive, **self._meaning)
+        found, within = self._find(archive)
         return FilesInArchive(archive, within), FoundInFolders(found)
 
 

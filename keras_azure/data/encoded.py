@@ -4,7 +4,6 @@ import functools
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
@@ -16,7 +15,7 @@ from keras_azure.data.formats.images import explained
 from keras_azure.data.hashes import Hashes, digest
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
-from keras_azure.data.labelled import Found, Key
+from keras_azure.data.labelled import Found, Key, Keys
 from keras_azure.data.resizing import Size
 from keras_azure.data.splits import check_index, described
 from keras_azure.data.threads import map_in_threads
@@ -126,7 +125,7 @@ class EncodedDataset(ABC):
             observer.advance(f"Looking for changes in {split} pictures", done, len(keys))
         return content.hexdigest()
 
-    def _look(self, keys: Iterable[Key], observer: Observer) -> tuple[Headers, set[Key]]:
+    def _look(self, keys: Keys, observer: Observer) -> tuple[Headers, set[Key]]:
         """What the headers of all images say that can be read, and the keys of the others."""
         headers, left_out, total = Headers(self._files.place), set(), len(keys)
         found = map_in_threads(self._header, keys, _THREADS)

@@ -1,8 +1,9 @@
 """The reader of the data set `folder`: the images that formats/folder.py finds, decoded."""
 
+import functools
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from keras_azure.data.encoded import EncodedDataset, Reading
 from keras_azure.data.formats.folder import find_images
@@ -14,13 +15,13 @@ from keras_azure.description.events import Observer
 class FolderDataset(EncodedDataset):
     """Images in class folders, read from their files each time; ready to use after `prepare`."""
 
-    def __init__(self, root: Path, split_names: str, labels: bool, **reading: object) -> None:
+    def __init__(self, root: Path, split_names: str, labels: bool, **reading: Any) -> None:
         super().__init__(f"image folder {root}", Reading(**reading))
         self._root = root
-        self._meaning = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_images, root, split_names=split_names, labels=labels)
 
     def find(self, observer: Observer) -> tuple["FilesBelow", FoundInFolders]:
-        return FilesBelow(self._root), FoundInFolders(find_images(self._root, **self._meaning))
+        return FilesBelow(self._root), FoundInFolders(self._find())
 
 
 class FilesBelow:

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -41,6 +41,6 @@ class Hashes:
         return io.BytesIO(content)
 
 
-def digest(file: BinaryIO) -> bytes:
+def digest(file: Any) -> bytes:
     """Of the content of an open file, 16 bytes."""
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES)).digest()

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -16,7 +16,7 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 
 _CHUNK = 1 << 20  # bytes
-_DTYPES = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
+_DTYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
 
 
 def idx(

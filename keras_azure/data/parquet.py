@@ -4,7 +4,7 @@ import contextlib
 import io
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pyarrow
@@ -27,7 +27,7 @@ _UNKNOWN = -1  # the label of images whose class a data set keeps to itself
 class ParquetDataset(EncodedDataset):
     """Images in Parquet files; ready to use after `prepare`."""
 
-    def __init__(self, path: Path, image: str | None, label: str | None, **reading: object) -> None:
+    def __init__(self, path: Path, image: str | None, label: str | None, **reading: Any) -> None:
         super().__init__(f"Parquet {'files' if path.is_dir() else 'file'} {path}", Reading(**reading))
         self._path = path
         self._named = {"image": image, "label": label}
@@ -47,8 +47,8 @@ class ParquetDataset(EncodedDataset):
         if "train" not in values:
             raise DataError(f"There are no images to train on in {self._source}.")
         class_names, labels = self._classes(values, columns, observer)
-        found = {split: (keys[split], labels[split]) for split in values}
-        return FilesInRows(parts, columns.image), FoundWithLabels(class_names, found, self._source, tuple(notes))
+        labelled = {split: (keys[split], labels[split]) for split in values}
+        return FilesInRows(parts, columns.image), FoundWithLabels(class_names, labelled, self._source, tuple(notes))
 
     def _columns(self, parts: Sequence[ParquetPart]) -> Columns:
         """The columns of the first file, which all others must have, too."""

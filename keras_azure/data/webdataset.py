@@ -4,7 +4,7 @@ import contextlib
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -21,7 +21,7 @@ from keras_azure.description.events import Observer
 class WebDatasetDataset(EncodedDataset):
     """Images in shards, read in place each time; ready to use after `prepare`."""
 
-    def __init__(self, path: Path, **reading: object) -> None:
+    def __init__(self, path: Path, **reading: Any) -> None:
         super().__init__(f"WebDataset shards {path}", Reading(**reading))
         self._path = path
 

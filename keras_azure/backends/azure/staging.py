@@ -114,6 +114,6 @@ def _data_arguments(dataset: Spec) -> Iterable[str]:
     if dataset.options.get("skip_unreadable"):
         yield "--skip-unreadable"
     if split_names := dataset.options.get("split_names"):
-        yield f"--split-names {shlex.quote(split_names)}"
+        yield f"--split-names {shlex.quote(str(split_names))}"
     if depth := dataset.options.get("bit_depth"):
         yield f"--bit-depth {depth}"

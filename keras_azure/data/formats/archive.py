@@ -1,5 +1,6 @@
 """The data set `archive`: a zip or tar file of class folders, read in place."""
 
+import functools
 from pathlib import Path
 
 from keras_azure.data.formats.images import HINT, explained, image_format
@@ -64,7 +65,7 @@ class ImageArchive(OpenedLater):
         )
         self._path = Path(path)
         self._skip_unreadable = skip_unreadable
-        self._meaning = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_in_archive, split_names=split_names, labels=labels)
 
     @staticmethod
     def recognises(path: Path) -> bool:
@@ -77,7 +78,7 @@ class ImageArchive(OpenedLater):
 
     def files(self, observer: Observer) -> list[Path]:
         archive = look_through(self._path)
-        found, within = find_in_archive(archive, **self._meaning)
+        found, within = self._find(archive)
         if not self._skip_unreadable:
             for done, place in enumerate(found.paths, start=1):
                 path = within + place

@@ -83,7 +83,7 @@ def _headers(file: BinaryIO, path: Path) -> Iterator[tarfile.TarInfo]:
             if info.offset <= last:
                 raise refusal(path, KIND, "it is damaged (its members go in a circle)")
             last = info.offset
-            archive.members = []  # it would keep them all
+            archive.members = []  # type: ignore[attr-defined]  # it would keep them all
             yield info
         end = archive.offset
     file.seek(end)

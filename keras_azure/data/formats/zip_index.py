@@ -20,6 +20,7 @@ from keras_azure.data.formats.members import (
 )
 
 KIND = "zip file"
+_METHODS = {zipfile.ZIP_BZIP2: "bzip2", zipfile.ZIP_LZMA: "lzma", 9: "deflate64", 93: "zstd", 95: "xz"}
 _ENCRYPTED = 1  # of a member's flags
 _LONGEST_TARGET = 4096  # bytes, of a link
 _UNIX = 16  # bits of a member's attributes, above which Unix has its mode
@@ -59,7 +60,7 @@ def _member(info: zipfile.ZipInfo, path: Path) -> Member:
     if info.flag_bits & _ENCRYPTED:
         raise refusal(path, KIND, "it is encrypted", "unpack it with its password, and pass the folder: --data FOLDER")
     if info.compress_type not in (STORED, DEFLATED):
-        method = zipfile.compressor_names.get(info.compress_type, str(info.compress_type))
+        method = _METHODS.get(info.compress_type, f"the method {info.compress_type}")
         raise refusal(
             path,
             KIND,
