@@ -48,7 +48,7 @@ class ParquetDataset(EncodedDataset):
             raise DataError(f"There are no images to train on in {self._source}.")
         class_names, labels = self._classes(values, columns, observer)
         labelled = {split: (keys[split], labels[split]) for split in values}
-        return FilesInRows(parts, columns.image), FoundWithLabels(class_names, labelled, self._source, tuple(notes))
+        return FilesInRows(parts, columns), FoundWithLabels(class_names, labelled, self._source, tuple(notes))
 
     def _columns(self, parts: Sequence[ParquetPart]) -> Columns:
         """The columns of the first file, which all others must have, too."""
@@ -95,10 +95,10 @@ class FilesInRows:
 
     hint = HINT
 
-    def __init__(self, parts: list[ParquetPart], column: str) -> None:
+    def __init__(self, parts: list[ParquetPart], columns: Columns) -> None:
         self._parts = parts
         self._ends = np.cumsum([len(part) for part in parts])
-        self._groups = RowGroups(parts, column)
+        self._groups = RowGroups(parts, columns.image, columns.field)
 
     @contextlib.contextmanager
     def open(self, key: int) -> Iterator[BinaryIO]:

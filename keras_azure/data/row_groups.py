@@ -42,21 +42,26 @@ class ParquetPart:
         """A whole column of small values."""
         with damaged(self.path):
             self._require_memory(name, range(self._metadata.num_row_groups))
-            return _of(self._open().read(columns=[name]), name)
+            return self._open().read(columns=[name]).column(name)
 
     def group_of(self, row: int) -> tuple[int, int]:
         """The row group that a row is in, and the row's place there."""
         group = bisect.bisect_right(self._starts, row) - 1
         return group, row - self._starts[group]
 
-    def read_group(self, group: int, column: str) -> pyarrow.Array:
-        """The values of a column in a row group, in one piece."""
+    def read_group(self, group: int, column: str, field: str) -> pyarrow.Array:
+        """The bytes in a column, or in a field of it, of a row group; in one piece."""
+        path = f"{column}.{field}" if field else column
         with damaged(self.path):
             with self.path.open("rb") as file:
                 if state_of(file) != self._state:
                     raise refusal(self.path, "it has changed since the run began")
-            self._require_memory(column, [group])
-            values = _of(self._open().read_row_group(group, columns=[column]), column).combine_chunks()
+            self._require_memory(path, [group])
+            values = _in_one(self._open().read_row_group(group, columns=[path]).column(column))
+            if field:
+                values = _field_of(values, field)
+            if not (pyarrow.types.is_binary(values.type) or pyarrow.types.is_large_binary(values.type)):
+                raise refusal(self.path, f"its column {path} has no bytes")
         if len(values) != self._starts[group + 1] - self._starts[group]:
             raise refusal(self.path, f"its row group {group} has {len(values)} rows of {column}")
         return values
@@ -85,9 +90,9 @@ class ParquetPart:
 class RowGroups:
     """The images of some files, by file and row; threads may ask at the same time."""
 
-    def __init__(self, parts: list[ParquetPart], column: str) -> None:
+    def __init__(self, parts: list[ParquetPart], column: str, field: str) -> None:
         self._parts = parts
-        self._column = column
+        self._column, self._field = column, field
         self._kept: OrderedDict[tuple[int, int], pyarrow.Array] = OrderedDict()
         self._lock = threading.Lock()
         self._reading: dict[tuple[int, int], threading.Lock] = {}
@@ -113,7 +118,7 @@ class RowGroups:
             with self._lock:
                 if key in self._kept:
                     return self._kept[key]
-            values = self._parts[part].read_group(group, self._column)
+            values = self._parts[part].read_group(group, self._column, self._field)
             with self._lock:
                 self._kept[key] = values
                 self._reading.pop(key, None)
@@ -122,17 +127,14 @@ class RowGroups:
         return values
 
 
-def _of(table: pyarrow.Table, name: str) -> pyarrow.ChunkedArray:
-    """A column of a table, or a field of one that is a struct."""
-    outer, _, field = name.partition(".")
-    if name in table.column_names:
-        return table.column(name)
-    column = table.column(outer).combine_chunks()
-    values = column if isinstance(column, pyarrow.Array) else pyarrow.concat_arrays(column.chunks)
+def _in_one(column: pyarrow.ChunkedArray) -> pyarrow.Array:
+    return column.chunk(0) if column.num_chunks == 1 else pyarrow.concat_arrays(column.chunks)
+
+
+def _field_of(values: pyarrow.Array, field: str) -> pyarrow.Array:
+    """A field of structs: it may have values where there is no struct."""
     inner = values.field(field)
-    if values.null_count:  # a field has values where the struct has none
-        inner = pyarrow.compute.if_else(values.is_valid(), inner, None)
-    return pyarrow.chunked_array([inner])
+    return pyarrow.compute.if_else(values.is_valid(), inner, None) if values.null_count else inner
 
 
 @contextlib.contextmanager

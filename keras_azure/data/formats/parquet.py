@@ -87,10 +87,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns are used: `image` as a reader names it, such as "image.bytes", and the names of the classes, which
-    labels are indices into; none where labels are numbers or texts themselves."""
+    """Which columns are used.
+
+    Attributes:
+        image: the column of images, and `field` the field of it that has the bytes; "" where it has them itself.
+        label: the column of labels.
+        class_names: which labels are indices into; none where labels are numbers or texts themselves.
+    """
 
     image: str
+    field: str
     label: str
     class_names: tuple[str, ...]
 
@@ -120,8 +126,7 @@ def choose_columns(
         kinds[label] != "number" or not isinstance(names, list) or not all(isinstance(name, str) for name in names)
     ):
         raise DataError(f"The names of the classes of {label!r} in {source} are no list of texts.", expected=_EXPECTED)
-    of_reader = f"{chosen}.bytes" if kinds[chosen] == "image" else chosen
-    return Columns(of_reader, label, tuple(names or ()))
+    return Columns(chosen, "bytes" if kinds[chosen] == "image" else "", label, tuple(names or ()))
 
 
 def refusal(path: Path, reason: str) -> UnreadableFile:

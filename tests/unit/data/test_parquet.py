@@ -148,6 +148,14 @@ def test_files_with_a_wrong_schema_are_refused(tmp_path, listener, columns, mess
         opened(write(tmp_path / "a.parquet", **columns), listener)
 
 
+def test_a_column_that_is_called_as_a_field_is_not_taken_for_it(tmp_path, listener):
+    images = pyarrow.array([{"bytes": image.as_py(), "path": ""} for image in IMAGES])
+    path = tmp_path / "a.parquet"
+    pyarrow.parquet.write_table(pyarrow.table({"image": images, "label": NUMBERS, "image.bytes": NUMBERS}), path)
+    dataset = opened(path, listener, label="label")
+    assert sum(dataset.split_sizes.values()) == 6
+
+
 def test_columns_can_be_named(tmp_path, listener):
     path = write(tmp_path / "a.parquet", a=IMAGES, b=IMAGES, coarse=NUMBERS, fine=NUMBERS)
     dataset = opened(path, listener, image="b", label="fine")
