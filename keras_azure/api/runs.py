@@ -56,9 +56,10 @@ def run(
         max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
         confirm: gives whether to submit it.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
-            `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`, and the options of the backend,
-            such as `register="digits"`. In place of the name of a loss, a metric, an optimizer, an augmentation or a
-            callback there may be a function, a class or an object of Keras's kind: see `keras_azure.registry.given`.
+            `set=["dropout=0.2"]`, `image_size=(64, 64)`, `skip_unreadable=True`, `split_names="train=A,test=B"`, and
+            the options of the backend, such as `register="digits"`. In place of the name of a loss, a metric, an
+            optimizer, an augmentation or a callback there may be a function, a class or an object of Keras's kind: see
+            `keras_azure.registry.given`.
             `data` may also be arrays, `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a
             `tf.data.Dataset` of (image, label), or a data set such as a `keras_azure.ArrayDataset`.
 
@@ -232,11 +233,13 @@ def preview(
     observer: Observer | None = None,
     image_size: tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
+    split_names: str | None = None,
+    bit_depth: int | None = None,
 ) -> "Figure":
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
-        data, image_size, skip_unreadable: as in `run`.
+        data, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
         augment: the augmentations, in their order; names, or layers and functions of images.
         samples: how many pictures.
         draws: how many epochs of each.
@@ -253,7 +256,12 @@ def preview(
         raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
     given = augment if isinstance(augment, tuple | list) else (augment,)
     augmentations = tuple(typed_by_user(as_text(each)) for each in given)
-    changes = {"image_size": image_size, "skip_unreadable": skip_unreadable}
+    changes = {
+        "image_size": image_size,
+        "skip_unreadable": skip_unreadable,
+        "split_names": split_names,
+        "bit_depth": bit_depth,
+    }
     named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)

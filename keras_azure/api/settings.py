@@ -16,7 +16,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """All but `backend`, which some functions take in another way."""
 
     data: Data | None
-    """The data set: a name, tfds:NAME, or a folder of IDX files or of pictures."""
+    """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet."""
 
     augment: Plugin | Sequence[Plugin] | None
     """An augmentation; may be given several times and keeps its order."""
@@ -107,6 +107,12 @@ class SettingsElsewhere(TypedDict, total=False):
 
     skip_unreadable: bool | None
     """Leave out files that are no pictures, and count them."""
+
+    split_names: str | None
+    """Which folders of the data are its splits: train=FOLDER,test=FOLDER; or none."""
+
+    bit_depth: int | None
+    """How many bits the levels of images of 16 bits a channel use."""
 
     size: str | None
     """Of the backend azure: of the machines, as kaz sizes has it."""

@@ -7,10 +7,12 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.options import (
+    BIT_DEPTH,
     CONFIG,
     IMAGE_SIZE,
     MODEL_OPTIONS,
     SKIP_UNREADABLE,
+    SPLIT_NAMES,
     given,
     with_config_options,
 )
@@ -58,6 +60,8 @@ def plan(
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    split_names: SPLIT_NAMES = None,
+    bit_depth: BIT_DEPTH = None,
     config: CONFIG = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
     **settings: object,
@@ -79,6 +83,8 @@ def plan(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        split_names=split_names,
+        bit_depth=bit_depth,
         **given(settings),
     )
     if json:

@@ -37,7 +37,8 @@ from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin
-from keras_azure.registry.registry import DATASETS
+from keras_azure.lazy import lazy
+from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
         BrokenPlugin: what the plugin gives is no data set.
     """
     dataset = DATASETS.build(spec)
+    if note := lazy("keras_azure.data.locate:shadowed")(as_spec(spec)):
+        observer.message(note)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
     if not hasattr(dataset, "class_names"):

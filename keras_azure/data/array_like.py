@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.formats.split_names import said_of_splits
 from keras_azure.data.labels import class_indices
 from keras_azure.data.sizes import ResizedDataset, resized
 from keras_azure.data.splits import described, hold_out_test
@@ -53,12 +54,16 @@ def as_dataset(
     class_names, indices = class_indices(labels, label_names, observer)
     levels = _as_levels(images, {split: name for split, (name, _) in names.items()}, observer)
     made = {split: (levels[split], indices[split]) for split in splits}
+    said = said_of_splits(made)
     if "test" not in made:
-        train, test = hold_out_test(made["train"][1], class_names, test_split, source, observer)
         pixels, classes = made["train"]
+        train, test, notes = hold_out_test(classes, class_names, test_split, source)
+        for note in notes:
+            observer.message(note)
         made |= {"train": (pixels[train], classes[train]), "test": (pixels[test], classes[test])}
     sizes = {split: len(classes) for split, (_, classes) in made.items()}
     description = described(source, sizes, made["train"][0].shape[1:], len(class_names))
+    description = "; ".join([description, *said])
     return resized(ArrayDataset(class_names, made, description), image_size)
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataUnavailable
 
@@ -13,9 +14,20 @@ class AzureMl:
         asset: as Azure ML calls it: azureml:mnist:1, azureml:mnist@latest, azureml://datastores/.../paths/...
         image_size: height and width that the pictures are stretched to.
         skip_unreadable: leaves out what is no picture or is damaged.
+        split_names: which folders are the splits: "train=Lehre,test=Pruefung".
+        bit_depth: how many bits the levels of images of 16 bits a channel use.
     """
 
-    def __init__(self, *, asset: str, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        asset: str,
+        image_size: tuple[int, int] | None = None,
+        skip_unreadable: bool = False,
+        split_names: str = "",
+        bit_depth: int = 16,
+    ) -> None:
+        parse_split_names(split_names)
         self.asset = asset
 
     @staticmethod

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 
 from keras_azure.data import Dataset, DatasetOfFiles, tells_files
 from keras_azure.data.formats.entries import files_below, links_below
-from keras_azure.data.locate import paths_in
+from keras_azure.data.locate import paths_in, shadowed
 from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, DataError, KerasAzureError
 from keras_azure.registry.registry import DATASETS, as_spec
@@ -44,6 +44,8 @@ def local_files(spec: Spec, dataset: Dataset, observer: Observer) -> list[LocalF
         BrokenPlugin: the data set fails, or names a file that none of its options leads to.
     """
     roots = _roots(spec)
+    if note := shadowed(spec):
+        observer.message(note)
     if tells_files(dataset):
         paths = _asked(spec, dataset, observer)
     else:

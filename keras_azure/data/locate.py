@@ -36,6 +36,16 @@ def find_dataset(text: str) -> Spec:
     return spec.with_options(**{option: str(_path(path)) for option, path in paths_in(spec).items()})
 
 
+def shadowed(spec: Spec) -> str:
+    """A line for a data set that goes by its name alone, where there is a folder or a file of that name; else empty."""
+    if any(isinstance(value, str) for value in spec.options.values()) or spec.given is not None:
+        return ""
+    if not specs.is_name(spec.name) or not _exists(spec.name):
+        return ""
+    kind = "a folder" if Path(spec.name).is_dir() else "a file"
+    return f"{spec.name} is the data set of that name. There is {kind} {spec.name} here, too: --data ./{spec.name}"
+
+
 def paths_in(spec: Spec) -> dict[str, str]:
     """The options of a data set that are paths: by their names, as nothing is imported to know it."""
     return {
@@ -92,7 +102,7 @@ def _recognise(path: Path) -> Spec:
             return Spec(found[0], {"path": str(path)})
     note = f"; {', '.join(broken)} cannot be loaded: kaz check" if broken else ""
     if inside is None:
-        raise _no_dataset(path, "is a file, not a folder", note)
+        raise _no_dataset(path, "is a file of no data set", note)
     named = ", ".join(inside[:3]) or "nothing"
     raise DataError(
         f"The data folder {path} is no data set: it holds {named}{', ...' if len(inside) > 3 else ''}.",
@@ -115,7 +125,8 @@ def _recognising(path: Path, entries: Iterable[Entry], broken: list[str]) -> Ite
 def _no_dataset(path: Path, problem: str, note: str = "") -> DataError:
     return DataError(
         f"The data folder {path} {problem}.",
-        expected="a folder of IDX files, or one folder of pictures per class",
+        expected="one folder of pictures per class, a .zip or .tar file of such folders, a folder of IDX files, "
+        "or files such as .npz and .parquet",
         hint=f"kaz list datasets shows the data sets that go by name{note}",
     )
 

@@ -7,6 +7,7 @@ from keras_azure.data.resizing import Size, resize
 from keras_azure.description.events import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
+LARGEST_KEPT = 512  # pixels a side: photographs as cameras store them make networks that fit in no memory
 
 
 def in_words(size: Size) -> str:
@@ -14,11 +15,22 @@ def in_words(size: Size) -> str:
 
 
 def different_sizes(examples: str) -> str:
-    """What to tell a user whose pictures have different sizes; `examples` says where: ", such as 20x30 (a.png) ..."."""
-    return (
-        f"The pictures differ in size{examples}: all are brought to {in_words(DEFAULT_SIZE)}. "
-        "Pass --image-size HEIGHT WIDTH for another size."
-    )
+    """What to tell a user whose pictures have different sizes; `examples` says where: "20x30 (a.png) and ..."."""
+    return _brought(f"The pictures differ in size, such as {examples}")
+
+
+def unknown_sizes(what: str) -> str:
+    """What to tell a user whose data set does not say what size its pictures have."""
+    return _brought(f"{what} names no size that all its pictures have")
+
+
+def too_large(size: Size) -> str:
+    """What to tell a user whose pictures have one size, and a large one."""
+    return _brought(f"The pictures are {in_words(size)}")
+
+
+def _brought(why: str) -> str:
+    return f"{why}: all are brought to {in_words(DEFAULT_SIZE)}. Pass --image-size HEIGHT WIDTH for another size."
 
 
 def resized(dataset: ArrayDataset, image_size: Size | None) -> "ArrayDataset | ResizedDataset":

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.options import SPLITS
-from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 
 _IN_WORDS = {"train": "training", "validation": "validation", "test": "test"}
@@ -36,9 +36,12 @@ def stratified_split(labels: np.ndarray, test_share: float) -> tuple[np.ndarray,
 
 
 def hold_out_test(
-    labels: np.ndarray, class_names: Sequence[str], test_share: float, source: str, observer: Observer
-) -> tuple[np.ndarray, np.ndarray]:
-    """As `stratified_split`, for data without test images of its own, and said in one line.
+    labels: np.ndarray, class_names: Sequence[str], test_share: float, source: str
+) -> tuple[np.ndarray, np.ndarray, tuple[str, ...]]:
+    """As `stratified_split`, for data that has no test images of its own.
+
+    Returns:
+        The indices of the training samples and of the test samples, and a line on classes that give the test none.
 
     Raises:
         DataError: no class has two images.
@@ -46,18 +49,11 @@ def hold_out_test(
     train, test = stratified_split(labels, test_share)
     if not len(test):
         raise DataError(
-            f"There are no test images in {source}, and no class has two images, one of which could be held out.",
-            expected="two images or more of a class",
+            f"Each class of {source} has just one image, which cannot be both trained and tested on.",
+            hint="add images of the classes",
         )
-    single = [class_names[label] for label in np.setdiff1d(labels, labels[test])]
-    untested = (
-        f"; none of {', '.join(single[:3])}{', ...' if single[3:] else ''}, with one image each" if single else ""
-    )
-    observer.message(
-        f"There are no test images: {test_share:g} of each class, {len(test)} images, are held out for the test"
-        f"{untested}"
-    )
-    return train, test
+    alone = [class_names[label] for label in np.setdiff1d(labels, labels[test])]
+    return train, test, (f"There are no test images of {some_of(alone)}, which have one image each.",) if alone else ()
 
 
 def _test_counts(counts: np.ndarray, test_share: float) -> np.ndarray:

@@ -36,7 +36,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from keras_azure.data import Dataset
-from keras_azure.data.pictures import DECODING
+from keras_azure.data.images import DECODING
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
 
@@ -83,6 +83,11 @@ def cache_folder() -> Path:
     named = os.environ.get("KAZ_CACHE")
     folder = Path(named).expanduser() if named else platformdirs.user_cache_path("keras_azure") / "pictures"
     return folder.absolute()
+
+
+def indices_folder() -> Path:
+    """The folder of what is kept of files that have no index of their own; it goes with the entries."""
+    return cache_folder() / "indices"
 
 
 def open_stored(dataset: Storable, split: str, fill: Fill, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
@@ -168,6 +173,7 @@ def clear() -> tuple[int, int]:
         for entry in entries():
             if _remove(cache_folder() / entry.key):
                 count, size = count + 1, size + entry.size
+        shutil.rmtree(indices_folder(), ignore_errors=True)
     return count, size
 
 

@@ -19,9 +19,9 @@ import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, check_classes
 from keras_azure.data.formats.options import SPLITS
+from keras_azure.data.images import decode_image
 from keras_azure.data.memory import require_memory
-from keras_azure.data.pictures import decode_picture
-from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes
+from keras_azure.data.sizes import DEFAULT_SIZE, LARGEST_KEPT, too_large, unknown_sizes
 from keras_azure.data.splits import check_index, described
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
@@ -132,7 +132,7 @@ class _Layout:
         if not 0 <= label < len(self.class_names):  # TFDS writes -1 where a label is kept secret
             raise DataError(f"{name} has no label.", expected="a data set whose splits all have labels")
         height, width, channels = self.image_shape
-        return decode_picture(io.BytesIO(example[self.image_key]), name, (height, width), channels, hint=""), label
+        return decode_image(io.BytesIO(example[self.image_key]), name, (height, width), channels, hint=""), label
 
     def sample_name(self, split: str, index: int) -> str:
         return f"The picture {index} of the split {split!r} of the TFDS data set {self.name!r}"
@@ -270,7 +270,10 @@ def _find_layout(info: Any, name: str, image_size: tuple[int, int] | None, obser
     image, label = info.features[image_key], info.features[label_key]
     size = image_size or image.shape[:2]
     if None in size:
-        observer.message(different_sizes(""))
+        observer.message(unknown_sizes(f"The TFDS data set {name!r}"))
+        size = DEFAULT_SIZE
+    elif image_size is None and max(size) > LARGEST_KEPT:
+        observer.message(too_large(size))
         size = DEFAULT_SIZE
     channels = 1 if image.shape[-1] in (1, 2) else 3  # 2 and 4: with transparency, which is dropped
     class_names = tuple(label.names) if label.num_classes else ()

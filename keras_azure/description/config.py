@@ -44,7 +44,11 @@ PLUGINS = {
     "metrics": METRICS,
     "callbacks": CALLBACKS,
 }
+# Options of the data set that are settings of a run, too.
+DATA_OPTIONS = ("image_size", "skip_unreadable", "split_names", "bit_depth")
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
+
+_LABELS = "labels"  # the option of a data set that says whether images must have classes
 
 
 def _setting(default: Any, description: str, *, at_least: float | None = None, below: float | None = None) -> Any:
@@ -62,7 +66,10 @@ class RunConfig:
     model: str = field(
         metadata={"help": "The model plugin: cnn, or with options: 'cnn(filters=(16, 32), dropout=0.2)'."}
     )
-    data: str = _setting("digits", "The data set: a name, tfds:NAME, or a folder of IDX files or of pictures.")
+    data: str = _setting(
+        "digits",
+        "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet.",
+    )
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
     augment_on: Literal["auto", "host", "device"] = _setting(
         "auto", "Where augmentations run; auto: on the host, or in the step of a GPU that it cannot keep up with."
@@ -221,6 +228,19 @@ class RunConfig:
         """
         return as_spec(self.data)
 
+    @functools.cached_property
+    def data_to_open(self) -> Spec:
+        """The data set as this run reads it: images without classes will do where the model is trained without labels.
+
+        Raises:
+            SpecError: the data is not found yet, see `resolved`.
+            UnknownName, AmbiguousName: the model or the data set is none, or not one alone.
+        """
+        data = self.data_spec
+        if MODELS.find(self.model_spec).needs_labels or not DATASETS.takes(data, _LABELS):
+            return data
+        return data.with_options(**{_LABELS: False, **data.options})
+
     def python_texts(self) -> list[str]:
         """What was given in Python in place of names, in the words of the description."""
         values = [getattr(self, name) for name in FROM_PYTHON]
@@ -247,8 +267,9 @@ class RunConfig:
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
-    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
-    `skip_unreadable` (for the data set), and what is no field at all is an option of the backend.
+    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size`,
+    `skip_unreadable`, `split_names` and `bit_depth` (for the data set), and what is no field at all is an option of the
+    backend.
 
     Raises:
         ConfigError: the backend has no such option either.
@@ -256,7 +277,7 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     changes = {name: value for name, value in changes.items() if value is not None}
     options = changes.pop("set", ())
     model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
-    data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
+    data_options = {name: changes.pop(name) for name in DATA_OPTIONS if name in changes}
     fields = [setting.name for setting in dataclasses.fields(RunConfig)]
     backend_options = {name: changes.pop(name) for name in [*changes] if name not in fields}
     merged = {**values, **changes}

@@ -106,7 +106,8 @@ def plan_run(
     check_options(config)
     dataset: Dataset | None = None
     if facts is None:
-        dataset = open_dataset(config.data, observer)
+        dataset = open_dataset(config.data_to_open, observer)
+        observer.message(dataset.description)
         pictures = facts_of(dataset, config)
     else:
         pictures = _imagined(config, *facts)

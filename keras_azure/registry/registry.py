@@ -11,6 +11,9 @@ name is the value of its first option, as text. With `cloud = kaz_cloud:cloud [f
 `def cloud(*, size: str = "small")`, the name `cloud-large` is `cloud(size=large)`. The function refuses what it does
 not know. `[family, kaz-sizes]` says too that `kaz sizes` lists the names.
 
+Behind the target of a model may stand `[unlabelled]`: it is trained without labels, so that images without classes are
+data for it, too.
+
 Of what Keras brings itself, optimizers, losses, metrics and callbacks, the names are found behind those of plugins.
 """
 
@@ -45,6 +48,7 @@ NO_PACKAGE = "(no package)"
 KERAS = "keras"  # the package of what Keras has itself
 _TARGET = re.compile(r"[\w.]+\s*:\s*[\w.]+\s*(\[.*\])?")
 _FAMILY = "family"
+_UNLABELLED = "unlabelled"
 _COMMAND = "kaz-"
 
 
@@ -64,6 +68,11 @@ class Entry:
     def is_family(self) -> bool:
         """Whether it stands for all names that begin with its own and a hyphen."""
         return _FAMILY in self._words
+
+    @property
+    def needs_labels(self) -> bool:
+        """Whether a model is trained with labels."""
+        return _UNLABELLED not in self._words
 
     @property
     def members_command(self) -> str:

@@ -67,7 +67,7 @@ def bench(
         check_options(config)
         data = None
         if part == "step":
-            dataset = open_dataset(config.data, observer)
+            dataset = open_dataset(config.data_to_open, observer)
         else:
             data = opened.enter_context(contextlib.closing(open_data(config, observer)))
             # Full batches alone: an epoch's last one may be of a size that has to be compiled for.

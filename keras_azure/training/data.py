@@ -2,6 +2,8 @@
 
 import dataclasses
 import functools
+import os
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +16,16 @@ from keras_azure.augmentations import Augment, build_augment
 from keras_azure.data import Dataset, has_fingerprint, open_dataset
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
+from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError
+from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
+from keras_azure.registry.registry import DATASETS
+from keras_azure.registry.specs import Spec
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
 
@@ -100,16 +106,18 @@ class RunData:
     def images_per_epoch(self) -> int:
         return self.facts.images_per_epoch(self.config)
 
-    @functools.cached_property
-    def identity(self) -> dict[str, Any]:
-        """What tells, JSON-safe, that a run that goes on has the data that it had."""
+    def identity(self, observer: Observer) -> dict[str, Any]:
+        """What tells, JSON-safe, that a run that goes on has the data that it had.
+
+        Raises:
+            DataError: the data cannot be read any more.
+        """
         dataset = self.dataset
-        # What is in memory anyway is looked at as a whole: given in Python, it has no name by which it is found again.
-        contents = (
-            {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
-            if hasattr(dataset, "arrays")
-            else None
-        )
+        contents = None
+        if hasattr(dataset, "arrays"):  # what is in memory anyway
+            contents = {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
+        elif hasattr(dataset, "fingerprint"):
+            contents = {split: dataset.fingerprint(split, observer) for split in dataset.split_sizes}
         return {
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
@@ -127,6 +135,30 @@ class RunData:
             seed=self.config.seed,
             endless=self.config.steps_per_epoch is not None,
         )
+
+    def with_readable_test(self, observer: Observer) -> "RunData":
+        """The same with those test images alone that can be read; the others are tried once more."""
+
+        def can_be_read(index: int) -> bool:
+            try:
+                self.dataset.read("test", int(index))
+            except UnreadableFile:
+                return False
+            return True
+
+        count, kept = len(self.test), []
+        found = map_in_threads(can_be_read, self.test.samples, os.cpu_count() or 1)
+        for done, (index, readable) in enumerate(zip(self.test.samples, found, strict=True), start=1):
+            if readable:
+                kept.append(index)
+            observer.advance("Looking for test pictures that can be read", done, count)
+        self.test.source.failure = None
+        return dataclasses.replace(self, test=Part(self.test.source, np.array(kept, np.int64)))
+
+    @property
+    def test_view(self) -> Dataset:
+        """The data set, in which the test images are counted as the test part counts them."""
+        return self.dataset if len(self.test) == self.test.source.size else _TestView(self)
 
     @property
     def failure(self) -> Exception | None:
@@ -230,6 +262,19 @@ class RunData:
         return compute_features(network, stream, source.size, observer, stop.check)
 
 
+class _TestView:
+    """A data set without some of its test images."""
+
+    def __init__(self, data: RunData) -> None:
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data.dataset, name)
+
+    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+        return self._data.dataset.read(split, int(self._data.test.samples[index]) if split == "test" else index)
+
+
 def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir: Path) -> None:
     """Compares the `identity` of the data that a run began with, and of what it is to go on with.
 
@@ -239,7 +284,7 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if name != _CONTENTS and before.get(name) != now[name]
+        if name != _CONTENTS and _composed(before.get(name)) != now[name]
     ]
     if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
         changes = ["its images, their labels or their order are others"]
@@ -248,6 +293,21 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
             f"The data is not what the run in {run_dir} began with: {'; '.join(changes)}.",
             hint="bring back what is missing, and then: kaz resume; or a new run",
         )
+
+
+def _composed(value: Any) -> Any:
+    """Class names as all data sets of folders have them now: older runs have those of some disks in another form."""
+    if not isinstance(value, list):
+        return value
+    return [unicodedata.normalize("NFC", each) if isinstance(each, str) else each for each in value]
+
+
+def _as_large_as(before: Mapping[str, Any] | None, data: Spec) -> Spec:
+    """The data of a run that is resumed. One that began when large images kept their size goes on with it."""
+    size = tuple((before or {}).get("image_shape", ())[:2])
+    if max(size, default=0) <= LARGEST_KEPT or "image_size" in data.options or not DATASETS.takes(data, "image_size"):
+        return data
+    return data.with_options(image_size=size)
 
 
 def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
@@ -277,14 +337,19 @@ def sizes_of_parts(split_sizes: Mapping[str, int], validation_split: float) -> t
     return split_sizes["train"] - held_out, held_out
 
 
-def open_data(config: RunConfig, observer: Observer) -> RunData:
+def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] | None = None) -> RunData:
     """Opens the data set; a validation part is drawn from its training split unless it brings one of its own.
+
+    Args:
+        before: the `identity` of the data that the run began with, if it is resumed.
 
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(config.data, observer)
+    dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
     observer.message(dataset.description)
+    if "validation" in dataset.split_sizes and not config.validation_split:
+        observer.message("The validation images of the data are not used, as --validation-split is 0.")
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))

@@ -4,6 +4,7 @@ Nothing here talks to Azure, and the same run gives the same files.
 """
 
 import dataclasses
+import shlex
 import shutil
 import sys
 from collections.abc import Iterable
@@ -62,7 +63,7 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
     shutil.rmtree(code, ignore_errors=True)
     (code / "wheels").mkdir(parents=True)
     data_spec, model = as_spec(config.data), as_spec(config.model)
-    dataset = DATASETS.build(data_spec)
+    dataset = DATASETS.build(config.data_to_open)
     data = files_of_dataset(data_spec, dataset, observer)
     weights = _weights(model, observer)
     asset: str | None = getattr(dataset, "asset", None)
@@ -112,3 +113,7 @@ def _data_arguments(dataset: Spec) -> Iterable[str]:
         yield f"--image-size {size[0]} {size[1]}"
     if dataset.options.get("skip_unreadable"):
         yield "--skip-unreadable"
+    if split_names := dataset.options.get("split_names"):
+        yield f"--split-names {shlex.quote(str(split_names))}"
+    if depth := dataset.options.get("bit_depth"):
+        yield f"--bit-depth {depth}"

@@ -10,6 +10,9 @@ from keras_azure.errors import DataError
 
 _MOST_LINKS = 10_000  # to folders, that are followed: links to each other can make more paths than there are atoms
 
+_Identity = tuple[int, int]  # of a folder: its disk, and its number there
+_Chain = tuple[_Identity, "_Chain"] | None  # of a folder and all that hold it, up to the top of the disk
+
 
 def list_folder(root: Path) -> Listing:
     """All that is below a folder. Links are followed, those to folders too; one that leads to a folder which holds it
@@ -23,9 +26,12 @@ def list_folder(root: Path) -> Listing:
     folders: list[str] = []
     rings: list[str] = []
     followed = 0
-    waiting = [""]
+    outside: _Chain = None
+    for holder in reversed(root.resolve().parents):
+        outside = (_identity(holder), outside)
+    waiting: list[tuple[str, _Chain]] = [("", (_identity(root), outside))]
     while waiting:
-        folder = waiting.pop()
+        folder, chain = waiting.pop()
         prefix = f"{folder}/" if folder else ""
         with os.scandir(root / folder) as found:
             for entry in found:
@@ -35,15 +41,17 @@ def list_folder(root: Path) -> Listing:
                 elif is_ignored(entry.name):
                     if not is_litter(entry.name):
                         folders.append(path)
-                elif entry.is_symlink() and _leads_back(root, path):
-                    rings.append(path)
                 else:
+                    identity = _identity(entry)
+                    if entry.is_symlink() and _is_in(identity, chain):
+                        rings.append(path)
+                        continue
                     folders.append(path)
-                    waiting.append(path)
+                    waiting.append((path, (identity, chain)))
                     followed += entry.is_symlink()
         if followed > _MOST_LINKS:
             raise DataError(
-                f"The image folder {root} holds more than {_MOST_LINKS} links to folders, such as {waiting[-1]}.",
+                f"The image folder {root} holds more than {_MOST_LINKS} links to folders, such as {waiting[-1][0]}.",
                 hint="remove links that lead to each other",
             )
     notes = (f"Left out, as links that lead back to where they are: {some_of(set(rings))}",) if rings else ()
@@ -78,11 +86,17 @@ def _is_folder(entry: "os.DirEntry[str]") -> bool:
         return False
 
 
-def _leads_back(root: Path, path: str) -> bool:
-    """Whether a link to a folder leads to one of those that hold it, up to the top of the disk."""
-    link = root / path
-    holders = [link.parent, *link.parent.parents, *root.resolve().parents]
-    return any(link.samefile(holder) for holder in holders)
+def _identity(place: "Path | os.DirEntry[str]") -> _Identity:
+    found = place.stat()
+    return found.st_dev, found.st_ino
+
+
+def _is_in(identity: _Identity, chain: _Chain) -> bool:
+    while chain is not None:
+        holder, chain = chain
+        if holder == identity:
+            return True
+    return False
 
 
 def _walk(folder: Path) -> Iterator[tuple[Path, list[str], list[str]]]:

@@ -9,9 +9,10 @@ import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from keras_azure.data.formats.class_names import problem_with
 from keras_azure.data.formats.litter import IDX_IMAGES, is_litter, may_be_image
 from keras_azure.data.formats.options import SPLITS
-from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, usual_split
+from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, said_of_splits, usual_split
 from keras_azure.errors import DataError
 
 UNLABELLED = "unlabelled"  # the one class of a folder whose images have no classes
@@ -67,11 +68,7 @@ class ClassFolders:
         unusual = [folder for split, folder in self.folders.items() if folder not in ("", split)]
         if unusual:
             said.append(f"splits taken from {some_of([*self.folders.values()])}")
-        if "validation" in self.splits:
-            said.append("the folder of validation images takes the place of --validation-split")
-        if "test" not in self.splits:
-            said.append("the test images are held out of the training images")
-        return "; ".join(said)
+        return "; ".join([*said, *said_of_splits(self.splits)])
 
     def only(self, kept: Container[str]) -> "ClassFolders":
         """Without the images that are not among `kept`; the notes say which classes have none now.
@@ -145,6 +142,14 @@ class _Folder:
     @property
     def holds_folders_alone(self) -> bool:
         return bool(self.filled) and not any(map(_is_image_by_name, self.files))
+
+    @property
+    def core(self) -> "_Folder":
+        """Itself, or what it holds where that is one folder and nothing else: archives are unpacked so."""
+        folder = self
+        while folder.holds_folders_alone and len(folder.filled) == 1:
+            folder = folder.filled[0]
+        return folder
 
     def all_files(self) -> Iterator[str]:
         yield from self.files
@@ -347,27 +352,29 @@ def _splits_in_classes(root: _Folder, place: str) -> dict[str, dict[str, _Folder
 def _refuse_splits_as_classes(folder: _Folder, place: str, splits: Mapping[str, _Folder]) -> None:
     """Refuses what would train the splits of a data set, or whatever its folders are, as classes."""
     children = folder.filled
-    whole = [each for each in children if each.holds_folders_alone]
+    whole = [each for each in children if each.core.holds_folders_alone]
     siblings = {_composed(each.name) for each in children}
     for each in whole:
-        if each.class_names & (siblings - {_composed(each.name)}) and each.class_names <= siblings:
+        within = each.core.class_names
+        if within & (siblings - {_composed(each.name)}) and within <= siblings:
             raise DataError(
                 f"The folder {_full(place, each.path)} holds folders that are called as those beside it: "
-                f"{some_of(each.class_names)}.",
+                f"{some_of(within)}.",
                 expected=LAYOUT,
                 hint=f"move those beside it into a folder train, and {each.name} beside that; or --split-names "
                 f"{AS_CLASSES} if it is a class",
             )
     for each, other in _of_equal_folders(whole):
+        shared = some_of(each.core.class_names & other.core.class_names)
         raise DataError(
-            f"The folders {_full(place, other.path)} and {_full(place, each.path)} hold the same folders "
-            f"({some_of(each.class_names & other.class_names)}) and no images of their own: they may be splits.",
+            f"The folders {_full(place, other.path)} and {_full(place, each.path)} hold the same folders ({shared}) "
+            "and no images of their own: they may be splits.",
             expected=LAYOUT,
             hint=_split_or_class([other, each], folder, splits),
         )
     for each in whole:
-        within = {usual_split(name) for name in each.class_names}
-        if len(within) > 1 and "train" in within and None not in within:
+        called = {usual_split(name) for name in each.class_names}
+        if len(children) > 1 and len(called) > 1 and "train" in called and None not in called:
             raise DataError(
                 f"The class folder {_full(place, each.path)} holds folders that are called as splits are "
                 f"({some_of(each.class_names)}), and others beside it do not.",
@@ -381,7 +388,7 @@ def _of_equal_folders(whole: Sequence[_Folder]) -> Iterator[tuple[_Folder, _Fold
     seen: dict[frozenset[str], _Folder] = {}
     few = len(whole) <= _MOST_SPLITS
     for each in whole:
-        names = frozenset(each.class_names)
+        names = frozenset(each.core.class_names)
         if len(names) < 2:
             continue
         if names in seen:
@@ -392,13 +399,11 @@ def _of_equal_folders(whole: Sequence[_Folder]) -> Iterator[tuple[_Folder, _Fold
 
 
 def _split_or_class(alike: Sequence[_Folder], above: _Folder, splits: Mapping[str, _Folder]) -> str:
-    if not above.path:
-        names = [usual_split(each.name) for each in alike]
-        by_size = sorted(alike, key=lambda each: -sum(1 for _ in each.all_files()))
-        train = alike[names.index("train")] if "train" in names else by_size[0]
-        guess = {"train": train, "test": next(each for each in alike if each is not train)}
-        return f"--split-names {_as_option(guess)} if they are splits; --split-names {AS_CLASSES} if they are classes"
-    return f"--split-names {_as_option(splits)} if they are classes"
+    if above.path:
+        return f"--split-names {_as_option(splits)} if they are classes"
+    likely = sorted(alike, key=lambda each: ("train" not in each.name.casefold(), -sum(1 for _ in each.all_files())))
+    guess = dict(zip(("train", "test"), (each.core for each in likely), strict=True))
+    return f"--split-names {_as_option(guess)} if they are splits; --split-names {AS_CLASSES} if they are classes"
 
 
 def _as_option(splits: Mapping[str, _Folder]) -> str:
@@ -465,7 +470,7 @@ def _checked(
 def _check_classes(place: str, splits: Mapping[str, Mapping[str, list[str]]], folders: Mapping[str, str]) -> None:
     for split, classes in splits.items():
         for name in classes:
-            if problem := _problem_with(name):
+            if problem := problem_with(name):
                 raise DataError(f"The class folder {_full(place, folders[split], name)} has a name that {problem}.")
     train, train_folder = splits["train"], _full(place, folders["train"])
     if not train:
@@ -499,6 +504,8 @@ def _untrained(splits: Mapping[str, Mapping[str, list[str]]]) -> tuple[str, ...]
 
 def _where_it_is(root: _Folder, place: str) -> str:
     """Where data lies that is not where it should be: a hint, or nothing."""
+    if wrapped := _wrapped_splits(root):
+        return f"--split-names {_as_option(wrapped)}"
     level = [root]
     for _ in range(_DEEPEST_HINT):
         for folder in level:
@@ -507,13 +514,23 @@ def _where_it_is(root: _Folder, place: str) -> str:
             if folder is not root and _is_data(folder, place):
                 return f"--data {shlex.quote(_full(place, folder.path))}"
         level = [child for folder in level for child in folder.filled]
-    images = sum(map(_is_image_by_name, root.files))
-    if images and not root.filled:
+    images = sum(map(_is_image_by_name, root.all_files()))
+    if images and all(not each.filled for each in root.filled) and len(root.filled) != 1:
         return (
             f"put the images of each class into a folder of its own; those {images} have no classes, which an "
             "autoencoder does not need: kaz run autoencoder"
         )
     return ""
+
+
+def _wrapped_splits(root: _Folder) -> dict[str, _Folder]:
+    """The splits that lie one folder too deep, as train/train/class."""
+    splits = {usual_split(each.name): each for each in root.filled}
+    if "train" not in splits or None in splits or not 1 < len(splits) == len(root.filled):
+        return {}
+    cores = {split: splits[split].core for split in SPLITS if split in splits}
+    is_wrapped = any(cores[split] is not splits[split] for split in cores)
+    return cores if is_wrapped and all(len(each.filled) > 1 for each in cores.values()) else {}
 
 
 def _is_data(folder: _Folder, place: str) -> bool:
@@ -534,14 +551,6 @@ def _may_hold_images(folder: _Folder) -> bool:
 
 def _is_image_by_name(path: str) -> bool:
     return may_be_image(path.rpartition("/")[2])
-
-
-def _problem_with(name: str) -> str:
-    """Why a class cannot be called so: its name is written to files and to terminals. Empty if it can."""
-    categories = {unicodedata.category(character) for character in name}
-    if "Cs" in categories:  # how Python stands for bytes that are no text
-        return "is not UTF-8"
-    return "has control characters in it" if "Cc" in categories else ""
 
 
 def _composed(name: str) -> str:

@@ -1,6 +1,7 @@
 """What data sets call their splits, and the option `split_names` for those who call them otherwise."""
 
 import re
+from collections.abc import Container
 
 from keras_azure.data.formats.options import SPLITS
 
@@ -22,6 +23,16 @@ def usual_split(name: str) -> str | None:
     """
     joined = re.sub(r"[\W_]+", "", name).casefold()
     return next((split for split, names in _NAMES.items() if names.fullmatch(joined)), None)
+
+
+def said_of_splits(splits: Container[str]) -> list[str]:
+    """What a run should say of splits that are not there, or that take the place of another."""
+    said = []
+    if "validation" in splits:
+        said.append("the validation images take the place of --validation-split")
+    if "test" not in splits:
+        said.append("the test images are held out of the training images")
+    return said
 
 
 def parse_split_names(text: str) -> dict[str, str]:

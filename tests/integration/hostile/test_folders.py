@@ -50,14 +50,31 @@ def test_a_ring_of_links_is_not_followed(pictures, survives):
     assert sum(dataset.split_sizes.values()) == 6
 
 
-def test_links_to_folders_are_left_out(pictures, survives, tmp_path):
+def test_links_to_folders_are_followed(pictures, survives, tmp_path):
     (tmp_path / "elsewhere").mkdir()
     Image.new("L", (5, 4)).save(tmp_path / "elsewhere" / "picture.png")
     for place in (pictures / "cat" / "more", pictures / "mouse"):
         place.symlink_to(tmp_path / "elsewhere")
     dataset = survives(lambda: opened(pictures))
-    assert dataset.class_names == ("cat", "dog")
-    assert sum(dataset.split_sizes.values()) == 6
+    assert dataset.class_names == ("cat", "dog", "mouse")
+    assert sum(dataset.split_sizes.values()) == 8
+
+
+@pytest.mark.parametrize("target", ["/", "{root}", "{root}/.."])
+def test_a_link_to_what_holds_the_data_is_left_out(pictures, survives, target):
+    (pictures / "cat" / "everything").symlink_to(target.format(root=pictures))
+    assert sum(survives(lambda: opened(pictures)).split_sizes.values()) == 6
+
+
+def test_folders_that_link_to_each_other_in_more_ways_than_there_are_atoms_are_refused(pictures, survives):
+    names = [f"part{number:02}" for number in range(24)]
+    for name in names:
+        (pictures / "cat" / name).mkdir()
+        for other in names:
+            (pictures / "cat" / name / f"to-{other}").symlink_to(f"../../{other}", target_is_directory=True)
+            (pictures / "cat" / name / other).symlink_to(pictures / "cat" / other)
+    error = survives(lambda: opened(pictures))
+    assert isinstance(error, DataError)
 
 
 def test_links_to_pictures_elsewhere_are_read(pictures, survives, tmp_path):

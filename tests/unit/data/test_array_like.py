@@ -66,8 +66,11 @@ def test_numbers_that_are_no_indices_are_said(listener):
 def test_test_images_are_held_out_and_that_is_said(listener):
     dataset = opened((X, Y), listener)
     assert dataset.split_sizes == {"train": 32, "test": 8}
-    assert listener.messages == ["There are no test images: 0.2 of each class, 8 images, are held out for the test"]
-    assert dataset.description == "arrays: 32 training and 8 test pictures of 8x6x1 in 4 classes"
+    assert listener.messages == []
+    assert dataset.description == (
+        "arrays: 32 training and 8 test pictures of 8x6x1 in 4 classes; the test images are held out of the training "
+        "images"
+    )
 
 
 def test_two_pairs_and_three(listener):
@@ -116,7 +119,7 @@ def test_masks_of_truth_are_black_and_white(listener):
         (((X, Y), (X, Y + 1)), "A class of the labels to test, 4, is none of the labels to train"),
         (((X, Y), (X, NAMES[Y])), "of different kinds"),
         (((X, Y), (X[:, :3], Y)), "differ in shape"),
-        ((X[:4], Y[:4]), "no class has two images"),
+        ((X[:4], Y[:4]), "has just one image"),
     ],
 )
 def test_what_is_refused(listener, data, message):

@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_azure.data.formats.idx import Idx
 from keras_azure.data.idx import idx, read_idx
+from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 MNIST = Path(__file__).parents[4] / "shared/data/mnist"
@@ -106,7 +108,7 @@ def test_a_missing_folder_is_named(tmp_path):
         ({"t10k_labels": np.array([0], np.uint8)}, "t10k-images.* has 3 pictures, and .*t10k-labels.* has 1 labels"),
         (
             {"t10k_labels": np.array([0, 1, 3], np.uint8)},
-            "t10k-labels.* has the label 3, and .*train-labels.* none above 2",
+            "A class of the labels in .*t10k-labels.*, 3, is none of the labels in .*train-labels",
         ),
         ({"train_labels": np.full(6, 3, np.uint8)}, "train-labels.* has only one class: every label is 3"),
         (
@@ -118,6 +120,70 @@ def test_a_missing_folder_is_named(tmp_path):
 def test_files_that_do_not_agree_are_refused(write_folder, changes, message):
     with pytest.raises(DataError, match=message):
         idx(path=str(write_folder(**changes)))
+
+
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        lambda name: f"emnist-letters-{name.replace('t10k', 'test')}.gz",
+        lambda name: f"emnist-letters-{name.replace('t10k', 'test')}",
+        lambda name: f"kmnist_{name}",
+        lambda name: name.replace("t10k", "test"),
+    ],
+    ids=["emnist", "unpacked", "underscore", "test"],
+)
+def test_names_that_publishers_have_are_found(write_folder, spelling):
+    assert idx(path=str(write_folder(spelling))).split_sizes == {"train": 6, "test": 3}
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_the_first_number_of_a_row_of_qmnists_labels_is_the_class(write_folder, ending):
+    folder = write_folder(lambda name: f"qmnist-{name}")
+    for stem, labels in (("train", [0, 1, 2, 0, 1, 2]), ("t10k", [2, 1, 0])):
+        (folder / f"qmnist-{stem}-labels-idx1-ubyte").unlink()
+        rows = np.zeros((len(labels), 8), ">i4")
+        rows[:, 0], rows[:, 1] = labels, 77
+        write(folder, f"qmnist-{stem}-labels-idx2-int{ending}", packed(rows, 0x0C))
+    data = idx(path=str(folder))
+    assert data.class_names == ("0", "1", "2")
+    assert [data.read("train", index)[1] for index in range(6)] == [0, 1, 2, 0, 1, 2]
+    assert len(Idx(path=str(folder)).files(Observer())) == 4
+    rows[:] = 3
+    write(folder, f"qmnist-t10k-labels-idx2-int{ending}", packed(rows.astype(np.uint8)))
+    with pytest.raises(UnreadableFile, match=r"its type code is 0x08 \(uint8\), where a file of this name has 0x0C"):
+        idx(path=str(folder))
+
+
+def test_of_several_data_sets_one_has_to_be_named(write_folder):
+    write_folder(lambda name: f"emnist-digits-{name}")
+    folder = write_folder(
+        lambda name: f"emnist-letters-{name}",
+        train_labels=np.array([1, 2, 3, 1, 2, 3], np.uint8),
+        t10k_labels=np.array([1, 2, 3], np.uint8),
+    )
+    with pytest.raises(
+        DataError, match="2 data sets: their names begin with emnist-digits and emnist-letters"
+    ) as caught:
+        idx(path=str(folder))
+    assert "prefix='emnist-digits'" in caught.value.hint
+    assert idx(path=str(folder), prefix="emnist-letters").class_names == ("1", "2", "3")
+
+
+def test_a_number_that_no_image_has_is_no_class_and_is_said(write_folder, listener):
+    labels = {"train_labels": np.array([1, 2, 4, 1, 2, 4], np.uint8), "t10k_labels": np.array([4, 1, 2], np.uint8)}
+    data = idx(path=str(write_folder(**labels)), observer=listener)
+    assert data.class_names == ("1", "2", "4")
+    assert [data.read("test", index)[1] for index in range(3)] == [2, 0, 1]
+    assert len(listener.messages) == 1
+    assert "The labels are 1, 2, 4: the classes are called so" in listener.messages[0]
+
+
+def test_a_file_that_is_nearly_called_so_is_named(write_folder):
+    folder = write_folder()
+    (folder / "t10k-labels-idx1-ubyte").rename(folder / "T10K-labels.idx1.ubyte")
+    with pytest.raises(DataError, match="has no file t10k-labels-idx1-ubyte") as caught:
+        idx(path=str(folder))
+    assert caught.value.hint == "rename what is meant: T10K-labels.idx1.ubyte"
 
 
 CONTENT = packed(pictures_of(6))

@@ -6,8 +6,9 @@ import sys
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 
-from keras_azure.data.locate import find_dataset
+from keras_azure.data.locate import find_dataset, shadowed
 from keras_azure.errors import AmbiguousName, DataError, KerasAzureError, SpecError, UnknownName
 from keras_azure.registry.specs import Spec, parse
 
@@ -35,6 +36,24 @@ def test_a_name_wins_over_a_folder_of_that_name(here):
     make(here, "digits/cat/1.png")
     assert find_dataset("digits") == Spec("digits")
     assert find_dataset("./digits") == Spec("folder", {"path": str(here / "digits")})
+
+
+def test_a_folder_that_a_name_wins_over_is_told_of(here):
+    assert shadowed(Spec("digits")) == ""
+    make(here, "digits/cat/1.png", "mnist", "tfds/x", "folder/cat/1.png")
+    line = "digits is the data set of that name. There is a folder digits here, too: --data ./digits"
+    assert shadowed(Spec("digits")) == shadowed(Spec("digits", {"image_size": (8, 8)})) == line
+    assert (
+        shadowed(Spec("mnist")) == "mnist is the data set of that name. There is a file mnist here, too: --data ./mnist"
+    )
+    assert shadowed(Spec("tfds", {"name": "cifar10"})) == shadowed(find_dataset("./folder")) == ""
+
+
+def test_a_folder_of_images_alone_is_one_too(here):
+    (here / "flat").mkdir()
+    Image.new("L", (3, 3)).save(here / "flat" / "1.png")
+    (here / "flat" / "a.txt").touch()
+    assert find_dataset("flat") == Spec("folder", {"path": str(here / "flat")})
 
 
 @pytest.mark.parametrize("name", ["mnist", "cifar10:3.0.2", "horses_or_humans/extra"])
@@ -95,7 +114,7 @@ def test_a_broken_spec(text):
 
 def test_a_file_is_no_folder(here):
     make(here, "picture.png")
-    with pytest.raises(DataError, match=r"The data folder .*/here/picture\.png is a file, not a folder\."):
+    with pytest.raises(DataError, match=r"The data folder .*/here/picture\.png is a file of no data set\."):
         find_dataset("picture.png")
 
 
@@ -153,7 +172,7 @@ def test_a_file_that_another_packages_data_set_recognises(here, install_plugin):
     make(here, "a.tiles", "b.tile")
     assert find_dataset("a.tiles") == Spec("tiles", {"path": str(here / "a.tiles")})
     assert find_dataset("tiles:a/b") == Spec("tiles", {"path": "/a/b"})
-    with pytest.raises(DataError, match=r"b\.tile is a file, not a folder"):
+    with pytest.raises(DataError, match=r"b\.tile is a file of no data set"):
         find_dataset("b.tile")
 
 
@@ -183,7 +202,7 @@ def test_other_packages_are_imported_only_where_none_of_ours_recognises_the_data
     install_plugin("their-tiles", {"datasets": "tiles = their_tiles:Tiles"}, TILES)
     make(here, "images/cat/1.png", "images/dog/1.png", "a.tiles")
     for file in here.glob("images/*/*.png"):
-        file.write_bytes(b"\x89PNG\r\n\x1a\n")
+        file.write_bytes(b"\x89PNG\r\n\x1a\n...IEND\xaeB`\x82")
     (here / "idx").mkdir()
     for stem in ("train", "t10k"):
         for content, dimensions in (("images", 3), ("labels", 1)):

@@ -224,6 +224,14 @@ def family(install_plugin):
     install_plugin("kaz-cloud", {"backends": lines}, FAMILY)
 
 
+def test_a_model_says_that_it_needs_no_labels(install_plugin):
+    install_plugin("kaz-blind", {"models": "blind = kaz_blind:blind [unlabelled]"}, "def blind(shape, n): ...")
+    assert not MODELS.find("blind").needs_labels
+    assert not MODELS.find("autoencoder").needs_labels
+    assert MODELS.find("cnn").needs_labels
+    assert MODELS.load("blind").__name__ == "blind"
+
+
 def test_one_entry_of_a_family_has_all_its_names(family):
     entry = BACKENDS.find("cloud-very-large")
     assert (entry.name, entry.is_family, entry.members_command) == ("cloud", True, "kaz show cloud")

@@ -1,6 +1,8 @@
 """What goes to a node: run.json, wheels, and nothing of this machine's disk beside them."""
 
 import json
+import shlex
+import shutil
 
 import pytest
 
@@ -9,6 +11,7 @@ from keras_azure.backends.azure.staging import conda_file, stage
 from keras_azure.backends.azure.wheels import Packages
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
+from keras_azure.errors import DataError
 
 
 @pytest.fixture
@@ -72,11 +75,28 @@ def test_weights_that_go_by_name_stay_a_name(packages, tmp_path, weights, monkey
     assert described(made)["model"] == f"resnet50(weights={weights})"
 
 
+def test_the_names_of_splits_go_with_data_of_the_workspace(packages, tmp_path):
+    names = "train=Lehre und mehr,test=$(touch x)"
+    made = staged(tmp_path, data=f"azureml(asset='azureml:mnist:1', split_names={names!r})")
+    assert [shlex.split(argument) for argument in made.arguments] == [["--split-names", names]]
+
+
+def test_images_without_classes_travel_where_the_model_needs_none(packages, tmp_path, pictures):
+    shutil.rmtree(pictures / "dogs")
+    with pytest.raises(DataError, match="has only one class, 'cats'"):
+        staged(tmp_path, data=str(pictures))
+    made = staged(tmp_path, model="autoencoder", data=str(pictures))
+    assert [file.name for file in made.data.files] == [f"cats/000{number}.png" for number in range(3)]
+    assert described(made)["data"] == "folder(path='data')"
+
+
 def test_data_that_is_in_the_workspace_is_used_as_it_is(packages, tmp_path):
-    made = staged(tmp_path, data="azureml(asset='azureml:mnist:1', image_size=(32, 24), skip_unreadable=True)")
+    made = staged(
+        tmp_path, data="azureml(asset='azureml:mnist:1', image_size=(32, 24), skip_unreadable=True, bit_depth=12)"
+    )
     assert (made.asset, made.data) == ("azureml:mnist:1", None)
     assert described(made)["data"] == "data"
-    assert made.arguments == ("--image-size 32 24", "--skip-unreadable")
+    assert made.arguments == ("--image-size 32 24", "--skip-unreadable", "--bit-depth 12")
 
 
 def test_what_an_earlier_try_has_left_is_gone(packages, tmp_path):

@@ -1,0 +1,46 @@
+"""Digests of the images of a split. One that is decoded is hashed on the way, and not read a second time for it."""
+
+import hashlib
+import io
+from typing import Any, BinaryIO
+
+import numpy as np
+
+_BYTES = 16  # of a digest
+_LARGEST_HELD = 64_000_000  # bytes: what is larger may be no image at all, and is not taken into memory for this
+
+
+class Hashes:
+    """The digests of a split's images, as far as they are known; threads may share it.
+
+    Args:
+        size: how many images there are.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._known = np.zeros(size, bool)
+        self._digests = np.empty((size, _BYTES), np.uint8)
+
+    def has(self, index: int) -> bool:
+        return bool(self._known[index])
+
+    def get(self, index: int) -> bytes:
+        return self._digests[index].tobytes()
+
+    def keep(self, index: int, found: bytes) -> None:
+        self._digests[index] = np.frombuffer(found, np.uint8)
+        self._known[index] = True
+
+    def of_file(self, index: int, file: BinaryIO) -> BinaryIO:
+        """Hashes an open file, which is at its beginning and can seek, and gives what has the same content."""
+        content = file.read(_LARGEST_HELD)
+        if file.read(1):
+            file.seek(0)
+            return file
+        self.keep(index, hashlib.blake2b(content, digest_size=_BYTES).digest())
+        return io.BytesIO(content)
+
+
+def digest(file: Any) -> bytes:
+    """Of the content of an open file, 16 bytes."""
+    return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES)).digest()
