@@ -1,6 +1,6 @@
 """The model of a run, built and compiled as its config says."""
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import keras
 import numpy as np
@@ -12,9 +12,11 @@ from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.models.kinds import Model, kind_of
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
-from keras_azure.training.data import DataFacts
 from keras_azure.training.standardizing import Statistics, standardized
 from keras_azure.training.tasks import CLASSIFY, task_of
+
+if TYPE_CHECKING:
+    from keras_azure.training.data import DataFacts  # which loads augmentations: a step alone needs none
 
 Made = TypeVar("Made")
 
@@ -36,7 +38,7 @@ def check_options(config: RunConfig) -> None:
     build_metrics(config)
 
 
-def build_model(config: RunConfig, dataset: Dataset | DataFacts, statistics: Statistics | None = None) -> Model:
+def build_model(config: RunConfig, dataset: "Dataset | DataFacts", statistics: Statistics | None = None) -> Model:
     """The model for the pictures and classes of `dataset`, not compiled; `statistics` are those to standardise by.
 
     Raises:
