@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, option_of
+from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, SizedCommand, option_of
 from keras_azure.cli.output import print_text
 from keras_azure.description.config import RunConfig
 from keras_azure.errors import OutputExists
@@ -13,7 +13,7 @@ from keras_azure.lazy import lazy
 
 
 def register(app: typer.Typer) -> None:
-    app.command("preview")(preview)
+    app.command("preview", cls=SizedCommand)(preview)
 
 
 def preview(

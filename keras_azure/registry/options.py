@@ -56,7 +56,8 @@ def missing_options(spec: Spec, plugin: Callable[..., Any], positional: int) -> 
 
 
 def coerce_options(spec: Spec, plugin: Callable[..., Any], positional: int, kind: str) -> dict[str, Any]:
-    """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,).
+    """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,),
+    and (8, 8) for one of two: a height and width.
 
     Raises:
         WrongOption: an option is unknown, missing or of the wrong type.
@@ -125,6 +126,8 @@ def _coerce_sequence(value: Any, origin: type, hints: tuple) -> Any:
     open_ended = origin is list or hints[-1:] == (Ellipsis,)
     if open_ended and not isinstance(value, tuple | list):
         value = (value,)  # `filters=16` for a tuple of any length
+    elif hints == (int, int) and isinstance(value, int):
+        value = (value, value)  # `image_size=64` for a height and width
     _require(value, isinstance(value, tuple | list) and (open_ended or len(value) == len(hints)))
     each = hints[:1] * len(value) if open_ended else hints
     return origin(coerce(element, hint) for element, hint in zip(value, each, strict=True))

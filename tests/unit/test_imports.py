@@ -24,7 +24,7 @@ LAYERS = {
     "command": "cli __main__ api listeners listeners.display",
     "heavy": "data.arrays data.digits data.folder data.idx data.memory data.pictures data.resizing "
     "data.sizes data.source data.splits data.store data.streams data.tfds data.threads augmentations pipeline models "
-    "engines planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
+    "engines planning.operations planning.graph planning.memory figure_text throughput.ceiling throughput.step",
     "tracking": "listeners.tracking",
     "training": "training testing planning throughput",
     "local backend": "backends.local",

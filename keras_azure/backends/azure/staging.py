@@ -106,6 +106,6 @@ def _weights(model: Spec, observer: Observer) -> FileSet | None:
 def _data_arguments(dataset: Spec) -> Iterable[str]:
     """The options of data whose kind only the node finds out."""
     if size := dataset.options.get("image_size"):
-        yield f"--image-size {size[0]} {size[1]}"
+        yield f"--image-size {size}" if isinstance(size, int) else f"--image-size {size[0]} {size[1]}"
     if dataset.options.get("skip_unreadable"):
         yield "--skip-unreadable"
