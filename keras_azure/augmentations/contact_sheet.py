@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 
 from keras_azure.augmentations import build_augment
 from keras_azure.data import Dataset, open_dataset
+from keras_azure.data.figure_text import drawable, drawable_labels, style_of
 from keras_azure.data.source import open_source
 from keras_azure.description.events import Observer
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.figure_text import drawable, drawable_labels, style_of
 
 _INCHES = 1.2  # of a picture on the sheet
 _LOOKED_AT = 10  # pictures that are decoded for each one that is shown, to find different classes

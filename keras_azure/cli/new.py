@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.cli.output import print_text
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.errors import OutputExists, UsageError
 from keras_azure.registry.registry import (
     AUGMENTATIONS,
@@ -71,7 +71,7 @@ _KINDS = (
         "Augmentation",
     ),
     _Kind(
-        DATASETS, "a data set of one file", ("kaz run cnn --data FILE.npz", "kaz preview --data FILE.npz"), "Dataset"
+        DATASETS, "a data set of one file", ("kaz run cnn --data FILE.csv", "kaz preview --data FILE.csv"), "Dataset"
     ),
     _Kind(
         BACKENDS,

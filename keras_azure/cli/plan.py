@@ -15,7 +15,7 @@ from keras_azure.cli.options import (
     with_config_options,
 )
 from keras_azure.cli.output import print_json, print_lines_of, print_text
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from keras_azure.cli.output import print_json, print_text
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.errors import KerasAzureError, UnknownName, UsageError
 from keras_azure.keras_engine import native_messages_held_back, prepare_keras, silence_libraries
 from keras_azure.lazy import lazy

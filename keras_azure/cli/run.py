@@ -12,7 +12,7 @@ import typer
 from keras_azure.cli.flags import EPILOG, RunCommand
 from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, given, with_config_options
 from keras_azure.cli.output import confirm, print_json, print_text
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from keras_azure.cli.output import print_json, print_lines_of, print_text
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.errors import DataUnavailable, UnknownName, UsageError
 from keras_azure.lazy import lazy
 

@@ -8,15 +8,15 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from keras_azure.commands import command
 from keras_azure.data.locate import paths_in
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.result import RunResult
 from keras_azure.errors import ConfigError, OutputExists, SpecError, UsageError
 from keras_azure.redaction import find_secret
 from keras_azure.registry.given import typed_by_user
 from keras_azure.registry.registry import as_spec
-from keras_azure.registry.specs import Spec
+from keras_azure.registry.specs import Spec, is_object
 
 DESCRIPTION = "run.json"
 RESULTS = "metrics.json"  # written last
@@ -135,11 +135,16 @@ def _require_same(config: RunConfig, run_dir: Path, *, files_may_move: bool) -> 
 
 def _anywhere(config: RunConfig) -> RunConfig:
     """The run without the places of its files."""
-    data, model = as_spec(config.data), _model(config)
-    data = data.with_options(**dict.fromkeys(paths_in(data), ""))
+    data, model = config.data, _model(config)
+    if not is_object(data):
+        data = str(_without_paths(as_spec(data)))
     if model is not None and isinstance(weights := model.options.get("weights"), str):
         model = model.with_options(weights=Path(weights).name)
-    return dataclasses.replace(config, data=str(data), **{"model": str(model)} if model is not None else {})
+    return dataclasses.replace(config, data=data, **{"model": str(model)} if model is not None else {})
+
+
+def _without_paths(data: Spec) -> Spec:
+    return data.with_options(**dict.fromkeys(paths_in(data), ""))
 
 
 def _model(config: RunConfig) -> Spec | None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_azure.commands import command
 from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.pictures import read_picture
+from keras_azure.description.commands import command
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import RunFailed, UsageError

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras.callbacks import Callback
 
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import BrokenPlugin, UsageError

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_azure.data import Dataset
-from keras_azure.figure_text import drawable_labels, style_of
+from keras_azure.data.figure_text import drawable_labels, style_of
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.training.evaluation import Evaluation, ImageEvaluation
 from keras_azure.training.history import History

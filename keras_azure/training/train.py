@@ -11,7 +11,7 @@ from typing import Any
 
 import keras
 
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
 from keras_azure.description.folder import DESCRIPTION, RESULTS

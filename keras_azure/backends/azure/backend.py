@@ -25,7 +25,7 @@ from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.backends.machine import Machine
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION

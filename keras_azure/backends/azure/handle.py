@@ -16,7 +16,7 @@ from keras_azure.backends.azure.results import fetch, fetch_run, register
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.workspace import Workspace
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, read_result
 from keras_azure.description.result import RunResult

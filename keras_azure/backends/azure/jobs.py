@@ -9,7 +9,7 @@ from keras_azure.backends.azure.handle import Job
 from keras_azure.backends.azure.job import TAG
 from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
 from keras_azure.backends.azure.workspace import find_workspace
-from keras_azure.commands import command
+from keras_azure.description.commands import command
 from keras_azure.description.folder import runs_folder
 from keras_azure.errors import CloudError, UsageError
 

@@ -81,7 +81,7 @@ def digits_without_some(tmp_path):
 @pytest.mark.parametrize("cache", ["auto", "none"])
 def test_a_run_says_which_do_not_occur(digits_without_some, tmp_path, listener, cache):
     result = keras_azure.run(
-        "cnn(filters=(2,), units=4)",
+        "cnn(filters=(2,), dense=(4,))",
         data=str(digits_without_some),
         cache=cache,
         epochs=1,
@@ -104,8 +104,6 @@ def test_a_run_says_which_do_not_occur(digits_without_some, tmp_path, listener, 
 
 
 def test_no_word_where_all_occur(shared_pictures, tmp_path, listener):
-    keras_azure.run(
-        "cnn(filters=(2,), units=4)", data=str(shared_pictures), epochs=1, output=tmp_path / "run", observer=listener,
-        tracking=False,
-    )  # fmt: skip
+    settings = {"epochs": 1, "tracking": False, "observer": listener}
+    keras_azure.run("cnn(filters=(2,), dense=(4,))", data=str(shared_pictures), output=tmp_path / "run", **settings)
     assert not [text for text in listener.messages if text.startswith("There is no ")]

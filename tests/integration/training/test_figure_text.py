@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from keras_azure import figure_text
-from keras_azure.figure_text import drawable, drawable_labels, style_of
+from keras_azure.data import figure_text
+from keras_azure.data.figure_text import drawable, drawable_labels, style_of
 
 SCRIPTS = ["猫", "개", "بطة", "सेब", "Собака", "naïve", "cafe\u0301", "🐶🐱", "👩\u200d👩\u200d👧"]
 SCRIPTS += ["\u202eevil", "a\nb\x1b[31m", "$x_1^2$", "$", ""]
