@@ -228,11 +228,12 @@ def preview(
     observer: Observer | None = None,
     image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
+    bit_depth: int | None = None,
 ) -> Any:
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
-        data, image_size, skip_unreadable: as in `run`.
+        data, image_size, skip_unreadable, bit_depth: as in `run`.
         augment: the augmentations, in their order; names, or layers and functions of images.
         samples: how many pictures.
         draws: how many epochs of each.
@@ -249,7 +250,7 @@ def preview(
         raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
     given = augment if isinstance(augment, tuple | list) else (augment,)
     augmentations = tuple(typed_by_user(as_text(each)) for each in given)
-    changes = {"image_size": image_size, "skip_unreadable": skip_unreadable}
+    changes = {"image_size": image_size, "skip_unreadable": skip_unreadable, "bit_depth": bit_depth}
     named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)

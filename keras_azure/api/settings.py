@@ -108,6 +108,9 @@ class SettingsElsewhere(TypedDict, total=False):
     skip_unreadable: bool | None
     """Leave out files that are no pictures, and count them."""
 
+    bit_depth: int | None
+    """How many bits the levels of images of 16 bits a channel use."""
+
     size: str | None
     """Of the backend azure: of the machines, as kaz sizes has it."""
 

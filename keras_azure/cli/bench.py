@@ -7,7 +7,15 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, given, with_config_options
+from keras_azure.cli.options import (
+    BIT_DEPTH,
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    SKIP_UNREADABLE,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import OutputExists, UsageError
 from keras_azure.lazy import lazy
@@ -37,6 +45,7 @@ def bench(
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    bit_depth: BIT_DEPTH = None,
     config: CONFIG = None,
     rounds: Annotated[int, typer.Option(min=1, help="Laps of each part, in turns; the median counts.")] = 3,
     seconds: Annotated[float, typer.Option(min=0.01, help="How long a lap takes, about.")] = 1.0,
@@ -78,6 +87,7 @@ def bench(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        bit_depth=bit_depth,
         **given(settings),
     )
     slower = False

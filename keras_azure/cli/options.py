@@ -57,6 +57,10 @@ IMAGE_SIZE = Annotated[
 SKIP_UNREADABLE = Annotated[
     bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")
 ]
+BIT_DEPTH = Annotated[
+    int | None,
+    typer.Option(min=1, max=16, help="How many bits the levels of images of 16 bits a channel use; 16 by default."),
+]
 MODEL_OPTIONS = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),

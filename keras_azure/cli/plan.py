@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.options import (
+    BIT_DEPTH,
     CONFIG,
     IMAGE_SIZE,
     MODEL_OPTIONS,
@@ -58,6 +59,7 @@ def plan(
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    bit_depth: BIT_DEPTH = None,
     config: CONFIG = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
     **settings: Any,
@@ -79,6 +81,7 @@ def plan(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        bit_depth=bit_depth,
         **given(settings),
     )
     if json:

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.output import print_json, print_text
-from keras_azure.errors import UsageError
+from keras_azure.data.formats.entries import is_ignored
+from keras_azure.description.events import Observer
+from keras_azure.errors import UnreadableFile, UsageError
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
-
-_ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
 
 
 def register(app: typer.Typer) -> None:
@@ -28,22 +28,46 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many classes to show, the most probable first.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell the classes of pictures, by the model of a finished run."""
+    """Tell the classes of pictures, by the model of a finished run.
+
+    Files are known by their content. Those that cannot be read are named on stderr, and the exit code is 1 then.
+    """
     paths = [path for picture in pictures for path in _expanded(picture)]
-    predictions = lazy("keras_azure.api.runs:load")(run).predict(paths)
+    outcomes = [*lazy("keras_azure.api.runs:load")(run).predict_each(paths, _Told())]
+    failures = [outcome for outcome in outcomes if isinstance(outcome, UnreadableFile)]
+    predictions = [outcome for outcome in outcomes if not isinstance(outcome, UnreadableFile)]
     if json:
         print_json([_as_object(prediction, top) for prediction in predictions])
-        return
+    else:
+        _print_lines(predictions, top)
+    if failures:
+        raise _all_in_one(failures)
+
+
+def _print_lines(predictions: Sequence[Any], top: int) -> None:
     # Printable here already, for it changes how wide a name is, and each picture has one line.
     names = [printable(prediction.path) for prediction in predictions]
-    width = max(map(len, names))
+    width = max(map(len, names), default=0)
     for name, prediction in zip(names, predictions, strict=True):
         classes = [f"{printable(class_name)}  {probability:.1%}" for class_name, probability in prediction.top(top)]
         print_text("  ".join([name.ljust(width), *classes]))
 
 
+class _Told(Observer):
+    """Says on stderr what is told: stdout is for results."""
+
+    def message(self, text: str) -> None:
+        print_text(text, err=True)
+
+
+def _all_in_one(failures: Sequence[UnreadableFile]) -> UnreadableFile:
+    """One error that names all files."""
+    hints = "; ".join(dict.fromkeys(failure.hint for failure in failures))
+    return UnreadableFile("\n".join(each.problem for each in failures), expected=failures[0].expected, hint=hints)
+
+
 def _expanded(path: Path) -> Sequence[Path]:
-    """The path of a picture, or of those directly in a folder.
+    """The path of a picture, or of all files directly in a folder but hidden ones and what systems leave behind.
 
     Raises:
         UsageError: the folder holds none, or cannot be read.
@@ -51,19 +75,15 @@ def _expanded(path: Path) -> Sequence[Path]:
     if not path.is_dir():
         return [path]
     try:
-        found = sorted(each for each in path.iterdir() if _is_picture(each))
+        found = sorted(each for each in path.iterdir() if not is_ignored(each.name) and not each.is_dir())
     except OSError as error:
         raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
     if not found:
         raise UsageError(
             f"The folder {path} has no pictures directly in it.",
-            expected=f"files that end with {', '.join(_ENDINGS)}",
+            expected="picture files, known by their content",
         )
     return found
-
-
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in _ENDINGS and not path.name.startswith(".") and path.is_file()
 
 
 def _as_object(prediction: Any, top: int) -> dict[str, Any]:

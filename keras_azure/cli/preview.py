@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli.options import IMAGE_SIZE, SKIP_UNREADABLE, SizedCommand, option_of
+from keras_azure.cli.options import BIT_DEPTH, IMAGE_SIZE, SKIP_UNREADABLE, SizedCommand, option_of
 from keras_azure.cli.output import print_text
 from keras_azure.description.config import RunConfig
 from keras_azure.errors import OutputExists
@@ -23,6 +23,7 @@ def preview(
     seed: Annotated[int, typer.Option(min=0, help="The run's seed: training makes the same draws.")] = 0,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    bit_depth: BIT_DEPTH = None,
     samples: Annotated[int, typer.Option(min=1, max=50, help="How many pictures.")] = 6,
     draws: Annotated[int, typer.Option(min=1, max=50, help="How many epochs of each.")] = 6,
     output: Annotated[Path, typer.Option(help="The PNG file to write.")] = Path("preview.png"),
@@ -39,6 +40,7 @@ def preview(
         seed=seed,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        bit_depth=bit_depth,
     )
     write = lazy("keras_azure.files:write_atomically")
     write(output, lambda beside: figure.savefig(beside, dpi=100))

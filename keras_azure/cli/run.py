@@ -10,7 +10,15 @@ from typing import Annotated, Any
 import typer
 
 from keras_azure.cli.flags import EPILOG, RunCommand
-from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, given, with_config_options
+from keras_azure.cli.options import (
+    BIT_DEPTH,
+    CONFIG,
+    IMAGE_SIZE,
+    MODEL_OPTIONS,
+    SKIP_UNREADABLE,
+    given,
+    with_config_options,
+)
 from keras_azure.cli.output import confirm, print_json, print_text
 from keras_azure.description.commands import command
 from keras_azure.description.result import RunResult
@@ -40,6 +48,7 @@ def run(
     set_: MODEL_OPTIONS = None,
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
+    bit_depth: BIT_DEPTH = None,
     output: Annotated[
         Path | None,
         typer.Option(help="The run folder. By default runs/TIME-MODEL. An unfinished run of these settings goes on."),
@@ -80,6 +89,7 @@ def run(
         set=set_ or None,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
+        bit_depth=bit_depth,
         **given(settings),
     )
     if dry_run:

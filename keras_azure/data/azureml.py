@@ -13,9 +13,17 @@ class AzureMl:
         asset: as Azure ML calls it: azureml:mnist:1, azureml:mnist@latest, azureml://datastores/.../paths/...
         image_size: height and width that the pictures are stretched to.
         skip_unreadable: leaves out what is no picture or is damaged.
+        bit_depth: how many bits the levels of images of 16 bits a channel use.
     """
 
-    def __init__(self, *, asset: str, image_size: tuple[int, int] | None = None, skip_unreadable: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        asset: str,
+        image_size: tuple[int, int] | None = None,
+        skip_unreadable: bool = False,
+        bit_depth: int = 16,
+    ) -> None:
         self.asset = asset
 
     @staticmethod

@@ -6,18 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_azure.data.decoding import BIT_DEPTH, Header
 from keras_azure.data.formats.folder import find_images
 from keras_azure.data.formats.layout import some_of
-from keras_azure.data.pictures import hash_file, picture_header, read_picture
-from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes, in_words
+from keras_azure.data.headers import Headers
+from keras_azure.data.images import hash_file, image_header, largest_level_in, read_image
 from keras_azure.data.splits import check_index, described, stratified_split
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 _THREADS = 16  # more than processors: a folder may lie on a network drive
-
-Header = tuple[int, int, int]  # height, width, channels
 
 
 class FolderDataset:
@@ -30,6 +29,7 @@ class FolderDataset:
         channels: int | None,
         test_split: float,
         skip_unreadable: bool,
+        bit_depth: int,
         split_names: str,
         labels: bool,
     ) -> None:
@@ -38,6 +38,7 @@ class FolderDataset:
         self._channels = channels
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
+        self._bit_depth = bit_depth
         self._meaning = {"split_names": split_names, "labels": labels}
         self._fingerprints: dict[str, str] = {}
 
@@ -49,14 +50,15 @@ class FolderDataset:
             DataError: the folder is not laid out as a data set.
         """
         found = find_images(self._root, **self._meaning)
-        headers = self._look(found.paths, observer)
-        kept = found.only(headers)
+        headers, left_out = self._look(found.paths, observer)
+        kept = found.only(set(found.paths) - left_out) if left_out else found
         self.class_names = tuple(sorted(kept.splits["train"]))
         self._splits, untested = self._divide(kept.splits)
         for note in dict.fromkeys((*found.notes, *kept.notes, *untested)):
             observer.message(note)
         self.split_sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
-        self.image_shape = (*self._common_size(headers, observer), self._channels or _common_channels(headers))
+        self.image_shape = headers.image_shape(self._image_size, self._channels, observer)
+        headers.check_levels(lambda path: largest_level_in(self._root / path), self._bit_depth, observer)
         self.description = described(
             f"image folder {self._root}",
             self.split_sizes,
@@ -69,13 +71,17 @@ class FolderDataset:
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
         paths, labels = self._splits[split]
-        return read_picture(self._root / paths[index], self.image_shape[:2], self.image_shape[2]), int(labels[index])
+        *size, channels = self.image_shape
+        pixels = read_image(self._root / paths[index], tuple(size), channels, bit_depth=self._bit_depth)
+        return pixels, int(labels[index])
 
     def fingerprint(self, split: str, observer: Observer) -> str:
         if split in self._fingerprints:
             return self._fingerprints[split]
         paths, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)
+        if self._bit_depth != BIT_DEPTH:
+            content.update(f"bit depth {self._bit_depth}".encode())
         hashes = map_in_threads(lambda path: hash_file(self._root / path), paths, _THREADS)
         for done, (path, label, file_hash) in enumerate(zip(paths, labels, hashes, strict=True), start=1):
             content.update(os.fsencode(f"{path}\0{label}\0") + file_hash)
@@ -83,28 +89,27 @@ class FolderDataset:
         self._fingerprints[split] = content.hexdigest()
         return self._fingerprints[split]
 
-    def _look(self, paths: list[str], observer: Observer) -> dict[str, Header]:
-        """The headers of all pictures that can be read, by path."""
-        headers: dict[str, Header] = {}
-        left_out: list[str] = []
+    def _look(self, paths: list[str], observer: Observer) -> tuple[Headers, set[str]]:
+        """What the headers of all pictures say that can be read, and the paths of the others."""
+        headers, left_out = Headers(), set()
         found = map_in_threads(self._header, paths, _THREADS)
         for done, (path, header) in enumerate(zip(paths, found, strict=True), start=1):
             if header is None:
-                left_out.append(path)
+                left_out.add(path)
             else:
-                headers[path] = header
+                headers.add(path, header)
             observer.advance("Looking at pictures", done, len(paths))
         if left_out:
-            named = ", ".join(left_out[:3]) + (", ..." if len(left_out) > 3 else "")
+            named = ", ".join(sorted(left_out)[:3]) + (", ..." if len(left_out) > 3 else "")
             observer.message(f"Left out {len(left_out)} of {len(paths)} files, which cannot be read: {named}")
-        return headers
+        return headers, left_out
 
     def _header(self, path: str) -> Header | None:
         if not self._skip_unreadable:
-            return picture_header(self._root / path)
+            return image_header(self._root / path)
         try:
-            header = picture_header(self._root / path)
-            read_picture(self._root / path, None, header[2])  # only decoding finds a file that ends too early
+            header = image_header(self._root / path)
+            read_image(self._root / path, None, header.channels)  # only decoding finds a file that ends too early
         except UnreadableFile:
             return None
         return header
@@ -130,19 +135,3 @@ class FolderDataset:
         for split, chosen in zip(("train", "test"), stratified_split(labels, self._test_split), strict=True):
             splits[split] = [paths[index] for index in chosen], labels[chosen]
         return splits, [f"There are no test images of {some_of(alone)}, which have one image each."] if alone else []
-
-    def _common_size(self, headers: dict[str, Header], observer: Observer) -> tuple[int, int]:
-        if self._image_size is not None:
-            return self._image_size
-        path, (*size, _) = next(iter(headers.items()))
-        other = next((other for other, header in headers.items() if header[:2] != tuple(size)), None)
-        if other is None:
-            return tuple(size)
-        observer.message(
-            different_sizes(f", such as {in_words(size)} ({path}) and {in_words(headers[other])} ({other})")
-        )
-        return DEFAULT_SIZE
-
-
-def _common_channels(headers: dict[str, Header]) -> int:
-    return max(channels for _, _, channels in headers.values())

@@ -7,6 +7,7 @@ from keras_azure.data.resizing import Size, resize
 from keras_azure.description.events import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
+LARGEST_KEPT = 512  # pixels a side: photographs as cameras store them make networks that fit in no memory
 
 
 def in_words(size: Size) -> str:
@@ -17,6 +18,14 @@ def different_sizes(examples: str) -> str:
     """What to tell a user whose pictures have different sizes; `examples` says where: ", such as 20x30 (a.png) ..."."""
     return (
         f"The pictures differ in size{examples}: all are brought to {in_words(DEFAULT_SIZE)}. "
+        "Pass --image-size HEIGHT WIDTH for another size."
+    )
+
+
+def too_large(size: Size) -> str:
+    """What to tell a user whose pictures have one size, and a large one."""
+    return (
+        f"The pictures are {in_words(size)}: all are brought to {in_words(DEFAULT_SIZE)}. "
         "Pass --image-size HEIGHT WIDTH for another size."
     )
 

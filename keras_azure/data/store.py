@@ -35,7 +35,7 @@ import platformdirs
 from filelock import FileLock, Timeout
 
 from keras_azure.data import Dataset
-from keras_azure.data.pictures import DECODING
+from keras_azure.data.images import DECODING
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
 

@@ -18,8 +18,8 @@ from typing import Any
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, check_classes
+from keras_azure.data.images import decode_image
 from keras_azure.data.memory import require_memory
-from keras_azure.data.pictures import decode_picture
 from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes
 from keras_azure.data.splits import SPLITS, check_index, described
 from keras_azure.description.events import Observer
@@ -131,7 +131,7 @@ class _Layout:
         if not 0 <= label < len(self.class_names):  # TFDS writes -1 where a label is kept secret
             raise DataError(f"{name} has no label.", expected="a data set whose splits all have labels")
         height, width, channels = self.image_shape
-        return decode_picture(io.BytesIO(example[self.image_key]), name, (height, width), channels, hint=""), label
+        return decode_image(io.BytesIO(example[self.image_key]), name, (height, width), channels, hint=""), label
 
     def sample_name(self, split: str, index: int) -> str:
         return f"The picture {index} of the split {split!r} of the TFDS data set {self.name!r}"

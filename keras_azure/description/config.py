@@ -247,8 +247,8 @@ class RunConfig:
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
-    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size` and
-    `skip_unreadable` (for the data set), and what is no field at all is an option of the backend.
+    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size`,
+    `skip_unreadable` and `bit_depth` (for the data set), and what is no field at all is an option of the backend.
 
     Raises:
         ConfigError: the backend has no such option either.
@@ -256,7 +256,9 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     changes = {name: value for name, value in changes.items() if value is not None}
     options = changes.pop("set", ())
     model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
-    data_options = {name: changes.pop(name) for name in ("image_size", "skip_unreadable") if name in changes}
+    data_options = {
+        name: changes.pop(name) for name in ("image_size", "skip_unreadable", "bit_depth") if name in changes
+    }
     fields = [setting.name for setting in dataclasses.fields(RunConfig)]
     backend_options = {name: changes.pop(name) for name in [*changes] if name not in fields}
     merged = {**values, **changes}

@@ -7,14 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_azure.data.decoding import BIT_DEPTH
+from keras_azure.data.formats.images import open_image
 from keras_azure.data.formats.options import LARGEST_SIDE
-from keras_azure.data.pictures import read_picture
+from keras_azure.data.headers import Headers
+from keras_azure.data.images import decode_header, decode_image
 from keras_azure.description.commands import command
+from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.errors import RunFailed, UsageError
+from keras_azure.errors import RunFailed, SpecError, UnreadableFile, UsageError
 from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
 from keras_azure.models.saving import reason
+from keras_azure.registry.registry import as_spec
 
 BATCH_SIZE = 32  # pictures that are read and predicted at once
 
@@ -47,9 +53,13 @@ class Predictor:
             here: not those that were code of a Python program.
         class_names: the classes in the order of the model's probabilities.
         image_shape: height, width and channels of the pictures that the model takes.
+
+    Args:
+        bit_depth: how many bits the levels of images of 16 bits a channel use, as in training.
     """
 
-    def __init__(self, model: Model, class_names: Sequence[str]):
+    def __init__(self, model: Model, class_names: Sequence[str], bit_depth: int = BIT_DEPTH):
+        self._bit_depth = bit_depth
         self._kind = kind_of(model)
         self.model = model
         self.class_names = tuple(class_names)
@@ -61,8 +71,26 @@ class Predictor:
         Raises:
             UnreadableFile: a file is not there, is no picture, or is damaged.
         """
+        found = []
+        for outcome in self.predict_each(paths):
+            if isinstance(outcome, UnreadableFile):
+                raise outcome
+            found.append(outcome)
+        return found
+
+    def predict_each(
+        self, paths: Sequence[str | Path] | str | Path, observer: Observer | None = None
+    ) -> Iterator[Prediction | UnreadableFile]:
+        """As `predict`, with the error in place of the prediction of a file that cannot be read.
+
+        Args:
+            observer: hears at the end of images that are not taken as they are: on white, the first of several frames.
+        """
         chosen = [Path(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-        return [prediction for batch in _batches(chosen) for prediction in self._predict_files(batch)]
+        headers = Headers()
+        for batch in _batches(chosen):
+            yield from self._predict_files(batch, headers)
+        headers.tell(observer or Observer())
 
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
         """The probabilities, (n, classes) float32, of pictures (n, height, width, channels), levels 0..255.
@@ -81,14 +109,30 @@ class Predictor:
             found[start : start + BATCH_SIZE] = self._predict_batch(pixels[start : start + BATCH_SIZE])
         return found
 
-    def _predict_files(self, paths: Sequence[Path]) -> Iterator[Prediction]:
-        height, width, channels = self.image_shape
-        hint = "leave it out"
-        pixels = np.stack([read_picture(path, (height, width), channels, hint=hint) for path in paths])
-        for path, row in zip(paths, self.predict_pixels(pixels).tolist(), strict=True):
-            probabilities = dict(zip(self.class_names, row, strict=True))
+    def _predict_files(self, paths: Sequence[Path], headers: Headers) -> Iterator[Prediction | UnreadableFile]:
+        read = [self._read(path, headers) for path in paths]
+        pixels = [found for found in read if not isinstance(found, UnreadableFile)]
+        rows = iter(self.predict_pixels(np.stack(pixels)).tolist() if pixels else ())
+        for path, found in zip(paths, read, strict=True):
+            if isinstance(found, UnreadableFile):
+                yield found
+                continue
+            probabilities = dict(zip(self.class_names, next(rows), strict=True))
             best = max(probabilities, key=lambda name: probabilities[name])
             yield Prediction(path, best, probabilities[best], probabilities)
+
+    def _read(self, path: Path, headers: Headers) -> np.ndarray | UnreadableFile:
+        height, width, channels = self.image_shape
+        name, hint = f"The picture {path}", "leave it out"
+        try:
+            with open_image(path, hint) as file:
+                header = decode_header(file, name, hint=hint)
+                file.seek(0)
+                pixels = decode_image(file, name, (height, width), channels, hint=hint, bit_depth=self._bit_depth)
+        except UnreadableFile as error:
+            return error
+        headers.add(str(path), header)
+        return pixels
 
     def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
         try:
@@ -126,7 +170,7 @@ def load(run: str | Path) -> Predictor:
             f"the shape {outputs}.",
             expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
         )
-    return Predictor(model, class_names)
+    return Predictor(model, class_names, _bit_depth(run_dir))
 
 
 def _class_names(run_dir: Path) -> list[str]:
@@ -147,6 +191,25 @@ def _class_names(run_dir: Path) -> list[str]:
             expected="class_names, a list of different texts",
         )
     return names
+
+
+def _bit_depth(run_dir: Path) -> int:
+    """That of the run's data; the usual one where the run's description is not there, or its data has none."""
+    description = run_dir / DESCRIPTION
+    if not description.is_file():
+        return BIT_DEPTH
+    try:
+        data = json.loads(description.read_text(encoding="utf-8")).get("data", RunConfig.data)
+        depth = as_spec(data).options.get("bit_depth", BIT_DEPTH)
+    except SpecError:  # data that was given in Python
+        return BIT_DEPTH
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise RunFailed(
+            f"The file {description} does not tell the data: {type(error).__name__}: {reason(error)}."
+        ) from error
+    if depth not in range(1, 17):
+        raise RunFailed(f"The file {description} has a bit_depth of {depth!r}.", expected="1 to 16")
+    return depth
 
 
 def _shapes(model: Model) -> tuple[tuple, tuple]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,12 +15,16 @@ from keras_azure.augmentations import Augment, build_augment
 from keras_azure.data import Dataset, open_dataset
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
+from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError
+from keras_azure.errors import DataError, UnreadableFile
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
+from keras_azure.registry.registry import DATASETS, as_spec
+from keras_azure.registry.specs import Spec
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
 
@@ -124,6 +129,30 @@ class RunData:
             seed=self.config.seed,
             endless=self.config.steps_per_epoch is not None,
         )
+
+    def with_readable_test(self, observer: Observer) -> "RunData":
+        """The same with those test images alone that can be read; the others are tried once more."""
+
+        def can_be_read(index: int) -> bool:
+            try:
+                self.dataset.read("test", int(index))
+            except UnreadableFile:
+                return False
+            return True
+
+        count, kept = len(self.test), []
+        found = map_in_threads(can_be_read, self.test.samples, os.cpu_count() or 1)
+        for done, (index, readable) in enumerate(zip(self.test.samples, found, strict=True), start=1):
+            if readable:
+                kept.append(index)
+            observer.advance("Looking for test pictures that can be read", done, count)
+        self.test.source.failure = None
+        return dataclasses.replace(self, test=Part(self.test.source, np.array(kept, np.int64)))
+
+    @property
+    def test_view(self) -> Dataset:
+        """The data set, in which the test images are counted as the test part counts them."""
+        return self.dataset if len(self.test) == self.test.source.size else _TestView(self)
 
     @property
     def failure(self) -> Exception | None:
@@ -230,6 +259,19 @@ class RunData:
         return compute_features(network, stream, source.size, observer, stop.check)
 
 
+class _TestView:
+    """A data set without some of its test images."""
+
+    def __init__(self, data: RunData) -> None:
+        self._data = data
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._data.dataset, name)
+
+    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+        return self._data.dataset.read(split, int(self._data.test.samples[index]) if split == "test" else index)
+
+
 def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir: Path) -> None:
     """Compares the `identity` of the data that a run began with, and of what it is to go on with.
 
@@ -256,6 +298,15 @@ def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
     return [name for label, name in enumerate(class_names) if label not in present]
 
 
+def _as_large_as(before: Mapping[str, Any] | None, data: str) -> str | Spec:
+    """The data of a run that is resumed. One that began when large images kept their size goes on with it."""
+    size = tuple((before or {}).get("image_shape", ())[:2])
+    spec = as_spec(data)
+    if max(size, default=0) <= LARGEST_KEPT or "image_size" in spec.options or not DATASETS.takes(spec, "image_size"):
+        return data
+    return spec.with_options(image_size=size)
+
+
 def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
     """What is known of a run's data before any of its images is read."""
     shape, classes = tuple(dataset.image_shape), tuple(dataset.class_names)
@@ -277,13 +328,16 @@ def sizes_of_parts(split_sizes: Mapping[str, int], validation_split: float) -> t
     return split_sizes["train"] - held_out, held_out
 
 
-def open_data(config: RunConfig, observer: Observer) -> RunData:
+def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] | None = None) -> RunData:
     """Opens the data set; a validation part is drawn from its training split unless it brings one of its own.
+
+    Args:
+        before: the `identity` of the data that the run began with, if it is resumed.
 
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(config.data, observer)
+    dataset = open_dataset(_as_large_as(before, config.data), observer)
     observer.message(dataset.description)
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))

@@ -21,7 +21,7 @@ from keras_azure.engines import steps_of
 from keras_azure.engines.devices import Device, on_device
 from keras_azure.engines.environment import describe_environment
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted
+from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted, UnreadableFile
 from keras_azure.files import write_json, write_text
 from keras_azure.lazy import lazy
 from keras_azure.listeners.tracking import Tracker
@@ -76,9 +76,10 @@ def train(
         callbacks, metrics = build_callbacks(config), build_metrics(config)
         checkpoints.monitor = check_run(config, callbacks, CLASSIFY, metrics)
 
-        # What there is: the data, the checkpoint that the run is resumed from, and the model.
-        data = opened.enter_context(contextlib.closing(open_data(config, observer)))
+        # What there is: the checkpoint that the run is resumed from, the data, and the model.
         found = checkpoints.newest(observer, config.keep == "best") if resume else None
+        before = None if found is None else found.state.data
+        data = opened.enter_context(contextlib.closing(open_data(config, observer, before)))
         if found is not None:
             require_same_data(found.state.data, data.identity, run_dir)
         statistics = _statistics(config, data, run_dir if found else None, observer)
@@ -135,11 +136,11 @@ def train(
             path = run_dir / task.kind.file
             task.kind.save(trained.model, path)
             saved = task.kind.load(path, own_objects(config))
-            with _failures(data):
-                test = _test(saved, task, data, config, observer, stop)
+            test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop)
             if isinstance(test, Evaluation) and (absent := absent_classes(test.labels, data.dataset.class_names)):
                 observer.message(f"There is no test image of {_listed(absent)}: averages over classes leave them out.")
-            lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, task.figures(test, data.dataset))
+            figures = task.figures(test, tested.test_view)
+            lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures)
 
             result = RunResult(
                 run_dir=run_dir,
@@ -160,6 +161,8 @@ def train(
                 "class_names": data.dataset.class_names,
                 "environment": environment,
             }
+            if untested := len(data.test) - len(tested.test):
+                facts["untested_pictures"] = untested
             tracker.log_result(result, environment, facts)
     for problem in tracker.problems:
         observer.message(problem)
@@ -262,6 +265,29 @@ def _return_to(checkpoint: Checkpoint, model: keras.Model, upcoming: Iterable[Ph
     checkpoint.restore("model", model.variables)
     model.optimizer.build(model.trainable_variables)
     checkpoint.restore("optimizer", model.optimizer.variables)
+
+
+def _test_what_can_be_read(
+    model: Model, task: Task, data: RunData, config: RunConfig, observer: Listener, stop: StopRequests
+) -> tuple[Evaluation | ImageEvaluation, RunData]:
+    """The test, and the data with the test images that it was made with.
+
+    A run that is trained can be ended: test images that cannot be read are left out, which the observer hears.
+
+    Raises:
+        UnreadableFile: none can be read.
+    """
+    try:
+        with _failures(data):
+            return _test(model, task, data, config, observer, stop), data
+    except UnreadableFile as error:
+        readable = data.with_readable_test(observer)
+        left_out, count = len(data.test) - len(readable.test), len(data.test)
+        if left_out in (0, count):
+            raise
+        observer.message(f"{left_out} of {count} test pictures cannot be read, and are not tested on: {error.problem}")
+    with _failures(readable):
+        return _test(model, task, readable, config, observer, stop), readable
 
 
 def _test(

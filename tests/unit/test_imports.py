@@ -22,9 +22,9 @@ LAYERS = {
     "data.formats data.given data.local_files data.locate data.named data.opened_later backends "
     "backends.azure.sizes",
     "command": "cli __main__ api listeners listeners.display",
-    "heavy": "data.array_like data.arrays data.digits data.figure_text data.folder data.given_arrays data.idx "
-    "data.labels data.memory data.npz data.pictures data.resizing data.sizes data.source data.splits data.store "
-    "data.streams data.tfds data.threads augmentations pipeline models "
+    "heavy": "data.array_like data.arrays data.decoding data.digits data.figure_text data.folder data.given_arrays "
+    "data.headers data.idx data.images data.labels data.memory data.npz data.orientation data.resizing data.sizes "
+    "data.source data.splits data.store data.streams data.tfds data.threads augmentations pipeline models "
     "engines planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
     "tracking": "listeners.tracking",
     "training": "training testing planning throughput",

@@ -109,3 +109,5 @@ def _data_arguments(dataset: Spec) -> Iterable[str]:
         yield f"--image-size {size}" if isinstance(size, int) else f"--image-size {size[0]} {size[1]}"
     if dataset.options.get("skip_unreadable"):
         yield "--skip-unreadable"
+    if depth := dataset.options.get("bit_depth"):
+        yield f"--bit-depth {depth}"

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from keras_azure.data.formats import idx
 from keras_azure.data.formats.entries import list_folder
-from keras_azure.data.formats.images import check_image
+from keras_azure.data.formats.images import check_image, is_image
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
-from keras_azure.data.formats.options import check_image_size
+from keras_azure.data.formats.options import check_bit_depth, check_image_size
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -17,20 +17,25 @@ _LOOKED_AT = 20  # files, of which one that is an image tells that the folder is
 
 
 class Folder(OpenedLater):
-    """A folder of JPEG, PNG, BMP or GIF pictures: `class/picture`, or `train/class/picture` and `test/class/picture`.
+    """A folder of pictures: `class/picture`, or `train/class/picture` and `test/class/picture`.
 
     The splits may be called as usual, in any case and with any separators: `Training`, `test_set`, `valid`, `dev`. The
     validation images take the place of a share of the training images; where there is no `test`, a share of the
     training images is tested on. Pictures may lie deeper within the folder of their class. Links are followed; hidden
     files and folders are left out, and what systems leave behind (`Thumbs.db`, `__MACOSX`, `@eaDir`).
 
+    JPEG, PNG, BMP, GIF, WebP, TIFF and AVIF files are known by their content, and HEIC where pillow-heif is installed.
+    Pictures are turned as their EXIF data says. What is transparent lies on white. Of several frames the first counts.
+
     Args:
         path: the folder.
         image_size: height and width that all pictures are stretched to. By default they keep their size if they have
-            one in common, and are brought to 224x224 if they have not.
+            one in common that is no larger than 512 on a side, and are brought to 224x224 otherwise.
         channels: 1 for gray, 3 for colour. By default 3, and 1 if all pictures are gray.
         test_split: the share of each class to test on, where there is only one split.
         skip_unreadable: leaves out what is no picture or is damaged, instead of refusing the folder.
+        bit_depth: how many bits the levels of pictures of 16 bits a channel use: 12 with many cameras, whose level
+            4095 is then as bright as 65535 is by default.
         split_names: which folders are the splits, where they are called otherwise: "train=Lehre,test=Pruefung"; or
             "none", where all folders are classes.
         labels: False takes images without classes, too, for what is trained without labels.
@@ -44,6 +49,7 @@ class Folder(OpenedLater):
         channels: int | None = None,
         test_split: float = 0.2,
         skip_unreadable: bool = False,
+        bit_depth: int = 16,
         split_names: str = "",
         labels: bool = True,
     ) -> None:
@@ -53,6 +59,7 @@ class Folder(OpenedLater):
             raise ValueError(f"channels is 1 or 3, and not {channels}")
         if not 0 < test_split < 1:
             raise ValueError(f"test_split is a share above 0 and below 1, and not {test_split}")
+        check_bit_depth(bit_depth)
         super().__init__(
             "keras_azure.data.folder:FolderDataset",
             root=Path(path),
@@ -60,6 +67,7 @@ class Folder(OpenedLater):
             channels=channels,
             test_split=test_split,
             skip_unreadable=skip_unreadable,
+            bit_depth=bit_depth,
             split_names=split_names,
             labels=labels,
         )
@@ -74,7 +82,7 @@ class Folder(OpenedLater):
             return False
         names = sorted(child.name for child in path.iterdir() if not is_ignored(child.name))
         return any((path / name).is_dir() for name in names) or any(
-            _is_image(path / name) for name in names[:_LOOKED_AT]
+            is_image(path / name) for name in names[:_LOOKED_AT]
         )
 
     def files(self, observer: Observer) -> list[Path]:
@@ -96,14 +104,6 @@ class Folder(OpenedLater):
         for note in dict.fromkeys((*found.notes, *kept.notes)):
             observer.message(note)
         return [self._root / path for path in kept.paths]
-
-
-def _is_image(path: Path) -> bool:
-    try:
-        check_image(path)
-    except UnreadableFile:
-        return False
-    return True
 
 
 def find_images(root: Path, *, split_names: str = "", labels: bool = True) -> ClassFolders:

@@ -1,55 +1,121 @@
-"""Files of images: how they begin tells what they are. Whatever is wrong with one, the error names it and says what."""
+"""Files of images: how they begin tells what they are. Whatever is wrong with one, the error names it and says what.
+
+FORMATS is the one table of what can be read: the reader, `kaz predict` and what looks through files before they are
+uploaded go by it.
+"""
 
 import contextlib
+import re
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from keras_azure.data.formats.endings import Ending, ends_with, has_all_boxes, has_all_strips, has_length
 from keras_azure.errors import UnreadableFile
+from keras_azure.lazy import lazy
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
-_SIGNATURES = {
-    JPEG_SIGNATURE: "JPEG",
-    b"\x89PNG\r\n\x1a\n": "PNG",
-    b"BM": "BMP",
-    b"GIF87a": "GIF",
-    b"GIF89a": "GIF",
-}
-_LONGEST_SIGNATURE = 16  # bytes, those of the formats that are only named included
-_EXPECTED = "a JPEG, PNG, BMP or GIF picture"
 HINT = "remove it, or pass --skip-unreadable"
+_START = 64  # bytes, which hold every signature
 
 
 class ImageError(Exception):
-    """Why a file is refused, as the end of the sentence "it cannot be read: ..."."""
+    """Why a file is refused, as the end of the sentence "it cannot be read: ..."; `hint` is what to do about it, where
+    that is another thing than with any other file."""
+
+    def __init__(self, problem: str, *, hint: str = ""):
+        super().__init__(problem)
+        self.hint = hint
+
+
+@dataclass(frozen=True)
+class Format:
+    """A format of image files.
+
+    Attributes:
+        name: as users know it.
+        signature: what a file begins with.
+        decoder: the class of Pillow that reads it, as text: neither is needed where files are only looked at.
+        reaches_end: whether a file seems to be whole; if not, only decoding tells.
+        hint: what to install where the decoder is not there.
+    """
+
+    name: str
+    signature: re.Pattern[bytes]
+    decoder: str
+    reaches_end: Ending
+    hint: str = "pip install --upgrade pillow"
+
+
+def _starts(pattern: bytes) -> re.Pattern[bytes]:
+    return re.compile(pattern, re.DOTALL)
+
+
+# An ISO file of images may begin with a brand of its container, and has that of its codec among the next ones.
+FORMATS = (
+    Format("JPEG", _starts(re.escape(JPEG_SIGNATURE)), "PIL.JpegImagePlugin:JpegImageFile", ends_with(b"\xff\xd9")),
+    Format("PNG", _starts(rb"\x89PNG\r\n\x1a\n"), "PIL.PngImagePlugin:PngImageFile", ends_with(b"IEND\xaeB`\x82")),
+    Format("BMP", _starts(rb"BM"), "PIL.BmpImagePlugin:BmpImageFile", has_length(2, 0)),
+    Format("GIF", _starts(rb"GIF8[79]a"), "PIL.GifImagePlugin:GifImageFile", ends_with(b";")),
+    Format("WebP", _starts(rb"RIFF.{4}WEBP"), "PIL.WebPImagePlugin:WebPImageFile", has_length(4, 8)),
+    # Cameras' raw files are TIFF, too; of those of Canon the first image is a small copy.
+    Format("TIFF", _starts(rb"(II[*+]\0|MM\0[*+])(?!.{4}CR)"), "PIL.TiffImagePlugin:TiffImageFile", has_all_strips),
+    Format(
+        "AVIF",
+        _starts(rb".{4}ftyp(avi[fs]|(mif1|msf1).{4}(.{4})*?avi[fs])"),
+        "PIL.AvifImagePlugin:AvifImageFile",
+        has_all_boxes,
+    ),
+    Format(
+        "HEIC",
+        _starts(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)"),
+        "pillow_heif:HeifImageFile",
+        has_all_boxes,
+        'pip install "keras-azure[heic]"',
+    ),
+)
+_NAMES = [each.name for each in FORMATS]
+EXPECTED = f"a {', '.join(_NAMES[:-1])} or {_NAMES[-1]} picture"
 
 
 def check_image(path: Path) -> None:
-    """Looks at how a file begins, as whoever reads it does first; links are followed.
+    """Looks at how a file begins and ends, as whoever reads it does first; links are followed.
 
     Raises:
-        UnreadableFile: it cannot be opened, or does not begin as an image.
+        UnreadableFile: it cannot be opened, does not begin as an image, or ends too early.
     """
     with open_image(path) as file, explained(f"The picture {path}"):
-        image_format(file)
+        if not image_format(file).reaches_end(file):
+            lazy("keras_azure.data.decoding:check_pixels")(file)
 
 
-def image_format(file: BinaryIO) -> str:
-    """The format of an open file, "JPEG", "PNG", "BMP" or "GIF"; the file is at its beginning again then.
+def is_image(path: Path) -> bool:
+    """Whether a file begins as an image."""
+    try:
+        with open_image(path) as file, explained(f"The picture {path}"):
+            image_format(file)
+    except UnreadableFile:
+        return False
+    return True
+
+
+def image_format(file: BinaryIO) -> Format:
+    """The format of an open file; the file is at its beginning again then.
 
     Raises:
         ImageError: it is none that can be read.
     """
     file.seek(0)
-    start = file.read(_LONGEST_SIGNATURE)
+    start = file.read(_START)
     file.seek(0)
     if not start:
         raise ImageError("it is empty")
-    for signature, name in _SIGNATURES.items():
-        if start.startswith(signature):
-            return name
-    raise ImageError(_what_it_is(start))
+    for each in FORMATS:
+        if each.signature.match(start):
+            return each
+    raise ImageError("it is no picture")
 
 
 @contextlib.contextmanager
@@ -78,7 +144,8 @@ def explained(name: str, hint: str = HINT) -> Iterator[None]:
     try:
         yield
     except Exception as error:  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
-        raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.", expected=_EXPECTED, hint=hint) from error
+        hint = getattr(error, "hint", "") or hint
+        raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.", expected=EXPECTED, hint=hint) from error
 
 
 def _reason(error: Exception) -> str:
@@ -90,13 +157,3 @@ def _reason(error: Exception) -> str:
         case MemoryError():
             return "there is not enough memory for it"
     return f"it is damaged ({error})" if str(error) else "it is damaged"
-
-
-def _what_it_is(start: bytes) -> str:
-    others = {
-        "a WebP picture": start[:4] == b"RIFF" and start[8:12] == b"WEBP",
-        "a TIFF picture": start[:4] in (b"II*\0", b"MM\0*"),
-        "a HEIC or AVIF picture": start[4:8] == b"ftyp",
-    }
-    found = [name for name, matches in others.items() if matches]
-    return f"it is {found[0]}, a format that is not supported" if found else "it is no picture"

@@ -14,6 +14,16 @@ def check_image_size(image_size: tuple[int, int] | None) -> None:
         raise ValueError(f"image_size is height and width, each from 1 to {LARGEST_SIDE}, and not {image_size}")
 
 
+def check_bit_depth(bit_depth: int) -> None:
+    """Refuses an option `bit_depth` that levels of 16 bits cannot have.
+
+    Raises:
+        ValueError: it is not in 1 .. 16.
+    """
+    if not 1 <= bit_depth <= 16:
+        raise ValueError(f"bit_depth is a number of bits from 1 to 16, and not {bit_depth}")
+
+
 def check_test_split(test_split: float) -> None:
     """Refuses an option `test_split` that is no share.
 

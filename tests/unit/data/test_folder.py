@@ -195,7 +195,7 @@ def test_threads_read_the_same_samples(cats_and_dogs):
 
 
 def spoil(root: Path) -> None:
-    """Two files that are no pictures, and one that only decoding shows to be damaged."""
+    """Two files that are no pictures, and one that ends too early."""
     (root / "cat/000.png").write_bytes(b"")
     (root / "dog/notes.txt").write_text("good dog")
     whole = (root / "dog/001.bmp").read_bytes()
@@ -208,6 +208,8 @@ def test_the_first_file_that_is_no_picture_is_an_error(cats_and_dogs):
     assert message.startswith(f"The picture {cats_and_dogs}/cat/000.png cannot be read: it is empty.")
     assert "--skip-unreadable" in message
     (cats_and_dogs / "cat/000.png").unlink()
+    assert f"{cats_and_dogs}/dog/001.bmp cannot be read: it is damaged" in refusal(cats_and_dogs, UnreadableFile)
+    (cats_and_dogs / "dog/001.bmp").unlink()
     assert f"{cats_and_dogs}/dog/notes.txt cannot be read: it is no picture" in refusal(cats_and_dogs, UnreadableFile)
 
 
@@ -228,9 +230,11 @@ def test_unreadable_files_can_be_left_out_and_are_counted(cats_and_dogs, listene
 
 
 def test_a_picture_that_only_decoding_shows_to_be_damaged_is_named_when_it_is_read(tmp_path):
-    draw(tmp_path, *(f"{split}/{name}/x.bmp" for split in ("train", "test") for name in ("a", "b")))
-    damaged = tmp_path / "train/b/x.bmp"
-    damaged.write_bytes(damaged.read_bytes()[:-20])
+    draw(tmp_path, *(f"{split}/{name}/x.png" for split in ("train", "test") for name in ("a", "b")))
+    damaged = tmp_path / "train/b/x.png"
+    content = bytearray(damaged.read_bytes())
+    content[-30:-20] = bytes(10)  # among the pixels: it ends as it should
+    damaged.write_bytes(content)
     data = opened(tmp_path)
     data.read("train", 0)
     with pytest.raises(UnreadableFile, match=f"The picture {damaged} cannot be read: it is damaged"):

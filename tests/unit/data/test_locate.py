@@ -183,7 +183,7 @@ def test_other_packages_are_imported_only_where_none_of_ours_recognises_the_data
     install_plugin("their-tiles", {"datasets": "tiles = their_tiles:Tiles"}, TILES)
     make(here, "images/cat/1.png", "images/dog/1.png", "a.tiles")
     for file in here.glob("images/*/*.png"):
-        file.write_bytes(b"\x89PNG\r\n\x1a\n")
+        file.write_bytes(b"\x89PNG\r\n\x1a\n...IEND\xaeB`\x82")
     (here / "idx").mkdir()
     for stem in ("train", "t10k"):
         for content, dimensions in (("images", 3), ("labels", 1)):

@@ -73,10 +73,12 @@ def test_weights_that_go_by_name_stay_a_name(packages, tmp_path, weights, monkey
 
 
 def test_data_that_is_in_the_workspace_is_used_as_it_is(packages, tmp_path):
-    made = staged(tmp_path, data="azureml(asset='azureml:mnist:1', image_size=(32, 24), skip_unreadable=True)")
+    made = staged(
+        tmp_path, data="azureml(asset='azureml:mnist:1', image_size=(32, 24), skip_unreadable=True, bit_depth=12)"
+    )
     assert (made.asset, made.data) == ("azureml:mnist:1", None)
     assert described(made)["data"] == "data"
-    assert made.arguments == ("--image-size 32 24", "--skip-unreadable")
+    assert made.arguments == ("--image-size 32 24", "--skip-unreadable", "--bit-depth 12")
     square = staged(tmp_path, data="azureml(asset='azureml:mnist:1', image_size=32)")
     assert square.arguments == ("--image-size 32",)
 
