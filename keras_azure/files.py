@@ -9,7 +9,7 @@ from pathlib import Path
 from keras_azure.errors import RunFailed
 
 
-def write_atomically(path: Path, write: Callable[[Path], None], spare: Path | None = None) -> None:
+def write_atomically(path: Path, write: Callable[[Path], object], spare: Path | None = None) -> None:
     """Lets `write` fill a file beside `path`, flushes it to the disk, and renames it to `path`.
 
     Args:

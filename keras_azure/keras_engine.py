@@ -182,14 +182,17 @@ def native_messages_held_back() -> Iterator[None]:
 
     TensorFlow writes that it found no CUDA before any of its log settings apply, so only the file descriptor helps.
     """
+    stderr = sys.__stderr__
     try:
-        descriptor = sys.__stderr__.fileno()
+        if stderr is None:  # such as under pythonw
+            raise OSError("There is no stderr.")
+        descriptor = stderr.fileno()
         original = os.dup(descriptor)
-    except (AttributeError, OSError, ValueError):  # no stderr at all, such as under pythonw: nothing to hold back
+    except (AttributeError, OSError, ValueError):  # nothing to hold back
         yield
         return
     with tempfile.TemporaryFile() as held:
-        sys.__stderr__.flush()
+        stderr.flush()
         try:
             os.dup2(held.fileno(), descriptor)  # within: who presses Ctrl-C just now is to see what is said of it
             yield

@@ -154,8 +154,9 @@ class _Order:
 def _shuffle_keys(seed: int, epochs: np.ndarray) -> np.ndarray:
     """The first three random words of each epoch's shuffle, uint32 (epochs, 3): those of `draws.words`, without Numba,
     which takes longer to load than to compute them."""
-    key = (np.uint32([seed]), epochs.astype(np.uint32))
-    blocks = [threefry(key, (np.uint32([0]), np.uint32([(_SHUFFLE_STREAM << 16) + block]))) for block in range(2)]
+    key = (np.array([seed], np.uint32), epochs.astype(np.uint32))
+    counters = [np.array([[0], [(_SHUFFLE_STREAM << 16) + block]], np.uint32) for block in range(2)]
+    blocks = [threefry(key, (high, low)) for high, low in counters]
     return np.stack([*blocks[0], *blocks[1]], axis=1)[:, :3]
 
 

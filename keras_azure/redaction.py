@@ -124,12 +124,12 @@ def _hidden_once(text: str) -> str:
     return text
 
 
-def _hide(form: re.Pattern, text: str) -> str:
+def _hide(form: re.Pattern[str], text: str) -> str:
     return form.sub(rf"\1{HIDDEN}", text)
 
 
 @functools.cache
-def _forms() -> tuple[tuple[str, re.Pattern], ...]:
+def _forms() -> tuple[tuple[str, re.Pattern[str]], ...]:
     # Compiled when the first text is looked at: importing this module costs next to nothing.
     return tuple((kind, re.compile(form)) for kind, form in _FORMS)
 

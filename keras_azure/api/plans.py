@@ -60,7 +60,7 @@ def plan(
     if described.engine == "jax":
         raise UsageError("A plan is of the training step on TensorFlow.", hint="--engine tensorflow")
     backends = [backend] if isinstance(backend, str) else list(backend)
-    facts = None if pictures is None else (pictures, (*image_size, channels), classes)
+    facts = (pictures, (*image_size, channels), classes) if pictures is not None and image_size is not None else None
     with display_for_here(observer) as display:
         once = _Once(display)
         machines = [machine_of(each, once, prices=prices, region=region) for each in backends]
@@ -163,6 +163,11 @@ def _in_words(estimate: Mapping[str, Any]) -> str:
     return ", ".join(parts)
 
 
-def _plan_run(config: RunConfig, machines: Sequence[Machine], display: Observer, facts: tuple | None) -> dict[str, Any]:
-    plan_run = load_on("tensorflow", "keras_azure.planning.plan:plan_run", display)
+def _plan_run(
+    config: RunConfig,
+    machines: Sequence[Machine],
+    display: Observer,
+    facts: tuple[int, tuple[int, int, int], int] | None,
+) -> dict[str, Any]:
+    plan_run: Callable[..., dict[str, Any]] = load_on("tensorflow", "keras_azure.planning.plan:plan_run", display)
     return plan_run(config, machines, display, facts=facts)

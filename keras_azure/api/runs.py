@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from keras_azure.api.plans import look_ahead
 from keras_azure.api.settings import Settings
@@ -22,6 +22,11 @@ from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here
 from keras_azure.registry.given import Plugin, as_text, typed_by_user
 from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, DATASETS
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_azure.models.predictor import Predictor
 
 
 def run(
@@ -148,7 +153,7 @@ def _described(
     model: Plugin | None, config: str | Path | None, settings: Mapping[str, Any]
 ) -> tuple[RunConfig, Backend]:
     described = describe_run(model, config, settings)
-    backend: Backend = BACKENDS.build(described.backend_spec)
+    backend = BACKENDS.build(described.backend_spec)
     if isinstance(backend, Submits):
         _refuse_objects(described)
     return described, backend
@@ -229,7 +234,7 @@ def preview(
     image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
     bit_depth: int | None = None,
-) -> Any:
+) -> "Figure":
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
@@ -257,7 +262,7 @@ def preview(
     prepare_keras()
     with display_for_here(observer) as display:
         with native_messages_held_back():
-            contact_sheet = lazy("keras_azure.augmentations.contact_sheet:contact_sheet")
+            contact_sheet: Callable[..., Figure] = lazy("keras_azure.augmentations.contact_sheet:contact_sheet")
         return contact_sheet(named, augmentations, samples, draws, seed, display)
 
 
@@ -287,12 +292,13 @@ def bench(
     """
     described = describe_run(model, config, settings)
     with display_for_here(observer) as display:
+        measure: Callable[..., dict[str, Any]]
         measure = load_on(described.engine, "keras_azure.throughput.bench:bench", display)
         device = machine_of(described.backend).device
         return measure(part, described, display, rounds=rounds, seconds=seconds, device=device)
 
 
-def load(run: str | Path) -> Any:
+def load(run: str | Path) -> "Predictor":
     """The model of a finished run, to be asked about pictures.
 
         predictor = keras_azure.load("runs/20250101-120000-cnn")
@@ -309,6 +315,6 @@ def load(run: str | Path) -> Any:
     """
     prepare_keras()
     with native_messages_held_back():
-        load_run = lazy("keras_azure.models.predictor:load")
+        load_run: Callable[[str | Path], Predictor] = lazy("keras_azure.models.predictor:load")
         lazy("keras.distribution:list_devices")()  # the first look at them makes TensorFlow talk about the driver
     return load_run(run)

@@ -23,7 +23,7 @@ class Arrays:
         self,
         functions: Any,
         cast: Callable[[Array, str], Array],
-        shape: Callable[[Array], tuple],
+        shape: Callable[[Array], tuple[Any, ...]],
         count: Callable[[Array, int], Array],
     ):
         self._functions = functions

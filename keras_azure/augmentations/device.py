@@ -46,7 +46,7 @@ class DeviceAugment(keras.layers.Layer):
                 levels = stage.transform(levels, part, xp)
         return xp.cast(levels, "float32")
 
-    def compute_output_shape(self, input_shape: dict[str, tuple]) -> tuple:
+    def compute_output_shape(self, input_shape: dict[str, tuple[int | None, ...]]) -> tuple[int | None, ...]:
         batch, _, *shape = input_shape["images"]
         return (batch, *shape)
 

@@ -28,7 +28,12 @@ class ForeignAugmentation:
     """
 
     def __init__(
-        self, augmentation: Callable, spec: str, stream: int, image_shape: tuple[int, int, int], num_classes: int
+        self,
+        augmentation: Callable[..., tf.Tensor],
+        spec: str,
+        stream: int,
+        image_shape: tuple[int, int, int],
+        num_classes: int,
     ):
         self._draws = SampleDraws(stream)
         self._image_shape = image_shape
@@ -59,7 +64,7 @@ class ForeignAugmentation:
         images, labels = self._form(image[None], label[None])
         return tf.cast(images[0], tf.float32), labels[0]
 
-    def _working_form(self, augmentation: Callable, spec: str) -> Form:
+    def _working_form(self, augmentation: Callable[..., tf.Tensor], spec: str) -> Form:
         """The augmentation as a function of pictures and labels, whichever of the two forms it has."""
 
         def with_labels(images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -227,7 +227,7 @@ _HOW = {
 }
 
 
-def _layers(specs: Sequence[str]) -> Iterator[tuple[str, Callable]]:
+def _layers(specs: Sequence[str]) -> Iterator[tuple[str, Callable[..., Any]]]:
     """The layers and functions that the specs name, recipes taken apart, each with what it is called."""
     for spec in specs:
         built = AUGMENTATIONS.build(spec)

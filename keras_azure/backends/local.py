@@ -1,7 +1,7 @@
 """Runs on this machine: a GPU if there is one, or the device that the name asks for."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -25,7 +25,7 @@ class LocalBackend:
         with _alone_in(run_dir):
             if not resume and (run_dir / DESCRIPTION).exists():
                 raise OutputExists(f"Another process has just made a run in {run_dir}.", hint="another --output")
-            train = load_on(config.engine, "keras_azure.training.train:train", observer)
+            train: Callable[..., RunResult] = load_on(config.engine, "keras_azure.training.train:train", observer)
             return train(config, run_dir, observer, device=self.device, resume=resume)
 
     def machine(self, observer: Observer, *, prices: bool = False, region: str | None = None) -> Machine:

@@ -3,7 +3,7 @@
 import json as json_library
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,6 +19,11 @@ from keras_azure.cli.options import (
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.errors import OutputExists, UsageError
 from keras_azure.lazy import lazy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from keras_azure.throughput.comparison import Change
 
 _PARTS = ("input", "step", "run")
 _OF_CEILING = {
@@ -64,7 +69,7 @@ def bench(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the plot's file if it is there.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
-    **settings: Any,
+    **settings: object,
 ) -> None:
     """Measure this machine: the input, the step, or both together as in a run.
 
@@ -78,7 +83,7 @@ def bench(
     if plot is not None and plot.suffix not in (".png", ".svg", ".pdf"):
         raise UsageError(f"{plot} cannot be drawn.", expected="a file that ends with .png, .svg or .pdf")
     before = _read(compare) if compare is not None else None
-    report = lazy("keras_azure.api.runs:bench")(
+    report: dict[str, Any] = lazy("keras_azure.api.runs:bench")(
         model,
         part=part,
         config=config,
@@ -94,7 +99,7 @@ def bench(
     if before is not None:
         report["comparison"], slower = _compared(before, report, tolerance)
     if plot is not None:
-        figure = lazy("keras_azure.throughput.plot:draw")(report)
+        figure: Figure = lazy("keras_azure.throughput.plot:draw")(report)
         lazy("keras_azure.files:write_atomically")(plot, lambda beside: figure.savefig(beside, dpi=120))
     if json:
         print_json(report)
@@ -116,17 +121,18 @@ def _understood(words: list[str]) -> tuple[str, str | None]:
     return part, rest[0] if rest else None
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path) -> dict[str, Any]:
     try:
-        return json_library.loads(path.read_text(encoding="utf-8"))
+        report: dict[str, Any] = json_library.loads(path.read_text(encoding="utf-8"))
+        return report
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UsageError(f"{path} cannot be read: {reason}.", expected="what kaz bench --json printed") from error
 
 
-def _compared(before: Any, report: dict[str, Any], tolerance: float) -> tuple[list[dict[str, Any]], bool]:
+def _compared(before: dict[str, Any], report: dict[str, Any], tolerance: float) -> tuple[list[dict[str, Any]], bool]:
     """Each part before and now, and whether one is slower by more than that share; lines on stderr say what."""
-    compared = lazy("keras_azure.throughput.comparison:changes")(before, report)
+    compared: list[Change] = lazy("keras_azure.throughput.comparison:changes")(before, report)
     slower = [change for change in compared if change.is_slower(tolerance)]
     for change in slower:
         print_text(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -57,8 +58,9 @@ def clear(*, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = F
     print_text(f"Removed {_amount(count)}, {_in_words(size)}, from {folder}")
 
 
-def _store(name: str) -> Any:
-    return lazy(f"keras_azure.data.store:{name}")
+def _store(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = lazy(f"keras_azure.data.store:{name}")
+    return function
 
 
 def _amount(count: int) -> str:
@@ -66,4 +68,5 @@ def _amount(count: int) -> str:
 
 
 def _in_words(size: int) -> str:
-    return _store("size_in_words")(size)
+    words: str = _store("size_in_words")(size)
+    return words

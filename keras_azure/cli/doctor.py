@@ -2,11 +2,12 @@
 
 import dataclasses
 import sys
-from typing import Annotated, Any
+from collections.abc import Callable, Iterator
+from typing import Annotated
 
 import typer
 
-from keras_azure.backends import Examined
+from keras_azure.backends import Check, Examined
 from keras_azure.cli.flags import BACKEND, EPILOG, command_of_backends_that, with_flags
 from keras_azure.cli.options import given
 from keras_azure.cli.output import print_json, print_text
@@ -23,11 +24,12 @@ def doctor(
     *,
     backend: BACKEND = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    **flags: Any,
+    **flags: object,
 ) -> None:
     """Check what runs need: here, and of each backend, such as Azure's login, workspace, machines, quota, storage."""
     found, before = [], ""
-    for subject, check in lazy("keras_azure.api.doctor:examine")(backend, flags=given(flags)):
+    examine: Callable[..., Iterator[tuple[str, Check]]] = lazy("keras_azure.api.doctor:examine")
+    for subject, check in examine(backend, flags=given(flags)):
         found.append({"subject": subject, **dataclasses.asdict(check)})
         if json:
             continue

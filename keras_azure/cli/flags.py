@@ -44,7 +44,7 @@ class RunCommand(SizedCommand):
             self.params = own
         return super().parse_args(ctx, args)
 
-    def _plugins(self, named: str | None, args: Sequence[str]) -> Iterator[Callable[..., Any]]:
+    def _plugins(self, named: str | None, args: Sequence[str]) -> Iterator[Callable[..., object]]:
         """The backends whose options may be meant."""
         yield BACKENDS.load(named or _backend_of_file(_value_of("--config", args)) or RunConfig.backend)
 
@@ -53,14 +53,14 @@ def command_of_backends_that(give: type) -> type[RunCommand]:
     """A command that asks one backend, that of --backend, or else all that give what a protocol says."""
 
     class AskingCommand(RunCommand):
-        def _plugins(self, named: str | None, args: Sequence[str]) -> Iterator[Callable[..., Any]]:
+        def _plugins(self, named: str | None, args: Sequence[str]) -> Iterator[Callable[..., object]]:
             names = [named] if named is not None else [name for name, _ in backends_that(give)]
             yield from map(BACKENDS.load, names)
 
     return AskingCommand
 
 
-def with_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+def with_flags(command: Callable[..., object]) -> Callable[..., object]:
     """Hides the `**flags` of a command from Typer; they come from the command line nevertheless."""
     signature = inspect.signature(command)
     shown = [each for each in signature.parameters.values() if each.kind is not inspect.Parameter.VAR_KEYWORD]
@@ -69,7 +69,7 @@ def with_flags(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _options(plugins: Iterator[Callable[..., Any]], known: set[str]) -> Iterator[TyperOption]:
+def _options(plugins: Iterator[Callable[..., object]], known: set[str]) -> Iterator[TyperOption]:
     """The options of plugins as options of a command, but for those that the command has itself."""
     made: set[str] = set()
     for plugin in plugins:
@@ -81,18 +81,18 @@ def _options(plugins: Iterator[Callable[..., Any]], known: set[str]) -> Iterator
             yield _option(name, hints.get(name, type(parameter.default)), texts.get(name, ""))
 
 
-def _option(name: str, hint: Any, text: str) -> TyperOption:
+def _option(name: str, hint: object, text: str) -> TyperOption:
     flag, text = f"--{_dashed(name)}", text[:1].upper() + text[1:]
     if bool in _alternatives(hint):
         return TyperOption(param_decls=[name, f"{flag}/--no-{_dashed(name)}"], is_flag=True, default=None, help=text)
 
-    def convert(context: typer.Context, param: Any, value: str | None) -> Any:
+    def convert(context: typer.Context, param: object, value: str | None) -> object:
         return None if value is None else _converted(name, hint, value)
 
     return TyperOption(param_decls=[name, flag], default=None, metavar=_metavar(hint), help=text, callback=convert)
 
 
-def _converted(name: str, hint: Any, value: str) -> Any:
+def _converted(name: str, hint: object, value: str) -> object:
     """The value of an option; what may be a text is one, and of all else the registry knows what it has to be."""
     if any(each is str or isinstance(each, str) for each in _alternatives(hint)):
         return value
@@ -102,7 +102,7 @@ def _converted(name: str, hint: Any, value: str) -> Any:
         return value
 
 
-def _metavar(hint: Any) -> str:
+def _metavar(hint: object) -> str:
     alternatives = _alternatives(hint)
     if all(isinstance(each, str) for each in alternatives):
         return f"[{'|'.join(alternatives)}]"
@@ -111,7 +111,7 @@ def _metavar(hint: Any) -> str:
     return {int: "INTEGER", float: "NUMBER"}.get(alternatives[0], "VALUE")
 
 
-def _alternatives(hint: Any) -> tuple[Any, ...]:
+def _alternatives(hint: object) -> tuple[Any, ...]:
     """The types of which a value may be, and of a Literal the values, without None."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Literal):
         parts = itertools.chain(*map(_alternatives, typing.get_args(hint)))

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,10 @@ from keras_azure.cli.output import ask, print_text
 from keras_azure.errors import CloudError, NotSignedIn, OutputExists, UsageError
 from keras_azure.files import json_text
 from keras_azure.lazy import lazy
+
+if TYPE_CHECKING:
+    from keras_azure.backends.azure.service import Service
+    from keras_azure.backends.azure.workspace import Workspace
 
 _FILE = "config.json"  # which Azure ML's own tools read, too
 
@@ -55,7 +59,7 @@ def init(
     print_text("Next: kaz doctor", err=True)
 
 
-def _workspace(fields: dict[str, tuple[str, str, str | None]]) -> Any:
+def _workspace(fields: dict[str, tuple[str, str, str | None]]) -> "Workspace":
     """The workspace; `fields` gives for each of its values the option, the question and what was given."""
     missing = [option for option, _, given in fields.values() if not given]
     if missing and not sys.stdin.isatty():
@@ -68,17 +72,19 @@ def _workspace(fields: dict[str, tuple[str, str, str | None]]) -> Any:
     for field, (option, _, _) in fields.items():
         if not values[field] or "/" in values[field]:
             raise UsageError(f"{values[field]!r} cannot be a {field.replace('_', ' ')}.", hint=f"another {option}")
-    return lazy("keras_azure.backends.azure.workspace:Workspace")(**values)
+    kind: type[Workspace] = lazy("keras_azure.backends.azure.workspace:Workspace")
+    return kind(**values)
 
 
-def _check(workspace: Any) -> None:
+def _check(workspace: "Workspace") -> None:
     """Says where the workspace is; without a login nobody can know.
 
     Raises:
         CloudError: there is no such workspace, or Azure does not answer.
     """
     try:
-        region = lazy("keras_azure.backends.azure.service:Service")(workspace).description.location
+        service: Service = lazy("keras_azure.backends.azure.service:Service")(workspace)
+        region = service.description.location
     except (NotSignedIn, UsageError) as error:
         print_text(f"Not checked: {error.problem}", err=True)
     except CloudError as error:

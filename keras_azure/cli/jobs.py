@@ -1,5 +1,6 @@
 """`kaz jobs`: the jobs that kaz started, of all backends that keep some, from any machine."""
 
+import contextlib
 import datetime
 import sys
 from collections.abc import Callable
@@ -8,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from keras_azure.backends import COMPLETED, FINAL_STATES, KeepsJobs
+from keras_azure.backends import COMPLETED, FINAL_STATES, KeepsJobs, RunningJob
 from keras_azure.cli.flags import BACKEND, EPILOG, command_of_backends_that, with_flags
 from keras_azure.cli.options import given
 from keras_azure.cli.output import print_json, print_text
+from keras_azure.description.events import Observer
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 
@@ -44,7 +46,7 @@ def list_jobs(
     limit: Annotated[int, typer.Option(min=1, help="At most how many.")] = 20,
     backend: BACKEND = None,
     json: _Json = False,
-    **flags: Any,
+    **flags: object,
 ) -> None:
     """List the jobs that kaz started, the newest first."""
     # One more than is shown tells whether there are more.
@@ -68,7 +70,7 @@ def list_jobs(
         print_text("There are more: kaz jobs list --all", err=True)
 
 
-def show(name: _Name, *, backend: BACKEND = None, json: _Json = False, **flags: Any) -> None:
+def show(name: _Name, *, backend: BACKEND = None, json: _Json = False, **flags: object) -> None:
     """Show a job: its state, machines, times, inputs and outputs; of a failed one why it failed."""
     facts = _api("describe")(_find(name, backend, flags))
     if json:
@@ -100,7 +102,7 @@ def logs(
     *,
     follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job has ended.")] = False,
     backend: BACKEND = None,
-    **flags: Any,
+    **flags: object,
 ) -> None:
     """Print what a job has written so far, of all its nodes."""
     job = _find(name, backend, flags)
@@ -120,7 +122,7 @@ def wait(
     output: Annotated[Path | None, typer.Option(help="Fetch its run folder to here when it is done.")] = None,
     backend: BACKEND = None,
     json: _Json = False,
-    **flags: Any,
+    **flags: object,
 ) -> None:
     """Follow a job to its end: exit code 0 when it has completed, else 1, with the reason."""
     job = _find(name, backend, flags)
@@ -137,7 +139,7 @@ def wait(
         print_text(fetched["folder"])
 
 
-def cancel(name: _Name, *, backend: BACKEND = None, json: _Json = False, **flags: Any) -> None:
+def cancel(name: _Name, *, backend: BACKEND = None, json: _Json = False, **flags: object) -> None:
     """End a job, and wait until it has ended."""
     job = _find(name, backend, flags)
     before = state = job.status()
@@ -162,7 +164,7 @@ def download(
     output: Annotated[Path | None, typer.Option(help="The folder. By default runs/NAME.")] = None,
     backend: BACKEND = None,
     json: _Json = False,
-    **flags: Any,
+    **flags: object,
 ) -> None:
     """Fetch what a job has written into its run folder; what is there already is not fetched again."""
     job = _find(name, backend, flags)
@@ -175,7 +177,7 @@ def download(
         print_text(str(Path(fetched["folder"], file)))
 
 
-def open_page(name: _Name, *, backend: BACKEND = None, **flags: Any) -> None:
+def open_page(name: _Name, *, backend: BACKEND = None, **flags: object) -> None:
     """Print the address of a job's page, such as in Azure ML studio; in a terminal, open it in the browser, too."""
     address = _api("describe")(_find(name, backend, flags)).get("studio")
     if not address:
@@ -194,22 +196,26 @@ _KNOWN = (
 )
 
 
-def _api(name: str) -> Any:
-    return lazy(f"keras_azure.api.jobs:{name}")
+def _api(name: str) -> Callable[..., Any]:
+    function: Callable[..., Any] = lazy(f"keras_azure.api.jobs:{name}")
+    return function
 
 
-def _find(name: str, backend: str | None, flags: dict[str, Any]) -> Any:
+def _find(name: str, backend: str | None, flags: dict[str, object]) -> RunningJob:
     if not name.strip() or "/" in name:
         raise UsageError(f"{name!r} is no name of a job.", hint="kaz jobs list")
-    return _api("find_job")(name, backend, flags=given(flags))
+    found: RunningJob = _api("find_job")(name, backend, flags=given(flags))
+    return found
 
 
 def _ignore(text: str) -> None:
     pass
 
 
-def _display() -> Any:
-    return lazy("keras_azure.listeners.display:display_for_here")()  # with rich, which other commands need not wait for
+def _display() -> contextlib.AbstractContextManager[Observer]:
+    # With rich, which other commands need not wait for.
+    made: contextlib.AbstractContextManager[Observer] = lazy("keras_azure.listeners.display:display_for_here")()
+    return made
 
 
 def _message(text: str) -> None:

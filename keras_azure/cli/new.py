@@ -52,7 +52,7 @@ class _Kind:
         class_suffix: how the name of its class ends; empty where it is a function, which is called as the module.
     """
 
-    registry: Registry
+    registry: Registry[object]
     what: str
     tries: tuple[str, str]
     class_suffix: str = ""
@@ -140,7 +140,7 @@ def _write_plugin(kind: _Kind, name: str, folder: Path) -> None:
         print_text(f"    {each}")
 
 
-def _a(registry: Registry) -> str:
+def _a(registry: Registry[object]) -> str:
     return f"{'an' if registry.kind[0] in 'aeio' else 'a'} {registry.kind}"
 
 
@@ -161,7 +161,7 @@ def _unwritable(folder: Path, error: OSError) -> UsageError:
     return UsageError(f"{folder} cannot be written: {error.strerror}.", expected="a folder to write to")
 
 
-def _module_name(registry: Registry, name: str) -> str:
+def _module_name(registry: Registry[object], name: str) -> str:
     module, what = name.replace("-", "_"), f"{name!r} cannot be the name of {_a(registry)}"
     if not _NAME.fullmatch(name):
         raise UsageError(f"{what}.", expected="letters, digits, - and _, a letter first: my-net")
@@ -170,7 +170,7 @@ def _module_name(registry: Registry, name: str) -> str:
     return module
 
 
-def _require_free(registry: Registry, name: str, module: str) -> None:
+def _require_free(registry: Registry[object], name: str, module: str) -> None:
     taken = [entry.package for entry in registry.matches(name)]
     if taken:
         raise UsageError(

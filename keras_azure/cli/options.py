@@ -81,10 +81,11 @@ def option_of(name: str) -> typer.models.OptionInfo:
         flag = flag.removesuffix("s")  # given once for each
     if isinstance(setting.default, bool):
         flag += f"/--no-{setting.name.replace('_', '-')}"
-    return typer.Option(flag, help=text, show_default=False)
+    option: typer.models.OptionInfo = typer.Option(flag, help=text, show_default=False)
+    return option
 
 
-def with_config_options(command: Callable) -> Callable:
+def with_config_options(command: Callable[..., object]) -> Callable[..., object]:
     """Gives `command` an option for each field of RunConfig in place of its `**settings`.
 
     All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
@@ -118,6 +119,6 @@ def _option_type(hint: Any) -> Any:
     return str if typing.get_origin(hint) is typing.Literal else hint
 
 
-def given(settings: Mapping[str, Any]) -> dict[str, Any]:
+def given(settings: Mapping[str, object]) -> dict[str, Any]:
     """Those of the options for RunConfig's fields that stand on the command line."""
     return {name: value for name, value in settings.items() if value not in (None, [])}

@@ -5,14 +5,17 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
 
 from keras_azure.redaction import printable_lines, redacted
 
+if TYPE_CHECKING:
+    from rich.table import Table
 
-def print_json(value: Any) -> None:
+
+def print_json(value: object) -> None:
     """One JSON value on stdout, without secrets, on one line where a program reads it and indented for a person."""
     # Text by text, because what is hidden in the whole could leave no JSON.
     sys.stdout.write(json.dumps(_all_redacted(value), indent=2 if sys.stdout.isatty() else None) + "\n")
@@ -25,7 +28,7 @@ def print_text(text: str = "", *, bold: bool = False, err: bool = False) -> None
     typer.echo(typer.style(text, bold=True) if bold else text, file=sys.stderr if err else sys.stdout)
 
 
-def print_lines_of(table: Any, width: int | None = None) -> None:
+def print_lines_of(table: "Table", width: int | None = None) -> None:
     """A table of rich on stdout, as plain lines; the first one, of headings, stands out."""
     from rich.console import Console  # not at the top: it takes longer to load than all the rest of `kaz --help`
 
@@ -91,7 +94,7 @@ class _Redacting:
         return getattr(self._stream, name)
 
 
-def _all_redacted(value: Any) -> Any:
+def _all_redacted(value: object) -> object:
     match value:
         case str():
             return redacted(value)

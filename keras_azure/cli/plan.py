@@ -1,7 +1,7 @@
 """`kaz plan`: memory, time and money of a run, before anything is submitted."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -62,14 +62,14 @@ def plan(
     bit_depth: BIT_DEPTH = None,
     config: CONFIG = None,
     json: Annotated[bool, typer.Option("--json", help="Print the plan as one JSON object.")] = False,
-    **settings: Any,
+    **settings: object,
 ) -> None:
     """Tell what a run would need, on one machine or on all: memory, time, money. The settings are those of kaz run."""
     if region and not prices:
         raise UsageError(
             "--region is the region of --prices.", hint=command("kaz", "plan", "--prices", "--region", region)
         )
-    found = lazy("keras_azure.api.plans:plan")(
+    found: dict[str, Any] = lazy("keras_azure.api.plans:plan")(
         model,
         config=config,
         backend=backend or (),
@@ -152,7 +152,8 @@ def _row(machine: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _short_span(seconds: Sequence[float]) -> str:
-    return lazy("keras_azure.listeners.display:span")(seconds).replace(" to ", "-")
+    span: Callable[[Sequence[float]], str] = lazy("keras_azure.listeners.display:span")
+    return span(seconds).replace(" to ", "-")
 
 
 def _remarks(plan: Mapping[str, Any]) -> list[str]:

@@ -6,7 +6,7 @@ import inspect
 import sys
 from collections.abc import Callable, Sequence
 from importlib import metadata
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -29,6 +29,9 @@ from keras_azure.registry.registry import (
     damaged_packages,
 )
 from keras_azure.registry.specs import Spec, is_name
+
+if TYPE_CHECKING:
+    from keras_azure.backends.machine import Machine
 
 _Kind = Literal["models", "augmentations", "datasets", "backends", "callbacks", "losses", "metrics", "optimizers"]
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -83,8 +86,8 @@ def show(
         raise UsageError(f"No picture has the shape {input_shape}.", expected="height, width and channels of 1 or more")
     if (name is None) == (not augment):
         raise UsageError("kaz show takes a plugin's name, or --augment.", hint="kaz list")
-    if augment:
-        _show_plan(augment, input_shape, classes, json)
+    if name is None:
+        _show_plan(augment or [], input_shape, classes, json)
         return
     spec = as_spec(name)
     with _plugins_prints_on_stderr():
@@ -111,7 +114,7 @@ def check(
         chosen = [(registry, spec) for registry in _having(spec)]
     prepare_keras()
     with native_messages_held_back():
-        check_plugin = lazy("keras_azure.testing.plugins:check_plugin")
+        check_plugin: Callable[[str, Spec], str | None] = lazy("keras_azure.testing.plugins:check_plugin")
     reports = []
     for registry, spec in chosen:
         reports.append(_checked(registry, spec, check_plugin))
@@ -157,7 +160,7 @@ def _remark(entry: Entry, packages: int) -> str:
     return f"  (and all {entry.name}-NAME: {entry.members_command})" if entry.is_family else ""
 
 
-def _having(spec: Spec) -> list[Registry]:
+def _having(spec: Spec) -> list[Registry[object]]:
     """The registries that have a plugin of this name.
 
     Raises:
@@ -170,11 +173,13 @@ def _having(spec: Spec) -> list[Registry]:
     return found
 
 
-def _names(registry: Registry) -> list[str]:
+def _names(registry: Registry[object]) -> list[str]:
     return sorted({entry.name for entry in registry.entries()})
 
 
-def _describe(registry: Registry, spec: Spec, input_shape: tuple[int, int, int], num_classes: int) -> dict[str, Any]:
+def _describe(
+    registry: Registry[object], spec: Spec, input_shape: tuple[int, int, int], num_classes: int
+) -> dict[str, Any]:
     """All that is known of a plugin, JSON-safe; of a model that can be built its layers too."""
     if registry in (BACKENDS, DATASETS):  # which are told of without Keras
         silence_libraries()
@@ -205,7 +210,7 @@ def _machine(spec: Spec) -> dict[str, Any]:
         UsageError: there is no such backend: none of that name in its family, or not with these options.
     """
     try:
-        machine = lazy("keras_azure.backends.asked:machine_of")(spec)
+        machine: Machine = lazy("keras_azure.backends.asked:machine_of")(spec)
     except UsageError:
         raise
     except KerasAzureError:  # it may need what is not here, and is described nevertheless
@@ -213,7 +218,7 @@ def _machine(spec: Spec) -> dict[str, Any]:
     return {"machine": {name: getattr(machine, name) for name in ("name", "gpu", "note") if getattr(machine, name)}}
 
 
-def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
+def _checked(registry: Registry[object], spec: Spec, check_plugin: Callable[[str, Spec], str | None]) -> dict[str, str]:
     """One plugin's report; its `outcome` is "ok", "loaded" (more cannot be checked here) or "failed"."""
     entries = registry.matches(spec.name)
     report = {
@@ -234,7 +239,7 @@ def _checked(registry: Registry, spec: Spec, check_plugin: Callable[[str, Spec],
     return {**report, "outcome": "loaded" if remark else "ok", "reason": remark or ""}
 
 
-def _plugins_prints_on_stderr() -> contextlib.AbstractContextManager:
+def _plugins_prints_on_stderr() -> contextlib.AbstractContextManager[object]:
     return contextlib.redirect_stdout(sys.stderr)  # stdout is for what was asked
 
 

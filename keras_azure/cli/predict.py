@@ -2,16 +2,19 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from keras_azure.cli.output import print_json, print_text
-from keras_azure.data.formats.entries import is_ignored
+from keras_azure.data.formats.litter import is_ignored
 from keras_azure.description.events import Observer
 from keras_azure.errors import UnreadableFile, UsageError
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
+
+if TYPE_CHECKING:
+    from keras_azure.models.predictor import Prediction, Predictor
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +36,8 @@ def predict(
     Files are known by their content. Those that cannot be read are named on stderr, and the exit code is 1 then.
     """
     paths = [path for picture in pictures for path in _expanded(picture)]
-    outcomes = [*lazy("keras_azure.api.runs:load")(run).predict_each(paths, _Told())]
+    predictor: Predictor = lazy("keras_azure.api.runs:load")(run)
+    outcomes = [*predictor.predict_each(paths, _Told())]
     failures = [outcome for outcome in outcomes if isinstance(outcome, UnreadableFile)]
     predictions = [outcome for outcome in outcomes if not isinstance(outcome, UnreadableFile)]
     if json:
@@ -44,7 +48,7 @@ def predict(
         raise _all_in_one(failures)
 
 
-def _print_lines(predictions: Sequence[Any], top: int) -> None:
+def _print_lines(predictions: Sequence["Prediction"], top: int) -> None:
     # Printable here already, for it changes how wide a name is, and each picture has one line.
     names = [printable(prediction.path) for prediction in predictions]
     width = max(map(len, names), default=0)
@@ -86,7 +90,7 @@ def _expanded(path: Path) -> Sequence[Path]:
     return found
 
 
-def _as_object(prediction: Any, top: int) -> dict[str, Any]:
+def _as_object(prediction: "Prediction", top: int) -> dict[str, Any]:
     return {
         "path": str(prediction.path),
         "class": prediction.class_name,

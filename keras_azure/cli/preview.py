@@ -1,7 +1,8 @@
 """`kaz preview`: a contact sheet of augmented pictures, as a PNG file."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +11,9 @@ from keras_azure.cli.output import print_text
 from keras_azure.description.config import RunConfig
 from keras_azure.errors import OutputExists
 from keras_azure.lazy import lazy
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +36,7 @@ def preview(
     """Write a contact sheet: pictures beside what the augmentations make of them."""
     if output.exists() and not overwrite:
         raise OutputExists(f"{output} is there already, and nothing is overwritten.", hint="--overwrite, or --output")
-    figure = lazy("keras_azure.api.runs:preview")(
+    figure: Figure = lazy("keras_azure.api.runs:preview")(
         data,
         augment=tuple(augment or ()),
         samples=samples,
@@ -42,6 +46,6 @@ def preview(
         skip_unreadable=skip_unreadable,
         bit_depth=bit_depth,
     )
-    write = lazy("keras_azure.files:write_atomically")
+    write: Callable[[Path, Callable[[Path], object]], None] = lazy("keras_azure.files:write_atomically")
     write(output, lambda beside: figure.savefig(beside, dpi=100))
     print_text(str(output))

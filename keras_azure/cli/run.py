@@ -5,10 +5,11 @@ import signal
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
+from keras_azure.backends import RunningJob
 from keras_azure.cli.flags import EPILOG, RunCommand
 from keras_azure.cli.options import (
     BIT_DEPTH,
@@ -24,6 +25,8 @@ from keras_azure.description.commands import command
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
+
+Result = TypeVar("Result")
 
 _Json = Annotated[bool, typer.Option("--json", help="Print the result as one JSON object.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", help="Print too on what it trained, and how fast, step by step.")]
@@ -78,7 +81,7 @@ def run(
     ] = None,
     json: _Json = False,
     verbose: _Verbose = False,
-    **settings: Any,
+    **settings: object,
 ) -> None:
     """Train a model, test it, and keep everything in a run folder."""
     if detach and dry_run:
@@ -115,10 +118,12 @@ def go_on(
 
 
 def _api(name: str) -> Callable[..., Any]:
-    return lazy(f"keras_azure.api.runs:{name}")  # with the display and rich, which other commands need not wait for
+    # With the display and rich, which other commands need not wait for.
+    function: Callable[..., Any] = lazy(f"keras_azure.api.runs:{name}")
+    return function
 
 
-def _watched(execute: Callable[[], Any]) -> Any:
+def _watched(execute: Callable[[], Result]) -> Result:
     # An interrupt too, from the beginning: what was made for a run that has not begun is tidied up.
     before = signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -134,7 +139,7 @@ def _report(result: RunResult, json: bool, verbose: bool) -> None:
     if json:
         print_json(result.to_json())
         return
-    duration = lazy("keras_azure.listeners.display:duration")
+    duration: Callable[[float], str] = lazy("keras_azure.listeners.display:duration")
     rows = {
         "Test accuracy": "none" if result.test_accuracy is None else f"{result.test_accuracy:.2%}",
         "Test loss": f"{result.test_loss:.4f}",
@@ -160,7 +165,7 @@ def _performance_rows(facts: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _report_job(job: Any, json: bool) -> None:
+def _report_job(job: RunningJob, json: bool) -> None:
     if json:
         print_json(job.to_json())
         return

@@ -6,7 +6,7 @@ import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -14,6 +14,12 @@ from keras_azure.cli.output import print_json, print_lines_of, print_text
 from keras_azure.description.commands import command
 from keras_azure.errors import DataUnavailable, UnknownName, UsageError
 from keras_azure.lazy import lazy
+
+if TYPE_CHECKING:
+    from keras_azure.backends.azure.service import Service
+    from keras_azure.backends.azure.sizes import Size, Substitution
+    from keras_azure.backends.azure.workspace import Workspace
+    from keras_azure.backends.machine import Price
 
 _EXPLANATION = """
 GB: memory of each GPU. FP32, FP16: TFLOPS of a whole GPU, FP16 on tensor cores.
@@ -63,7 +69,7 @@ def sizes(
             "--region is the region of --prices.", hint=command("kaz", "sizes", "--prices", "--region", region)
         )
     today = datetime.date.today()
-    chosen = [_table("find_size")(name)] if name else list(_table("SIZES"))
+    chosen: list[Size] = [_table("find_size")(name)] if name else list(_table("SIZES"))
     if gpu:
         chosen = _with_gpu(chosen, gpu)
     chosen = [
@@ -84,11 +90,11 @@ def sizes(
         _print_table(chosen, today, here)
 
 
-def _availability(sizes: Sequence[Any], workspace: str | None) -> dict[str, Any]:
+def _availability(sizes: Sequence["Size"], workspace: str | None) -> dict[str, Any]:
     """What the workspace's region has of the sizes, with a line that says which it is."""
-    find_workspace = lazy("keras_azure.backends.azure.workspace:find_workspace")
-    service = lazy("keras_azure.backends.azure.service:Service")(find_workspace(workspace))
-    found = lazy("keras_azure.backends.azure.cluster:availability")(service, sizes)
+    find_workspace: Callable[[str | None], Workspace] = lazy("keras_azure.backends.azure.workspace:find_workspace")
+    service: Service = lazy("keras_azure.backends.azure.service:Service")(find_workspace(workspace))
+    found: dict[str, Any] = lazy("keras_azure.backends.azure.cluster:availability")(service, sizes)
     print_text(f"Workspace {service.workspace.workspace_name} in {service.description.location}", err=True)
     return found
 
@@ -97,7 +103,7 @@ def _table(name: str) -> Any:
     return lazy(f"keras_azure.backends.azure.sizes:{name}")  # which takes some milliseconds to read
 
 
-def _with_gpu(sizes: Sequence[Any], gpu: str) -> list[Any]:
+def _with_gpu(sizes: Sequence["Size"], gpu: str) -> list["Size"]:
     # By whole words: A100 is "A100 SXM" too, and A10 is not A100.
     found = [size for size in sizes if f" {gpu.lower()} " in f" {size.gpu.lower()} "]
     if not found:
@@ -105,11 +111,12 @@ def _with_gpu(sizes: Sequence[Any], gpu: str) -> list[Any]:
     return found
 
 
-def _priced(sizes: Sequence[Any], region: str | None) -> list[Any]:
+def _priced(sizes: Sequence["Size"], region: str | None) -> list["Size"]:
     """The sizes with the prices of a region; as they are, with a message, where there are none to be had."""
     try:
-        region = region or lazy("keras_azure.backends.azure.prices:DEFAULT_REGION")
-        prices = lazy("keras_azure.backends.azure.prices:retail_prices")(region)
+        default: str = lazy("keras_azure.backends.azure.prices:DEFAULT_REGION")
+        region = region or default
+        prices: dict[str, Price] = lazy("keras_azure.backends.azure.prices:retail_prices")(region)
     except DataUnavailable as error:
         print_text(f"{error.problem} The table is without them.", err=True)
         return list(sizes)
@@ -129,7 +136,7 @@ def _last(value: float | None, *, most_first: bool = False) -> tuple[bool, float
     return value is None, 0.0 if value is None else -value if most_first else value
 
 
-_SORTS: dict[str, Callable[[Any], Any]] = {
+_SORTS: dict[str, Callable[["Size"], Any]] = {
     "price": lambda size: _last(size.prices[-1].usd_per_hour if size.prices else None),
     "memory": lambda size: _last(size.gpu_memory_gb, most_first=True),
     "tflops": lambda size: _last(size.fp32_tflops, most_first=True),
@@ -138,7 +145,7 @@ _SORTS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-def _as_object(size: Any, today: datetime.date) -> dict[str, Any]:
+def _as_object(size: "Size", today: datetime.date) -> dict[str, Any]:
     """The attributes of the size, as keras_azure.backends.azure.sizes explains them, and what follows from them."""
     return {
         **dataclasses.asdict(size),
@@ -153,7 +160,7 @@ def _number(count: Fraction) -> int | float:
     return int(count) if count.denominator == 1 else round(float(count), 4)
 
 
-def _print_table(sizes: Sequence[Any], today: datetime.date, here: Mapping[str, Any]) -> None:
+def _print_table(sizes: Sequence["Size"], today: datetime.date, here: Mapping[str, Any]) -> None:
     # Not at the top: it takes longer to load than all the rest of `kaz --help`.
     from rich.table import Table
 
@@ -188,7 +195,7 @@ def _figure(value: float | None) -> str:
     return "" if value is None else f"{value:.0f}" if value >= 100 else f"{value:g}"
 
 
-def _price(size: Any) -> str:
+def _price(size: "Size") -> str:
     """The newest price, with a star if it is not one of --prices."""
     if not size.prices:
         return ""
@@ -196,7 +203,7 @@ def _price(size: Any) -> str:
     return f"{price.usd_per_hour:.2f}" if price.region else f"{price.usd_per_hour:.2f}*"
 
 
-def _remark(size: Any) -> str:
+def _remark(size: "Size") -> str:
     price = size.prices[-1]
     if price.region:
         return f"USD/h: {price.region}, {price.date}, pay as you go, Linux."
@@ -212,7 +219,7 @@ def _cores(found: Mapping[str, Any]) -> str:
     return f"{found['cores_allowed'] - found['cores_used']} of {found['cores_allowed']}"
 
 
-def _print_size(size: Any, today: datetime.date, here: Mapping[str, Any] | None) -> None:
+def _print_size(size: "Size", today: datetime.date, here: Mapping[str, Any] | None) -> None:
     rows = [
         ("Size", size.name),
         ("Backend", size.backend_name),
@@ -232,7 +239,7 @@ def _print_size(size: Any, today: datetime.date, here: Mapping[str, Any] | None)
     if size.retirement:
         rows.append(("Successor", size.successor or "none given"))
     if size.is_retired(today):
-        instead = _table("substitute")(size, today)
+        instead: Substitution = _table("substitute")(size, today)
         losses = ", ".join(instead.losses) or "nothing is lost"
         rows.append(("Runs on", f"{instead.size.name}: {losses}"))
     if here:
@@ -248,7 +255,7 @@ def _print_size(size: Any, today: datetime.date, here: Mapping[str, Any] | None)
         print_text(f"\n{textwrap.fill(size.note, _COLUMNS)}")
 
 
-def _retirement(size: Any, today: datetime.date) -> str:
+def _retirement(size: "Size", today: datetime.date) -> str:
     if size.retirement is None:
         return "no"
     return f"{size.retirement}" if size.is_retired(today) else f"will be on {size.retirement}"

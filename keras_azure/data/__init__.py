@@ -31,8 +31,9 @@ which files are its own, and loads what reads them in `prepare`.
 With that, `--data my.tiles` trains here and on a cluster.
 """
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin
@@ -97,6 +98,36 @@ class Dataset(Protocol):
         ...
 
 
+class HeldDataset(Dataset, Protocol):
+    """A data set that is in memory anyway."""
+
+    def arrays(self, split: str) -> "tuple[np.ndarray, np.ndarray]": ...
+
+
+class FingerprintedDataset(Dataset, Protocol):
+    """A data set whose decoded pictures may be stored on the disk."""
+
+    def fingerprint(self, split: str, observer: Observer) -> str: ...
+
+
+class DatasetOfFiles(Dataset, Protocol):
+    """A data set that says which files are its own."""
+
+    def files(self, observer: Observer) -> Iterable[str | Path]: ...
+
+
+def is_held(dataset: Dataset) -> TypeGuard[HeldDataset]:
+    return hasattr(dataset, "arrays")
+
+
+def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:
+    return hasattr(dataset, "fingerprint")
+
+
+def tells_files(dataset: Dataset) -> TypeGuard[DatasetOfFiles]:
+    return hasattr(dataset, "files")
+
+
 def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
     """Builds the data set that a spec names and makes it ready to be read.
 
@@ -109,7 +140,7 @@ def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:
         DataError: the data cannot be used as it is.
         BrokenPlugin: what the plugin gives is no data set.
     """
-    dataset: Dataset = DATASETS.build(spec)
+    dataset = DATASETS.build(spec)
     if hasattr(dataset, "prepare"):
         dataset.prepare(observer)
     if not hasattr(dataset, "class_names"):

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_azure.data.splits import SPLITS, check_index
+from keras_azure.data.formats.options import SPLITS
+from keras_azure.data.splits import check_index
 from keras_azure.errors import DataError
 
 _BATCH = 256  # pictures

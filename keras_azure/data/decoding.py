@@ -7,7 +7,7 @@ import struct
 import sys
 import warnings
 from collections.abc import Callable
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 import numpy as np
 from PIL import Image, ImageFile
@@ -116,10 +116,10 @@ def _is_animated(image: ImageFile.ImageFile) -> bool:
 
 
 def _decoded(file: BinaryIO, channels: int, bit_depth: int) -> tuple[np.ndarray, int]:
-    image: Image.Image = _recognised(file)
-    raw, deep = _rawmode(image), _is_deep(image)
-    image.load()
-    orientation = _orientation(image)
+    opened = _recognised(file)
+    raw, deep = _rawmode(opened), _is_deep(opened)
+    opened.load()
+    orientation, image = _orientation(opened), cast(Image.Image, opened)
     if deep:
         image = _eight_bits(file, image, raw, bit_depth)
     if image.has_transparency_data:
@@ -234,9 +234,11 @@ def _levels(file: BinaryIO, image: Image.Image, raw: str) -> np.ndarray:
 
 def _load_as(image: ImageFile.ImageFile, raw: str) -> None:
     """Loads the pixels as if they were in the layout that Pillow calls so."""
-    image.tile = [
-        tile._replace(args=raw if isinstance(tile.args, str) else (raw, *tile.args[1:])) for tile in image.tile
-    ]
+
+    def other(args: Any) -> Any:
+        return raw if isinstance(args, str) else (raw, *args[1:])
+
+    image.tile = [tile._replace(args=other(tile.args)) for tile in image.tile]
     image.load()
 
 

@@ -1,5 +1,6 @@
 """The reader of the data set `folder`: the images that formats/folder.py finds, decoded."""
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -39,7 +40,7 @@ class FolderDataset:
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
         self._bit_depth = bit_depth
-        self._meaning = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_images, root, split_names=split_names, labels=labels)
         self._fingerprints: dict[str, str] = {}
 
     def prepare(self, observer: Observer) -> None:
@@ -49,7 +50,7 @@ class FolderDataset:
             UnreadableFile: a file is no picture, or is damaged.
             DataError: the folder is not laid out as a data set.
         """
-        found = find_images(self._root, **self._meaning)
+        found = self._find()
         headers, left_out = self._look(found.paths, observer)
         kept = found.only(set(found.paths) - left_out) if left_out else found
         self.class_names = tuple(sorted(kept.splits["train"]))
@@ -71,8 +72,8 @@ class FolderDataset:
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
         paths, labels = self._splits[split]
-        *size, channels = self.image_shape
-        pixels = read_image(self._root / paths[index], tuple(size), channels, bit_depth=self._bit_depth)
+        height, width, channels = self.image_shape
+        pixels = read_image(self._root / paths[index], (height, width), channels, bit_depth=self._bit_depth)
         return pixels, int(labels[index])
 
     def fingerprint(self, split: str, observer: Observer) -> str:

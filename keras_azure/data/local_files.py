@@ -3,8 +3,8 @@
 import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
+from keras_azure.data import Dataset, DatasetOfFiles, tells_files
 from keras_azure.data.formats.entries import files_below, links_below
 from keras_azure.data.locate import paths_in
 from keras_azure.description.events import Observer
@@ -28,10 +28,10 @@ def is_here(spec: str | Spec) -> bool:
         KerasAzureError: there is no such data set, or it does not take these options.
     """
     spec = as_spec(spec)
-    return hasattr(DATASETS.build(spec), "files") or bool(paths_in(spec))
+    return tells_files(DATASETS.build(spec)) or bool(paths_in(spec))
 
 
-def local_files(spec: Spec, dataset: Any, observer: Observer) -> list[LocalFile]:
+def local_files(spec: Spec, dataset: Dataset, observer: Observer) -> list[LocalFile]:
     """The files that a data set is made of; none for one that goes by name. Each has the name that it has below the
     path of its option, or its own name where the option names the file itself.
 
@@ -44,7 +44,7 @@ def local_files(spec: Spec, dataset: Any, observer: Observer) -> list[LocalFile]
         BrokenPlugin: the data set fails, or names a file that none of its options leads to.
     """
     roots = _roots(spec)
-    if hasattr(dataset, "files"):
+    if tells_files(dataset):
         paths = _asked(spec, dataset, observer)
     else:
         paths = [file for root in roots for file in _all_of(root, spec)]
@@ -83,7 +83,7 @@ def _place(path: Path, roots: dict[Path, PurePosixPath], spec: Spec) -> PurePosi
     )
 
 
-def _asked(spec: Spec, dataset: Any, observer: Observer) -> list[Path]:
+def _asked(spec: Spec, dataset: DatasetOfFiles, observer: Observer) -> list[Path]:
     try:
         return [*dict.fromkeys(map(Path, dataset.files(observer)))]
     except KerasAzureError:

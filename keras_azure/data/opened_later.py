@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 from keras_azure.lazy import lazy
 
 if TYPE_CHECKING:
+    from keras_azure.data import Dataset
     from keras_azure.description.events import Observer
 
 
@@ -16,12 +17,12 @@ class OpenedLater:
         options: of the reader.
     """
 
-    def __init__(self, reader: str, **options: Any) -> None:
+    def __init__(self, reader: str, **options: object) -> None:
         self._reader = reader
         self._options = options
 
     def prepare(self, observer: "Observer") -> None:
-        opened = lazy(self._reader)(**self._options)
+        opened: Dataset = lazy(self._reader)(**self._options)
         if hasattr(opened, "prepare"):
             opened.prepare(observer)
         self._opened = opened

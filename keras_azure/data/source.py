@@ -6,13 +6,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import psutil
 import tensorflow as tf
 
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, HeldDataset, has_fingerprint, is_held
 from keras_azure.data.memory import aligned_empty, require_memory
 from keras_azure.data.store import can_store, open_stored
 from keras_azure.data.streams import Streams
@@ -61,7 +61,7 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
         DataError: a picture cannot be read, a label is of no class, or there is no room where the cache is asked for.
         BrokenPlugin: the data set gives something else than its contract says.
     """
-    if hasattr(dataset, "arrays"):
+    if is_held(dataset):
         return held_source(*_checked_arrays(dataset, split), len(dataset.class_names))
     needed = dataset.split_sizes[split] * int(np.prod(dataset.image_shape))
     if cache == "memory":
@@ -102,7 +102,7 @@ def held_source(values: np.ndarray | tf.Tensor, labels: np.ndarray, num_classes:
 
 
 def _stored_source(dataset: Dataset, split: str, observer: Observer) -> Source:
-    if not hasattr(dataset, "fingerprint"):
+    if not has_fingerprint(dataset):
         raise DataError(
             f"The pictures of {dataset.description} cannot be kept on the disk: the data set does not tell what is in "
             "it, so that a change would go unnoticed.",
@@ -167,7 +167,7 @@ def _reader(dataset: Dataset, split: str) -> Callable[[int], tuple[np.ndarray, i
     return read
 
 
-def _checked_arrays(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray]:
+def _checked_arrays(dataset: HeldDataset, split: str) -> tuple[np.ndarray, np.ndarray]:
     """`dataset.arrays(split)`, looked at as `_reader` does with each sample."""
     size, num_classes = dataset.split_sizes[split], len(dataset.class_names)
     try:
@@ -206,14 +206,21 @@ def _no_class(dataset: Dataset, split: str, index: int, label: int) -> DataError
     )
 
 
-def _described(value: Any) -> str:
+def _described(value: object) -> str:
     if isinstance(value, np.ndarray):
         return f"of type {value.dtype} and shape {value.shape}"
     return f"no array but of type {type(value).__name__}"
 
 
-def _source(dataset: Dataset, split: str, *reading: Any) -> Source:
-    return Source(dataset.split_sizes[split], dataset.image_shape, len(dataset.class_names), *reading)
+def _source(
+    dataset: Dataset,
+    split: str,
+    read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]],
+    read_labels: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    pictures: np.ndarray | None = None,
+) -> Source:
+    size, num_classes = dataset.split_sizes[split], len(dataset.class_names)
+    return Source(size, dataset.image_shape, num_classes, read, read_labels, pictures)
 
 
 def _streaming_source(dataset: Dataset, split: str) -> Source:

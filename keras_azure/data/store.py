@@ -25,10 +25,11 @@ import os
 import re
 import shutil
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import platformdirs
@@ -49,6 +50,16 @@ _KEY = re.compile("[0-9a-f]{32}")
 _CHUNK = 16 << 20  # bytes that have a checksum, and are read at once
 _DEFAULT_GIGABYTES = 50.0
 _SHARE_LEFT_FREE = 0.1  # of the disk
+
+
+class Storable(Protocol):
+    """What may be stored: a data set, or the features of one."""
+
+    split_sizes: Mapping[str, int]
+    image_shape: tuple[int, int, int]
+    description: str
+
+    def fingerprint(self, split: str, observer: Observer) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -74,7 +85,7 @@ def cache_folder() -> Path:
     return folder.absolute()
 
 
-def open_stored(dataset: Dataset, split: str, fill: Fill, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
+def open_stored(dataset: Storable, split: str, fill: Fill, observer: Observer) -> tuple[np.ndarray, np.ndarray]:
     """The pictures and labels of a split from the store, where they are put if they are not there yet.
 
     Args:
@@ -110,7 +121,7 @@ def open_stored(dataset: Dataset, split: str, fill: Fill, observer: Observer) ->
         return _make_entry(entry, shape, dataset, split, fill, observer)
 
 
-def can_store(dataset: Dataset, split: str) -> bool:
+def can_store(dataset: Dataset | Storable, split: str) -> bool:
     """Whether the store can have an entry of this split: the data set has a fingerprint, and the entry would fit.
 
     Raises:
@@ -172,7 +183,7 @@ class _Damaged(Exception):
     """Why an entry is not believed, as a few words."""
 
 
-def _key(dataset: Dataset, split: str, observer: Observer) -> str:
+def _key(dataset: Storable, split: str, observer: Observer) -> str:
     content = (dataset.fingerprint(split, observer), split, tuple(dataset.image_shape), _FORMAT, DECODING)
     return hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()
 
@@ -250,7 +261,7 @@ def _checksums(entry: Path, shape: Shape, activity: str, observer: Observer) -> 
 
 
 def _make_entry(
-    entry: Path, shape: Shape, dataset: Dataset, split: str, fill: Fill, observer: Observer
+    entry: Path, shape: Shape, dataset: Storable, split: str, fill: Fill, observer: Observer
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes an entry whose lock is held and which is not there, and opens it."""
     part = entry.with_suffix(".part")

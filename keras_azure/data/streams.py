@@ -22,7 +22,7 @@ class Streams:
     def __init__(self) -> None:
         with tf.device("cpu:0"):
             self._stopped = tf.Variable(False, trainable=False)
-        self._iterators: list[Iterator] = []
+        self._iterators: list[Iterator[tf.Tensor]] = []
 
     def stoppable(self, steps: tf.data.Dataset) -> tf.data.Dataset:
         """The steps, which end when the streams are closed."""
@@ -33,8 +33,8 @@ class Streams:
         iterators = self._iterators
 
         class Kept(type(stream)):  # type: ignore[misc]  # TensorFlow's class, which is known only now
-            def __iter__(self) -> Iterator:
-                iterator = super().__iter__()
+            def __iter__(self) -> Iterator[tf.Tensor]:
+                iterator: Iterator[tf.Tensor] = super().__iter__()
                 iterators.append(iterator)
                 return iterator
 

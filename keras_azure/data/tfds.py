@@ -18,10 +18,11 @@ from typing import Any
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, check_classes
+from keras_azure.data.formats.options import SPLITS
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
 from keras_azure.data.memory import require_memory
-from keras_azure.data.splits import SPLITS, check_index, described
+from keras_azure.data.splits import check_index, described
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
 from keras_azure.redaction import redacted

@@ -14,7 +14,7 @@ _AT_ONCE = 4  # pieces that a thread takes: for one alone, handing it over may t
 _WORTH_A_THREAD = 1e-4  # seconds for a piece: below, threads spend more on taking turns at Python's lock than they gain
 
 
-def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int) -> Iterator[Result]:
+def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], threads: int | None) -> Iterator[Result]:
     """`map(function, items)`, in `threads` threads unless the first few pieces turn out to be done in no time.
 
     Nothing new is begun once a piece has failed, or nobody asks for more.

@@ -124,7 +124,7 @@ class RunConfig:
     seed: int = _setting(0, "The start of everything random.", at_least=0, below=2**31)
     tracking: bool = _setting(True, "Record the run with MLflow.")
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         hints = typing.get_type_hints(type(self))
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
@@ -236,7 +236,7 @@ class RunConfig:
     def backend_spec(self) -> Spec:
         return self.specs["backend"][0]
 
-    def plugins(self) -> Iterator[tuple[Registry, Spec]]:
+    def plugins(self) -> Iterator[tuple[Registry[object], Spec]]:
         """What the run uses wherever it runs: all plugins that it names but the backend."""
         yield DATASETS, self.data_spec
         for name, specs_of_field in self.specs.items():
@@ -342,7 +342,7 @@ def _json_object(text: str, source: str = "The run description") -> dict[str, An
     return values
 
 
-def _check_range(setting: dataclasses.Field, value: Any) -> None:
+def _check_range(setting: "dataclasses.Field[Any]", value: Any) -> None:
     low, high = setting.metadata.get("at_least"), setting.metadata.get("below")
     if value is None or low is None:
         return
@@ -351,7 +351,7 @@ def _check_range(setting: dataclasses.Field, value: Any) -> None:
         raise ConfigError(f"The setting {setting.name!r} cannot be {value!r}.", expected=expected)
 
 
-def _refuse_secret(name: str, value: Any) -> None:
+def _refuse_secret(name: str, value: object) -> None:
     texts = [value] if isinstance(value, str) else value if isinstance(value, tuple) else []
     if kind := next(filter(None, map(find_secret, texts)), None):
         raise ConfigError(

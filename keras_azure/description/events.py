@@ -20,9 +20,15 @@ A classifier that is fitted to features has one phase and one epoch, without ste
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from keras_azure.description.result import RunResult
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_azure.engines.steps import StepResult
+    from keras_azure.models.classic import FeatureClassifier
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ class Listener:
     def training_started(self, facts: RunFacts) -> None:
         pass
 
-    def phase_started(self, facts: PhaseFacts, model: Any) -> None:
+    def phase_started(self, facts: PhaseFacts, model: "keras.Model | FeatureClassifier") -> None:
         """`model` is the whole model of the run, a `keras.Model` compiled with the phase's optimizer, or a
         `FeatureClassifier`. What is trained of it, such as its head alone, shares its variables and its optimizer."""
 
@@ -119,7 +125,7 @@ class Listener:
     def steps_started(self, step: int) -> None:
         """A call of steps begins with this one. Steps count from 0 in each epoch."""
 
-    def steps_done(self, step: int, result: Any, compiled: bool) -> None:
+    def steps_done(self, step: int, result: "StepResult", compiled: bool) -> None:
         """A call of steps is done, of which `step` was the last.
 
         Args:
@@ -138,7 +144,7 @@ class Listener:
     def validation_steps_started(self, step: int) -> None:
         """A call of validation steps begins with this one. They count from 0 in each validation."""
 
-    def validation_steps_done(self, step: int, result: Any) -> None:
+    def validation_steps_done(self, step: int, result: "StepResult") -> None:
         """A call of validation steps is done, of which `step` was the last; the arguments are as in `steps_done`."""
 
     def validation_done(self, epoch: int, scores: Mapping[str, float]) -> None:
@@ -186,11 +192,11 @@ class Listeners(Listener):
         return any(listener.every_step for listener in self.all)
 
     @property
-    def stop_training(self) -> bool:  # type: ignore[override]
+    def stop_training(self) -> bool:  # type: ignore[override]  # it is one of the listeners that ends training
         return any(listener.stop_training for listener in self.all)
 
     @property
-    def whole_validations(self) -> bool:  # type: ignore[override]
+    def whole_validations(self) -> bool:  # type: ignore[override]  # of the others, which may change it
         return any(listener.whole_validations for listener in self.all)
 
     def steps_until_due(self) -> int:
@@ -204,7 +210,7 @@ _ANSWERS = ("steps_until_due", "get_state")  # the methods that are questions, a
 
 
 def _told_to_all(event: str) -> Callable[..., None]:
-    def tell(self: Listeners, *arguments: Any) -> None:
+    def tell(self: Listeners, *arguments: object) -> None:
         for listener in self.all:
             getattr(listener, event)(*arguments)
 

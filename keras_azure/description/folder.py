@@ -140,7 +140,7 @@ def _anywhere(config: RunConfig) -> RunConfig:
         data = str(_without_paths(as_spec(data)))
     if model is not None and isinstance(weights := model.options.get("weights"), str):
         model = model.with_options(weights=Path(weights).name)
-    return dataclasses.replace(config, data=data, **{"model": str(model)} if model is not None else {})
+    return dataclasses.replace(config, data=data, model=config.model if model is None else str(model))
 
 
 def _without_paths(data: Spec) -> Spec:

@@ -4,9 +4,14 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_azure.lazy import lazy
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_azure.models.classic import FeatureClassifier
 
 
 @dataclass(frozen=True)
@@ -43,14 +48,16 @@ class RunResult:
     performance: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     @property
-    def model(self) -> Any:
+    def model(self) -> "keras.Model | FeatureClassifier":
         """The trained `keras.Model` or `FeatureClassifier`, loaded from the run folder.
 
         A model is not compiled where the loss, a metric or the optimizer was code of a Python program.
         """
         if (self.run_dir / "model.zip").exists():
-            return lazy("keras_azure.models.classic:FeatureClassifier").load(self.run_dir / "model.zip")
-        return lazy("keras_azure.models.saving:load_run_model")(self.run_dir)
+            kind: type[FeatureClassifier] = lazy("keras_azure.models.classic:FeatureClassifier")
+            return kind.load(self.run_dir / "model.zip")
+        network: keras.Model = lazy("keras_azure.models.saving:load_run_model")(self.run_dir)
+        return network
 
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}

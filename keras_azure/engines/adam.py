@@ -5,7 +5,7 @@ around the update (clipping, weight decay, averages, loss scaling) is still its 
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -26,7 +26,7 @@ def fused_updates(optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
         with tf.control_dependencies([grad for grad in grads if grad is not None]):
             apply(grads, trainable_variables)
 
-    replaced = {"apply": apply_when_all_are_there}
+    replaced: dict[str, Callable[..., None]] = {"apply": apply_when_all_are_there}
     if _is_plain_adam(optimizer):
         replaced["update_step"] = _fused_update_step(optimizer)
     own = vars(optimizer)  # not by assignment, which Keras would track
@@ -47,10 +47,10 @@ def _is_plain_adam(optimizer: keras.optimizers.Optimizer) -> bool:
     )
 
 
-def _fused_update_step(adam: keras.optimizers.Adam) -> Any:
+def _fused_update_step(adam: keras.optimizers.Adam) -> Callable[[tf.Tensor, keras.Variable, tf.Tensor], None]:
     by_parts = adam.update_step
 
-    def update_step(gradient: Any, variable: Any, learning_rate: Any) -> None:
+    def update_step(gradient: tf.Tensor, variable: keras.Variable, learning_rate: tf.Tensor) -> None:
         """As `keras.optimizers.Adam.update_step`: algorithm 1 of arXiv:1412.6980 in the order of its section 2."""
         if isinstance(gradient, tf.IndexedSlices):
             by_parts(gradient, variable, learning_rate)

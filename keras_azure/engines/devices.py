@@ -51,7 +51,7 @@ def put(value: np.ndarray, device: str) -> Any:
         return keras.ops.convert_to_tensor(value, dtype=value.dtype.name)
 
 
-def wait(values: Any) -> None:
+def wait(values: object) -> None:
     """Comes back when the device has computed all these tensors. Under JAX calls return before, on a CPU too."""
     if keras.backend.backend() == "jax":
         import jax

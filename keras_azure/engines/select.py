@@ -1,5 +1,6 @@
 """Which engine makes the steps: a table, whose modules are imported when theirs is the engine in use."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import keras
@@ -29,4 +30,5 @@ def steps_of(model: keras.Model, kind: Literal["train", "test"] = "train") -> St
             f"Keras runs on {engine}, on which nothing can be trained here.",
             expected=f"the engine {' or '.join(_STEPS)}",
         )
-    return lazy(_STEPS[engine])(model, kind)
+    make: Callable[..., Steps] = lazy(_STEPS[engine])
+    return make(model, kind)

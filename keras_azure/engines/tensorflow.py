@@ -96,7 +96,7 @@ class TensorFlowSteps:
             with tf.control_dependencies(tf.nest.flatten(batch)):
                 waited = tf.timestamp() - begun
 
-        def is_next(done: tf.Tensor, is_more: tf.Tensor, *rest: Any) -> tf.Tensor:
+        def is_next(done: tf.Tensor, is_more: tf.Tensor, *rest: tf.Tensor) -> tf.Tensor:
             return is_more
 
         def step(

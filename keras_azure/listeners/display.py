@@ -169,8 +169,7 @@ class NotebookDisplay(Display):
 
         self._lines: list[str] = []
         self._live = ""
-        # IPython has no types for it.
-        self._handle = display(self._content(), raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        self._handle = display(self._content(), raw=True, display_id=True)  # type: ignore[no-untyped-call]  # IPython's
 
     def line(self, text: str) -> None:
         self._lines.append(_shown(text))

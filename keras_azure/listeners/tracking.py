@@ -23,7 +23,7 @@ from collections.abc import Callable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from keras_azure.description.config import RunConfig
@@ -33,6 +33,9 @@ from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted
 from keras_azure.files import json_text, write_json
 from keras_azure.redaction import redacted
+
+if TYPE_CHECKING:
+    from keras_azure.engines.steps import StepResult
 
 EXPERIMENT = "keras_azure"
 PATIENCE_SECONDS = 30  # how long the end of a run waits for MLflow to finish one operation
@@ -89,7 +92,7 @@ class Tracker(Listener):
         if self._config.tracking and self._worker.ident is None:
             self._worker.start()
 
-    def steps_done(self, step: int, result: Any, compiled: bool) -> None:
+    def steps_done(self, step: int, result: "StepResult", compiled: bool) -> None:
         self.begin()
 
     def epoch_done(self, epoch: int, row: Mapping[str, float]) -> None:

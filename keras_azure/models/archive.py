@@ -5,7 +5,7 @@ import shutil
 import tempfile
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import keras
 
@@ -14,11 +14,14 @@ from keras_azure.files import write_atomically
 from keras_azure.models.saving import copy_entry, read_model, reason, save_model, undated
 from keras_azure.models.untrusted import check_archive
 
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
+
 _ABOUT, _CLASSIFIER, _FEATURES = _ENTRIES = ("about.json", "classifier.skops", "features.keras")
 _FORMAT = 1
 
 
-def write_archive(path: Path, features: keras.Model, estimator: Any, num_classes: int) -> None:
+def write_archive(path: Path, features: keras.Model, estimator: "BaseEstimator", num_classes: int) -> None:
     """Equal models give equal files.
 
     Raises:

@@ -7,7 +7,6 @@ probabilities. Within `features` is the network itself, `backbone`. Training loo
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import keras
 from keras import layers
@@ -20,6 +19,7 @@ from keras_azure.models.weights import load_encoder, load_weights
 
 ENCODER = "encoder"  # in place of a network's name: the one that is in the file of the weights
 Shape = tuple[int, int, int]  # height, width, channels
+Preprocess = Callable[[keras.KerasTensor], keras.KerasTensor]
 Size = tuple[int, int] | int  # height and width; a number stands for both
 
 
@@ -32,28 +32,28 @@ class Family:
         smallest: the height and width that a picture must have.
     """
 
-    preprocess: Callable[[Any], Any]
+    preprocess: Preprocess
     smallest: int = 32
 
 
-def _subtract_means(pixels: Any) -> Any:
+def _subtract_means(pixels: keras.KerasTensor) -> keras.KerasTensor:
     """Blue, green and red less their means over ImageNet, as Caffe had it."""
     means = layers.Normalization(mean=(123.68, 116.779, 103.939), variance=(1.0, 1.0, 1.0), name="subtract_means")
     return keras.ops.flip(means(pixels), axis=-1)
 
 
-def _to_plus_minus_one(pixels: Any) -> Any:
+def _to_plus_minus_one(pixels: keras.KerasTensor) -> keras.KerasTensor:
     return layers.Rescaling(1 / 127.5, offset=-1.0, name="to_plus_minus_one")(pixels)
 
 
-def _standardize(pixels: Any) -> Any:
+def _standardize(pixels: keras.KerasTensor) -> keras.KerasTensor:
     """Mean 0 and deviation 1 over ImageNet, as PyTorch's networks have it."""
     mean = [255 * value for value in (0.485, 0.456, 0.406)]
     variance = [(255 * value) ** 2 for value in (0.229, 0.224, 0.225)]
     return layers.Normalization(mean=mean, variance=variance, name="standardize")(pixels)
 
 
-def _as_they_are(pixels: Any) -> Any:
+def _as_they_are(pixels: keras.KerasTensor) -> keras.KerasTensor:
     """The network has its preprocessing in it."""
     return pixels
 
@@ -209,7 +209,7 @@ def _network(
     weights: str | None,
     image_size: Size | None,
     preprocessing: Preprocessing | None,
-) -> tuple[keras.Model, Callable[[Any], Any]]:
+) -> tuple[keras.Model, Preprocess]:
     """From prepared pixels to vectors, and what prepares them."""
     if isinstance(backbone, keras.Model):
         size = (image_size, image_size) if isinstance(image_size, int) else image_size
@@ -222,7 +222,7 @@ def _network(
     return _build(backbone, weights, _size(backbone, weights, image_size, input_shape))
 
 
-def _build(name: str, weights: str, size: tuple[int, int]) -> tuple[keras.Model, Callable[[Any], Any]]:
+def _build(name: str, weights: str, size: tuple[int, int]) -> tuple[keras.Model, Preprocess]:
     """The network, and what its pixels go through before."""
     function = _find(name)
     network = function(include_top=False, weights=None, input_shape=(*size, 3), pooling="avg")
@@ -237,7 +237,7 @@ def _find(name: str) -> Callable[..., keras.Model]:
     return known[name]
 
 
-def _module(function: Callable) -> str:
+def _module(function: Callable[..., object]) -> str:
     return function.__module__.rpartition(".")[2]
 
 
@@ -254,7 +254,7 @@ def _size(name: str, weights: str, image_size: Size | None, input_shape: Shape) 
     return max(input_shape[0], smallest), max(input_shape[1], smallest)
 
 
-def _brought_to(pixels: Any, shape: Shape) -> Any:
+def _brought_to(pixels: keras.KerasTensor, shape: Shape) -> keras.KerasTensor:
     """Pictures in the size and with the channels that a network takes."""
     channels = pixels.shape[-1]
     if channels == 1 and shape[-1] == 3:

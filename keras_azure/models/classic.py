@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 
 from keras_azure.models.archive import read_archive, write_archive
 from keras_azure.models.features import BATCH_SIZE
+
+if TYPE_CHECKING:
+    from sklearn.base import BaseEstimator
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,9 +26,9 @@ class FeatureClassifier:
     """
 
     features: keras.Model
-    estimator: Any
+    estimator: "BaseEstimator"
     num_classes: int
-    choices: tuple[Any, ...] = ()
+    choices: "tuple[BaseEstimator, ...]" = ()
 
     def vectors(self, pictures: np.ndarray) -> np.ndarray:
         """The features of pictures (n, height, width, channels), 0..255: (n, d) float32."""

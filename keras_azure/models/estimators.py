@@ -4,10 +4,9 @@ import io
 import itertools
 import re
 import zipfile
-from typing import Any
 
 import numpy as np
-from sklearn.base import is_classifier
+from sklearn.base import BaseEstimator, is_classifier
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
@@ -22,7 +21,7 @@ _SCHEMA = "schema.json"
 _ADDRESS = re.compile(rb'("__id__": |"file": ")(\d+)')
 
 
-def to_bytes(estimator: Any) -> bytes:
+def to_bytes(estimator: BaseEstimator) -> bytes:
     """The estimator as skops writes it, without the memory addresses by which it marks objects and names files.
 
     Raises:
@@ -43,7 +42,7 @@ def to_bytes(estimator: Any) -> bytes:
     return written.getvalue()
 
 
-def from_bytes(content: bytes) -> Any:
+def from_bytes(content: bytes) -> BaseEstimator:
     """The classifier that `to_bytes` wrote.
 
     Raises:
@@ -66,7 +65,7 @@ def from_bytes(content: bytes) -> Any:
     return estimator
 
 
-def _check_trees(estimator: Any) -> None:
+def _check_trees(estimator: BaseEstimator) -> None:
     """Refuses trees that would be followed to where there is nothing, or for ever."""
     for step in [each for _, each in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]:
         if type(step) is HistGradientBoostingClassifier:

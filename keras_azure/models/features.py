@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_azure.data import Dataset
+from keras_azure.data import FingerprintedDataset
 from keras_azure.description.events import Observer
 
 BATCH_SIZE = 32  # pictures that features are computed of at once
@@ -40,7 +40,12 @@ def compute_features(
 
 
 def stored_features(
-    network: keras.Model, dataset: Dataset, split: str, stream: Stream, observer: Observer, check: Callable[[], None]
+    network: keras.Model,
+    dataset: FingerprintedDataset,
+    split: str,
+    stream: Stream,
+    observer: Observer,
+    check: Callable[[], None],
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `compute_features` of all pictures of a split, from the store on the disk if they are there; else put there.
 
@@ -59,17 +64,17 @@ def stored_features(
     return np.asarray(contents).view(np.float32).reshape(len(labels), -1), labels
 
 
-def can_store_features(network: keras.Model, dataset: Dataset, split: str) -> bool:
-    """Whether the store has room for the features of a split, and can tell when its pictures change."""
+def can_store_features(network: keras.Model, dataset: FingerprintedDataset, split: str) -> bool:
+    """Whether the store has room for the features of a split."""
     from keras_azure.data.store import can_store
 
-    return hasattr(dataset, "fingerprint") and can_store(_Stored(network, dataset), split)
+    return can_store(_Stored(network, dataset), split)
 
 
 class _Stored:
     """The features of a data set in the form in which the store keeps pictures: as bytes."""
 
-    def __init__(self, network: keras.Model, dataset: Dataset):
+    def __init__(self, network: keras.Model, dataset: FingerprintedDataset):
         self._network, self._dataset = network, dataset
         self.split_sizes = dataset.split_sizes
         self.image_shape = (1, 1, network.output_shape[-1] * np.dtype(np.float32).itemsize)

@@ -4,10 +4,9 @@ import dataclasses
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
-from sklearn.base import clone
+from sklearn.base import BaseEstimator, clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_score
@@ -85,19 +84,19 @@ def fit(classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, 
     raise failures[next(iter(candidates))]
 
 
-def name_of(estimator: Any) -> str:
+def name_of(estimator: BaseEstimator) -> str:
     """`LinearSVC`, also behind a scaler."""
     return type(estimator.steps[-1][1] if isinstance(estimator, Pipeline) else estimator).__name__
 
 
-def _names(estimators: Sequence[Any]) -> list[str]:
+def _names(estimators: Sequence[BaseEstimator]) -> list[str]:
     """The name of each, with a number if others before it have the same."""
     names = [name_of(each) for each in estimators]
     counts = [names[:number].count(name) for number, name in enumerate(names)]
     return [f"{name} ({count + 1})" if count else name for name, count in zip(names, counts, strict=True)]
 
 
-def _prepared(estimator: Any, seed: int) -> Any:
+def _prepared(estimator: BaseEstimator, seed: int) -> BaseEstimator:
     """A copy that is not fitted, behind a scaler if it needs one, with its random numbers from the seed."""
     copied = clone(estimator)
     if isinstance(copied, _NEED_ONE_SCALE):
@@ -112,7 +111,7 @@ def _folds(labels: np.ndarray) -> int:
     return int(min(MOST_FOLDS, counts[counts > 1].min(initial=MOST_FOLDS))) if (counts > 1).any() else 0
 
 
-def _score(estimator: Any, vectors: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> float:
+def _score(estimator: BaseEstimator, vectors: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> float:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # what counts is how often it is right
@@ -131,7 +130,7 @@ def _parts(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, 
     return [(np.concatenate([rest[learned], alone]), rest[tested]) for learned, tested in split]
 
 
-def _fit_estimator(estimator: Any, vectors: np.ndarray, labels: np.ndarray) -> bool:
+def _fit_estimator(estimator: BaseEstimator, vectors: np.ndarray, labels: np.ndarray) -> bool:
     """Fits, and tells whether it converged."""
     try:
         with warnings.catch_warnings(record=True) as caught:
@@ -143,5 +142,5 @@ def _fit_estimator(estimator: Any, vectors: np.ndarray, labels: np.ndarray) -> b
     return not any(issubclass(each.category, ConvergenceWarning) for each in caught)
 
 
-def _unfit(estimator: Any, count: int, error: ValueError) -> DataError:
+def _unfit(estimator: BaseEstimator, count: int, error: ValueError) -> DataError:
     return DataError(f"The classifier {name_of(estimator)} cannot learn from {count} training pictures: {error}")

@@ -50,6 +50,6 @@ def build_head(spec: str, num_features: int, num_classes: int) -> keras.Model:
     return keras.Model(features, found, name="head")
 
 
-def _probabilities(features: Any, num_classes: int) -> Any:
+def _probabilities(features: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
     # float32 also where the layers before compute in half precision: probabilities need the digits.
     return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)

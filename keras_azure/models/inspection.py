@@ -78,5 +78,5 @@ def _output_shape(layer: keras.Layer) -> list[int | None] | None:
     return list(shape)
 
 
-def _count(weights: list) -> int:
+def _count(weights: list[keras.Variable]) -> int:
     return sum(math.prod(weight.shape) for weight in weights)

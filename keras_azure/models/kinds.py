@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ import numpy as np
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.saving import load_model, load_run_model, save_model
 
-Model = keras.Model | FeatureClassifier
+Model: TypeAlias = keras.Model | FeatureClassifier
 Shape = tuple[int | None, ...]
 
 
@@ -55,7 +55,7 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Model:
         """What `save` wrote; no code of the file is run.
 
         Args:
@@ -66,7 +66,7 @@ class Kind(ABC):
         """
 
     @abstractmethod
-    def load_of_run(self, run_dir: Path, path: Path) -> Any:
+    def load_of_run(self, run_dir: Path, path: Path) -> Model:
         """The same of a finished run, also where its loss, metrics or optimizer are not here.
 
         Raises:
@@ -94,10 +94,10 @@ class Network(Kind):
     def save(self, model: keras.Model, path: Path) -> None:
         save_model(model, path)
 
-    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Any:
+    def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Model:
         return load_model(path, own)
 
-    def load_of_run(self, run_dir: Path, path: Path) -> Any:
+    def load_of_run(self, run_dir: Path, path: Path) -> Model:
         return load_run_model(run_dir, path)
 
 

@@ -3,14 +3,22 @@
 import functools
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import keras
 
 from keras_azure.errors import UsageError
-from keras_azure.registry.given import unnumbered
+from keras_azure.registry.given import KerasObject, unnumbered
 
+Object = TypeVar("Object", bound="FromConfig")
 Function = Callable[..., Any]  # (y_true, y_pred, **options) -> a number for each sample
+
+
+class FromConfig(KerasObject, Protocol):
+    """What can be made again from what its `get_config` says."""
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self: ...
 
 
 def name_in_files(function: Function) -> str:
@@ -19,7 +27,7 @@ def name_in_files(function: Function) -> str:
     return f"{described.__module__}:{described.__qualname__}"
 
 
-def fresh(value: Any) -> Any:
+def fresh(value: Object) -> Object:
     """Another loss, metric or optimizer like one that was given: each use needs its own numbers.
 
     Raises:

@@ -60,7 +60,9 @@ class Predictor:
 
     def __init__(self, model: Model, class_names: Sequence[str], bit_depth: int = BIT_DEPTH):
         self._bit_depth = bit_depth
-        self._kind = kind_of(model)
+        kind = kind_of(model)
+        assert kind is not None, "a keras.Model or a FeatureClassifier"
+        self._kind = kind
         self.model = model
         self.class_names = tuple(class_names)
         self.image_shape: tuple[int, int, int] = tuple(self._kind.network(model).input_shape[1:])
@@ -204,15 +206,14 @@ def _bit_depth(run_dir: Path) -> int:
     except SpecError:  # data that was given in Python
         return BIT_DEPTH
     except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise RunFailed(
-            f"The file {description} does not tell the data: {type(error).__name__}: {reason(error)}."
-        ) from error
-    if depth not in range(1, 17):
+        problem = f"The file {description} does not tell the data: {type(error).__name__}: {reason(error)}."
+        raise RunFailed(problem) from error
+    if not isinstance(depth, int) or depth not in range(1, 17):
         raise RunFailed(f"The file {description} has a bit_depth of {depth!r}.", expected="1 to 16")
     return depth
 
 
-def _shapes(model: Model) -> tuple[tuple, tuple]:
+def _shapes(model: Model) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
     """What goes into a model and what comes out of it.
 
     Raises:
@@ -220,6 +221,8 @@ def _shapes(model: Model) -> tuple[tuple, tuple]:
     """
     try:
         kind = kind_of(model)
+        if kind is None:
+            raise ValueError("it is no model")
         return kind.network(model).input_shape, kind.output_shape(model)
     except (AttributeError, ValueError) as error:
         raise RunFailed(f"The model of the run does not tell what it takes: {reason(error)}.") from error

@@ -102,7 +102,7 @@ def own_objects(config: RunConfig) -> dict[str, Any]:
     return found
 
 
-def own_object(built: Any) -> dict[str, Any]:
+def own_object(built: object) -> dict[str, Any]:
     """The class or function of a loss, a metric or an optimizer, by the name that a model's file has; none of Keras."""
     if isinstance(built, FunctionLoss | FunctionMetric):
         return {name_in_files(built.function): built.function}

@@ -6,7 +6,7 @@ one that takes it. As TensorFlow does it, some operations give on the memory tha
 into memory that nobody needs any more.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +101,7 @@ def profile(function: Callable[..., Any], *arguments: tf.TensorSpec) -> Profile:
     return _follow(operations, memory, last_use, [*_memories(graph.inputs, memory)])
 
 
-def _needed(graph: Any) -> list[tf.Operation]:
+def _needed(graph: tf.Graph) -> list[tf.Operation]:
     """The operations that lead to a result or change something, in the order in which they were traced."""
     needed: set[tf.Operation] = set()
     ahead = [tensor.op for tensor in graph.outputs] + list(graph.control_outputs)
@@ -168,7 +168,7 @@ def _follow(
     return Profile(fixed, forward, backward, int(moved[0]), int(moved[1] + moved[2]), kernels)
 
 
-def _memories(tensors: Any, memory: dict[Any, Any]) -> Iterator[Any]:
+def _memories(tensors: Iterable[tf.Tensor], memory: dict[Any, Any]) -> Iterator[Any]:
     return (memory[tensor.ref()] for tensor in tensors if tensor.ref() in memory)
 
 

@@ -13,7 +13,7 @@ _RESERVED_BYTES = 300 << 20
 def usable_memory(machine: Machine) -> int | None:
     """Bytes that training may have: of one GPU, or what is free in this machine; None if that is not known."""
     if machine.here:
-        return psutil.virtual_memory().available
+        return int(psutil.virtual_memory().available)
     if machine.gpu_memory_gb is None:
         return None
     total = int(machine.gpu_memory_gb * 1e9)

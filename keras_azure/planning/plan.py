@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_azure.augmentations import build_augment
 from keras_azure.backends.machine import Machine, Price
-from keras_azure.data import open_dataset
+from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
@@ -104,8 +104,12 @@ def plan_run(
         KerasAzureError: the data cannot be opened, or the model not be built.
     """
     check_options(config)
-    dataset = open_dataset(config.data, observer) if facts is None else None
-    pictures = facts_of(dataset, config) if dataset else _imagined(config, *facts)
+    dataset: Dataset | None = None
+    if facts is None:
+        dataset = open_dataset(config.data, observer)
+        pictures = facts_of(dataset, config)
+    else:
+        pictures = _imagined(config, *facts)
     observer.message("Tracing the training step")
     work = work_of(config, pictures)
     observer.message("Trying what the input pipeline costs here")
@@ -210,8 +214,8 @@ def _step(phase: Phase, config: RunConfig, machine: Machine, cost: InputCost) ->
     if machine.here:
         step = step_here(phase)
         return StepTime(step.seconds + made, step.bound)
-    step = None if machine.needs_rocm else gpu_step(phase, machine, config.precision)
-    return step and longest({step.bound: step.seconds, "input": made})
+    on_gpu = None if machine.needs_rocm else gpu_step(phase, machine, config.precision)
+    return on_gpu and longest({on_gpu.bound: on_gpu.seconds, "input": made})
 
 
 def _advice(config: RunConfig, machine: Machine, fits: bool, largest: int | None, step: StepTime | None) -> str:

@@ -100,7 +100,8 @@ def work_of(config: RunConfig, pictures: DataFacts) -> Work:
     with keras_settings(config.precision), without_weights():
         model = build_model(config, pictures, Statistics.made_up(pictures.image_shape[-1]))
         device = "gpu:0" if has_gpu() else "cpu:0"  # for steps that are tried here
-        run_phases, computed = [], []
+        run_phases: list[PhaseFacts] = []
+        computed: list[Phase] = []
         for phase in phases(config, model, pictures, device):
             run_phases.append(phase.facts())
             computed += _computed(phase, config, pictures)
@@ -127,21 +128,22 @@ def _computed(phase: RunPhase, config: RunConfig, pictures: DataFacts) -> Iterat
     if phase.features is not None:
         yield _outputs(phase.features, phase.feature_images, facts)
     dtype = "uint8" if phase.features is None else "float32"
+    network = phase.task.kind.network(phase.model)
     training = Phase(
         kind="train",
         of=facts,
-        model=phase.model,
+        model=network,
         rounds=phase.stage.epochs,
         pictures_per_round=phase.images_per_epoch,
         batch_size=config.batch_size,
         follows_batch_size=True,
-        memory=training_memory(phase.model, phase.model.input_shape[1:], dtype),
-        operations=step_operations(phase.model),
+        memory=training_memory(network, network.input_shape[1:], dtype),
+        operations=step_operations(network),
         from_pipeline=phase.features is None,
     )
     yield training
     if phase.validation_images:
-        memory = inference_memory(phase.model, dtype)
+        memory = inference_memory(network, dtype)
         yield replace(training, kind="infer", pictures_per_round=phase.validation_images, memory=memory)
 
 

@@ -8,10 +8,13 @@ import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, overload
 
 from keras_azure.errors import SpecError
 from keras_azure.registry.specs import Given, PythonObject, Spec, call_text, literal, parse_import
+
+if TYPE_CHECKING:
+    import keras
 
 
 class KerasObject(Protocol):
@@ -21,14 +24,22 @@ class KerasObject(Protocol):
 
 
 class KerasCallback(Protocol):
-    def set_model(self, model: Any) -> None: ...
+    def set_model(self, model: "keras.Model") -> None: ...
 
 
-Plugin = str | Spec | Callable[..., Any] | KerasObject | KerasCallback  # what names one, or is there in its place
+Plugin = str | Spec | Callable[..., object] | KerasObject | KerasCallback  # what names one, or is there in its place
 _NEVER_PLUGINS = (str, bytes, int, float, complex, dict, set)
 
 
-def as_text(value: Any) -> Any:
+@overload
+def as_text(value: Plugin) -> str: ...
+
+
+@overload
+def as_text(value: object) -> object: ...
+
+
+def as_text(value: object) -> object:
     """What a setting that names plugins holds: text, also for what is given in place of a name; or several.
 
     What can be no plugin, such as a number, comes back as it is, to be refused with all other wrong values.
@@ -50,7 +61,15 @@ def as_text(value: Any) -> Any:
     return str(Spec(name, given=PythonObject(text, value, importable=described is value and _is_found(value))))
 
 
-def typed_by_user(value: Any) -> Any:
+@overload
+def typed_by_user(value: str) -> str: ...
+
+
+@overload
+def typed_by_user(value: object) -> object: ...
+
+
+def typed_by_user(value: object) -> object:
     """A setting that a user gave, where `module:name` may be imported when it is used.
 
     Raises:

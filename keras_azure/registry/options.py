@@ -6,13 +6,15 @@ import re
 import types
 import typing
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from keras_azure.errors import WrongOption
 from keras_azure.registry.specs import LARGEST_INTEGER, Spec
 
+Value = TypeVar("Value")
 
-def option_parameters(plugin: Callable[..., Any], positional: int) -> dict[str, inspect.Parameter]:
+
+def option_parameters(plugin: Callable[..., object], positional: int) -> dict[str, inspect.Parameter]:
     """The parameters that a spec can set: all but the first `positional` ones, which the framework fills."""
     parameters = list(inspect.signature(plugin).parameters.values())
     named = [parameter for parameter in parameters if parameter.kind in _BY_NAME]
@@ -23,7 +25,7 @@ def option_parameters(plugin: Callable[..., Any], positional: int) -> dict[str, 
     return {parameter.name: parameter for parameter in named if parameter.name not in framework}
 
 
-def option_texts(plugin: Callable[..., Any]) -> dict[str, str]:
+def option_texts(plugin: Callable[..., object]) -> dict[str, str]:
     """What the docstring's "Args:" says of each option, on one line each."""
     texts: dict[str, str] = {}
     lines = inspect.cleandoc(plugin.__doc__ or "").partition("Args:\n")[2].splitlines()
@@ -38,7 +40,7 @@ def option_texts(plugin: Callable[..., Any]) -> dict[str, str]:
     return texts
 
 
-def type_hints(plugin: Callable[..., Any]) -> dict[str, Any]:
+def type_hints(plugin: Callable[..., object]) -> dict[str, Any]:
     """The types of a plugin's options, as far as they can be told."""
     # For a class the options are those of its constructor.
     source = plugin.__init__ if inspect.isclass(plugin) else plugin
@@ -48,14 +50,14 @@ def type_hints(plugin: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def missing_options(spec: Spec, plugin: Callable[..., Any], positional: int) -> list[str]:
+def missing_options(spec: Spec, plugin: Callable[..., object], positional: int) -> list[str]:
     """The options that have no default and no value in `spec`."""
     parameters = option_parameters(plugin, positional)
     required = [name for name, parameter in parameters.items() if parameter.default is inspect.Parameter.empty]
     return [name for name in required if name not in spec.options]
 
 
-def coerce_options(spec: Spec, plugin: Callable[..., Any], positional: int, kind: str) -> dict[str, Any]:
+def coerce_options(spec: Spec, plugin: Callable[..., object], positional: int, kind: str) -> dict[str, Any]:
     """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,),
     and (8, 8) for one of two: a height and width.
 
@@ -84,7 +86,7 @@ def coerce_options(spec: Spec, plugin: Callable[..., Any], positional: int, kind
     return options
 
 
-def coerce(value: Any, hint: Any) -> Any:
+def coerce(value: object, hint: Any) -> object:
     """`value` as an instance of the type `hint`.
 
     Raises:
@@ -112,7 +114,7 @@ def coerce(value: Any, hint: Any) -> Any:
     return value  # no annotation, or a type that is the plugin's own business
 
 
-def _coerce_to_first(value: Any, hints: tuple) -> Any:
+def _coerce_to_first(value: object, hints: tuple[Any, ...]) -> object:
     # An exact type wins over a conversion: 1 stays an int for `float | int`.
     for hint in sorted(hints, key=lambda hint: type(value) is not hint):
         try:
@@ -122,18 +124,19 @@ def _coerce_to_first(value: Any, hints: tuple) -> Any:
     raise ValueError(value)
 
 
-def _coerce_sequence(value: Any, origin: type, hints: tuple) -> Any:
+def _coerce_sequence(value: object, origin: type, hints: tuple[Any, ...]) -> object:
     open_ended = origin is list or hints[-1:] == (Ellipsis,)
     if open_ended and not isinstance(value, tuple | list):
         value = (value,)  # `filters=16` for a tuple of any length
     elif hints == (int, int) and isinstance(value, int):
         value = (value, value)  # `image_size=64` for a height and width
-    _require(value, isinstance(value, tuple | list) and (open_ended or len(value) == len(hints)))
+    if not isinstance(value, tuple | list) or not (open_ended or len(value) == len(hints)):
+        raise ValueError(value)
     each = hints[:1] * len(value) if open_ended else hints
     return origin(coerce(element, hint) for element, hint in zip(value, each, strict=True))
 
 
-def _require(value: Any, condition: bool) -> Any:
+def _require(value: Value, condition: bool) -> Value:
     if not condition:
         raise ValueError(value)
     return value

@@ -24,13 +24,22 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from keras_azure.errors import AmbiguousName, BrokenPlugin, KerasAzureError, UnknownName, WrongOption
 from keras_azure.lazy import lazy
 from keras_azure.registry import keras_names, specs
 from keras_azure.registry.options import coerce_options, option_parameters
 from keras_azure.registry.specs import Given, PythonObject, Spec
+
+if TYPE_CHECKING:
+    import keras
+
+    from keras_azure.backends import Backend
+    from keras_azure.data import Dataset
+    from keras_azure.models.classic import FeatureClassifier
+
+Built = TypeVar("Built", covariant=True)
 
 NO_PACKAGE = "(no package)"
 KERAS = "keras"  # the package of what Keras has itself
@@ -67,8 +76,8 @@ class Entry:
         return re.findall(r"[\w-]+", self.target.partition("[")[2])
 
 
-class Registry:
-    """The plugins of one kind.
+class Registry(Generic[Built]):
+    """The plugins of one kind, each of which makes a `Built`.
 
     Attributes:
         kind: the word for one of them, for messages: "model".
@@ -176,7 +185,7 @@ class Registry:
         member = spec.name.removeprefix(f"{entry.name}-")
         return Spec(entry.name, {option: member, **spec.options})
 
-    def load(self, spec: str | Spec) -> Callable[..., Any]:
+    def load(self, spec: str | Spec) -> Callable[..., Built]:
         """Imports a plugin and gives its callable.
 
         Raises:
@@ -193,7 +202,7 @@ class Registry:
                 hint=f"repair or remove the package: pip uninstall {entry.package}",
             )
         try:
-            plugin = metadata.EntryPoint(entry.name, entry.target, self.group).load()
+            plugin: Callable[..., Built] = metadata.EntryPoint(entry.name, entry.target, self.group).load()
         except KeyboardInterrupt:
             raise
         # A plugin that calls sys.exit() while it is imported must not take the command with it.
@@ -211,7 +220,7 @@ class Registry:
             ) from None
         return plugin
 
-    def _load_given(self, given: PythonObject) -> Callable[..., Any]:
+    def _load_given(self, given: PythonObject) -> Callable[..., Built]:
         try:
             value = given.load()
         except KeyboardInterrupt:
@@ -221,7 +230,7 @@ class Registry:
                 f"The {self.kind} {given.text} cannot be imported: {type(error).__name__}: {error}",
                 hint=f"PYTHONPATH=FOLDER, with the folder that {given.text.partition(':')[0].partition('.')[0]} is in",
             ) from error
-        made: Callable[..., Any] = value
+        made: Callable[..., Built] = value
         if inspect.isclass(value):
             return made
         if is_function(value):
@@ -261,7 +270,7 @@ class Registry:
         parameters = self.signature(spec).parameters
         return option in parameters or any(p.kind is inspect.Parameter.VAR_KEYWORD for p in parameters.values())
 
-    def build(self, spec: str | Spec, *arguments: Any, **defaults: Any) -> Any:
+    def build(self, spec: str | Spec, *arguments: object, **defaults: Any) -> Built:
         """Calls the plugin with `arguments` and the options of the spec, checked against its signature.
 
         A plain function `(y_true, y_pred, *, options)` is made a loss or a metric of its name.
@@ -281,7 +290,8 @@ class Registry:
                 return plugin(*arguments, **laid.options)
             if self._from_function is not None and takes_labels(plugin):
                 options = coerce_options(laid, plugin, 2, self.kind)
-                return lazy(self._from_function)(plugin, spec.name, options)
+                made: Built = lazy(self._from_function)(plugin, spec.name, options)
+                return made
             return plugin(*arguments, **coerce_options(laid, plugin, len(arguments), self.kind))
         except KerasAzureError:
             raise
@@ -350,7 +360,7 @@ def _sections_of(package: metadata.Distribution) -> Mapping[str, Mapping[str, st
     The backport importlib_metadata, where it is installed, refuses a whole package for one target that is none.
     """
     sections = ConfigParser(delimiters="=", interpolation=None, strict=False, default_section="")
-    sections.optionxform = str
+    sections.optionxform = str  # type: ignore[assignment, method-assign]  # as ConfigParser's page says
     try:
         sections.read_string(package.read_text("entry_points.txt") or "")
         return {group: dict(sections[group]) for group in sections.sections()}
@@ -366,16 +376,16 @@ def _name_of(package: metadata.Distribution | None) -> str:
     return str(name or NO_PACKAGE)  # what is no ASCII can be an email.header.Header
 
 
-def takes_labels(plugin: Callable[..., Any]) -> bool:
+def takes_labels(plugin: Callable[..., object]) -> bool:
     """Whether a loss or a metric is a plain function of labels and predictions, and nothing that makes one."""
     return is_function(plugin) and len(required_arguments(plugin)) == 2
 
 
-def is_function(value: Any) -> bool:
+def is_function(value: object) -> bool:
     return inspect.isroutine(value) or isinstance(value, functools.partial)
 
 
-def required_arguments(function: Callable[..., Any]) -> list[str]:
+def required_arguments(function: Callable[..., object]) -> list[str]:
     """The names of those that have no default and can be given by place."""
     kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     parameters = inspect.signature(function).parameters.values()
@@ -393,12 +403,18 @@ def as_spec(spec: str | Spec) -> Spec:
 
 
 _MEASURES = "keras_azure.models.measures"
-MODELS = Registry("model")
-AUGMENTATIONS = Registry("augmentation")
-DATASETS = Registry("data set")
-BACKENDS = Registry("backend")
-CALLBACKS = Registry("callback", of_keras=keras_names.CALLBACKS)
-LOSSES = Registry("loss", "losses", keras_names.LOSSES, f"{_MEASURES}:FunctionLoss", f"{_MEASURES}:fresh")
-METRICS = Registry("metric", None, keras_names.METRICS, f"{_MEASURES}:FunctionMetric", f"{_MEASURES}:fresh")
-OPTIMIZERS = Registry("optimizer", of_keras=keras_names.OPTIMIZERS, fresh=f"{_MEASURES}:fresh")
+MODELS: "Registry[keras.Model | FeatureClassifier]" = Registry("model")
+AUGMENTATIONS: "Registry[Callable[[keras.KerasTensor], keras.KerasTensor]]" = Registry("augmentation")
+DATASETS: "Registry[Dataset]" = Registry("data set")
+BACKENDS: "Registry[Backend]" = Registry("backend")
+CALLBACKS: "Registry[keras.callbacks.Callback]" = Registry("callback", of_keras=keras_names.CALLBACKS)
+LOSSES: "Registry[keras.Loss]" = Registry(
+    "loss", "losses", keras_names.LOSSES, f"{_MEASURES}:FunctionLoss", f"{_MEASURES}:fresh"
+)
+METRICS: "Registry[keras.Metric]" = Registry(
+    "metric", None, keras_names.METRICS, f"{_MEASURES}:FunctionMetric", f"{_MEASURES}:fresh"
+)
+OPTIMIZERS: "Registry[keras.Optimizer]" = Registry(
+    "optimizer", of_keras=keras_names.OPTIMIZERS, fresh=f"{_MEASURES}:fresh"
+)
 REGISTRIES = (MODELS, AUGMENTATIONS, DATASETS, BACKENDS, CALLBACKS, LOSSES, METRICS, OPTIMIZERS)

@@ -48,7 +48,7 @@ class PythonObject:
     """
 
     text: str
-    value: Any = None
+    value: object = None
     importable: bool = True
 
     def load(self) -> Any:

@@ -5,7 +5,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
 from numbers import Real
-from typing import Any
 
 from keras_azure.backends import (
     Backend,
@@ -28,7 +27,7 @@ from keras_azure.testing.findings import Findings, name_of, short, with_article
 _OPTIONAL = (Submits, DryRuns, OpensJobs, KeepsJobs, OnMachine, OffersMachines, Examined)
 
 
-def check_backend(backend: Any, *, job: RunningJob | None = None) -> None:
+def check_backend(backend: object, *, job: RunningJob | None = None) -> None:
     """Checks a backend: it has `run`, what it has besides is called as `keras_azure.backends` says, and what it tells
     of its machine makes sense.
 
@@ -63,7 +62,7 @@ def check_backend(backend: Any, *, job: RunningJob | None = None) -> None:
     findings.settle()
 
 
-def _signature_problems(backend: Any, protocol: type) -> Iterator[tuple[str, str]]:
+def _signature_problems(backend: object, protocol: type) -> Iterator[tuple[str, str]]:
     """Of the methods of a protocol that the backend has."""
     names = _members(protocol)
     missing = [name for name in names if not hasattr(backend, name)]
@@ -78,7 +77,7 @@ def _members(protocol: type) -> list[str]:
     return sorted(name for name in {*vars(protocol), *protocol.__annotations__} if not name.startswith("_"))
 
 
-def _call_problems(name: str, method: Any, contract: Callable) -> Iterator[tuple[str, str]]:
+def _call_problems(name: str, method: object, contract: Callable[..., object]) -> Iterator[tuple[str, str]]:
     _, *parameters = inspect.signature(contract).parameters.values()  # without self
     expected = f"{name}({', '.join(map(str, parameters))})"
     if not callable(method):
@@ -91,13 +90,14 @@ def _call_problems(name: str, method: Any, contract: Callable) -> Iterator[tuple
         yield f"its method {name}{inspect.signature(method)} cannot be called: {error}", expected
 
 
-def _machine_problems(machine: Any) -> Iterator[tuple[str, str]]:
+def _machine_problems(machine: object) -> Iterator[tuple[str, str]]:
     if not isinstance(machine, Machine):
         yield f"its machine is {with_article(machine)}", "a keras_azure.backends.Machine"
         return
     for field in fields(machine):
         value = getattr(machine, field.name)
-        if isinstance(value, Real) and not isinstance(value, bool):
+        is_number = isinstance(value, Real) and not isinstance(value, bool)
+        if is_number:
             least = 0 if field.name == "idle_minutes" else 1 if field.name == "nodes" else None
             if not (value > 0 if least is None else value >= least) or value == float("inf"):
                 yield f"its machine has {field.name}={value}", f"{least} or more" if least is not None else "above 0"
@@ -116,7 +116,7 @@ def _refusal_problems(backend: OpensJobs) -> Iterator[tuple[str, str]]:
         yield "open_job({}) gives a job", "a ConfigError, as nothing describes no job"
 
 
-def _job_problems(backend: Any, job: RunningJob) -> Iterator[tuple[str, str]]:
+def _job_problems(backend: object, job: RunningJob) -> Iterator[tuple[str, str]]:
     missing = [name for name in _members(RunningJob) if not hasattr(job, name)]
     if missing:
         yield f"its job has no {' and no '.join(missing)}", "a keras_azure.backends.RunningJob"

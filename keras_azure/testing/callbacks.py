@@ -33,7 +33,7 @@ def check_callback(callback: keras.callbacks.Callback | type[keras.callbacks.Cal
     """
     findings = Findings(f"The callback {name_of(callback)!r}")
 
-    def fresh() -> Any:
+    def fresh() -> keras.callbacks.Callback:
         if isinstance(callback, str | Spec):
             return CALLBACKS.build(callback)
         return callback() if isinstance(callback, type) else copy.deepcopy(callback)
@@ -68,7 +68,7 @@ def _train(callback: keras.callbacks.Callback) -> None:
     )
 
 
-def _state_problems(used: Any, fresh: Any) -> Iterator[tuple[str, str]]:
+def _state_problems(used: keras.callbacks.Callback, fresh: keras.callbacks.Callback) -> Iterator[tuple[str, str]]:
     state = used.get_state()
     try:
         kept = _stored(state)
@@ -81,7 +81,7 @@ def _state_problems(used: Any, fresh: Any) -> Iterator[tuple[str, str]]:
         yield f"its state {short(state)} is {short(restored)} after it was restored", "the same state"
 
 
-def _stored(value: Any) -> Any:
+def _stored(value: object) -> object:
     """A copy of a state, as a checkpoint would keep it.
 
     Raises:

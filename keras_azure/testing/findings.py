@@ -4,7 +4,6 @@ import contextlib
 import re
 import textwrap
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
@@ -56,7 +55,7 @@ class Findings:
             raise ContractError(f"{self._subject} breaks its contract:{listed}") from self._cause
 
 
-def name_of(plugin: Any) -> str:
+def name_of(plugin: object) -> str:
     if isinstance(plugin, Spec):
         return plugin.name
     return plugin if isinstance(plugin, str) else getattr(plugin, "__name__", type(plugin).__name__)
@@ -72,7 +71,7 @@ def message_of(error: Exception) -> str:
     return textwrap.shorten(redacted(text), 300, placeholder=" ...")
 
 
-def with_article(value: Any) -> str:
+def with_article(value: object) -> str:
     name = type(value).__name__
     return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"
 
@@ -85,12 +84,12 @@ def numbers(row: np.ndarray) -> str:
     return f"[{', '.join(f'{number:.3g}' for number in row[:4])}{', ...' if len(row) > 4 else ''}]"
 
 
-def short(value: Any) -> str:
+def short(value: object) -> str:
     text = redacted(repr(value))
     return text if len(text) <= 80 else text[:77] + "..."
 
 
-def is_whole(value: Any) -> bool:
+def is_whole(value: object) -> bool:
     return isinstance(value, int | np.integer) and not isinstance(value, bool)
 
 

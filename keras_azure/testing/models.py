@@ -89,6 +89,7 @@ def check_model(
 
     model = check_built(input_shape, num_classes)
     findings.settle()  # a model that cannot predict has nothing to save or to train
+    assert model is not None
     if kind_of(model) is CLASSIFIER:
         with findings.when("fitted to a few pictures"):
             findings.extend(_fitting_problems(model, input_shape, num_classes))
@@ -101,7 +102,7 @@ def check_model(
     findings.settle()
 
 
-def _signature_problems(function: Callable) -> Iterator[tuple[str, str]]:
+def _signature_problems(function: Callable[..., object]) -> Iterator[tuple[str, str]]:
     expected = "f(input_shape, num_classes, *, option=default, ...)"
     parameters = list(inspect.signature(function).parameters.values())
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]

@@ -51,7 +51,7 @@ def check_optimizer(optimizer: keras.Optimizer | type[keras.Optimizer] | str | S
     findings.settle()
 
 
-def _step_problems(kind: type[keras.Optimizer], config: dict) -> Iterator[tuple[str, str]]:
+def _step_problems(kind: type[keras.Optimizer], config: dict[str, object]) -> Iterator[tuple[str, str]]:
     model = _model(kind.from_config(config))
     weights, states = [_values(model.trainable_variables)], []
     for step in range(_STEPS):
@@ -114,11 +114,11 @@ def _take_step(model: keras.Model, step: int) -> None:
     model.train_on_batch(rng.random((6, 4)).astype(np.float32), np.eye(3, dtype=np.float32)[rng.integers(0, 3, 6)])
 
 
-def _values(variables: list) -> list[np.ndarray]:
+def _values(variables: list[keras.Variable]) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(variable)) for variable in variables]
 
 
-def _assign(variables: list, values: list[np.ndarray]) -> None:
+def _assign(variables: list[keras.Variable], values: list[np.ndarray]) -> None:
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)
 

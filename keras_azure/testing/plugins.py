@@ -61,7 +61,7 @@ def check_plugin(kind: str, spec: Spec) -> str | None:
     return None
 
 
-_CHECKS: dict[Registry, Callable[[Spec], None]] = {
+_CHECKS: dict[Registry[object], Callable[[Spec], None]] = {
     MODELS: check_model,
     AUGMENTATIONS: check_augmentation,
     DATASETS: check_dataset,
@@ -73,18 +73,18 @@ _CHECKS: dict[Registry, Callable[[Spec], None]] = {
 }
 
 
-def _positional(registry: Registry, plugin: Callable) -> int:
+def _positional(registry: Registry[object], plugin: Callable[..., object]) -> int:
     """How many arguments the plugin is given beside its options."""
     if registry is MODELS or (registry in (LOSSES, METRICS) and takes_labels(plugin)):
         return 2
     return 0
 
 
-def _without_download(spec: Spec, plugin: Callable) -> Spec:
+def _without_download(spec: Spec, plugin: Callable[..., object]) -> Spec:
     return spec.with_options(download=False) if "download" in option_parameters(plugin, 0) else spec
 
 
-def _without_weights(spec: Spec, plugin: Callable) -> Spec:
+def _without_weights(spec: Spec, plugin: Callable[..., object]) -> Spec:
     option = option_parameters(plugin, 2).get("weights")
     if "weights" in spec.options or option is None or not isinstance(option.default, str):
         return spec

@@ -4,7 +4,7 @@ import math
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -15,6 +15,8 @@ from keras_azure.models.saving import load_model, own_object
 from keras_azure.registry.registry import LOSSES, METRICS, Registry, takes_labels
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, name_of, numbers, with_article
+
+Measure = TypeVar("Measure")
 
 _NUM_CLASSES = 3
 _SAMPLES = 6
@@ -88,7 +90,7 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
     findings.settle()
 
 
-def _built(plugin: Any, registry: Registry, from_function: Callable[..., Any]) -> Any:
+def _built(plugin: Any, registry: Registry[Measure], from_function: Callable[..., Measure]) -> Measure:
     if isinstance(plugin, str | Spec):
         return registry.build(plugin)
     if callable(plugin) and not isinstance(plugin, keras.Loss | keras.Metric | type) and takes_labels(plugin):
@@ -110,8 +112,8 @@ def _form_taken(apply: Callable[[np.ndarray, np.ndarray], Any], findings: Findin
             refusals.append((form, error))
         else:
             return form
-    for form, error in refusals:
-        findings.failed(f"given {form}", error)
+    for form, refusal in refusals:
+        findings.failed(f"given {form}", refusal)
     findings.settle()
     raise AssertionError("unreachable: findings were settled")
 
@@ -199,7 +201,7 @@ def _saving_problems(
         yield f"saved and loaded again, {found}", "the same result"
 
 
-def _model(form: str, **compiled: Any) -> keras.Model:
+def _model(form: str, **compiled: object) -> keras.Model:
     """A small model that gives what the form has, compiled."""
     images = layers.Input(_IMAGE)
     if form == "images":

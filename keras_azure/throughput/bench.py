@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import keras
@@ -31,7 +31,7 @@ from keras_azure.throughput.step import OurStep, synthetic_batches
 from keras_azure.throughput.timing import Candidate, Timing, measure
 from keras_azure.throughput.utilisation import Utilisation, watched
 from keras_azure.training.compiling import build_model, check_options
-from keras_azure.training.data import RunData, facts_of, open_data
+from keras_azure.training.data import Batch, RunData, facts_of, open_data
 from keras_azure.training.phases import phases
 from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
@@ -63,7 +63,7 @@ def bench(
         KerasAzureError: something is wrong with the data or the model.
     """
     with contextlib.ExitStack() as opened:
-        device = opened.enter_context(on_device(device))
+        here = opened.enter_context(on_device(device))
         opened.enter_context(keras_settings(config.precision))
         check_options(config)
         data = None
@@ -74,8 +74,8 @@ def bench(
             # Full batches alone: an epoch's last one may be of a size that has to be compiled for.
             data = dataclasses.replace(data, config=dataclasses.replace(config, steps_per_epoch=data.steps_per_epoch))
             dataset = data.dataset
-        model = _first_trained(config, dataset, device)
-        subject = _Subject(config, model, dataset.image_shape, len(dataset.class_names), device, data, observer)
+        model = _first_trained(config, dataset, here)
+        subject = _Subject(config, model, dataset.image_shape, len(dataset.class_names), here, data, observer)
         candidates = subject.candidates(part)
         utilisation = Utilisation()
         with _failures(subject):
@@ -84,15 +84,15 @@ def bench(
                 rounds=rounds,
                 seconds=seconds,
                 told=lambda done, total: observer.advance(f"Measuring {' and '.join(candidates)}", done, total),
-                around_laps=watched(device, utilisation),
+                around_laps=watched(here, utilisation),
             )
         measured = {name: _numbers(timing) for name, timing in timings.items()}
         precision = next(name for name, policy in PRECISIONS.items() if policy == config.precision)
         step = timings["step"].images_per_second
         operations = step_operations(model).total
-        measured["step"] |= described(timings["step"], device, utilisation) | flops(step, operations, device, precision)
+        measured["step"] |= described(timings["step"], here, utilisation) | flops(step, operations, here, precision)
         if part == "step" and operations:
-            measured["ceiling"] = {"images_per_second": 1e12 * measured_tflops(device, precision) / operations}
+            measured["ceiling"] = {"images_per_second": 1e12 * measured_tflops(here, precision) / operations}
         if part == "run":
             measured["run"]["waiting_share"] = subject.waiting_share
         report = {
@@ -106,10 +106,10 @@ def bench(
             "precision": config.precision,
             "rounds": rounds,
             "seconds": seconds,
-            "device": device_name(device),
+            "device": device_name(here),
             **_verdict(part, measured),
             "measured": measured,
-            "environment": describe_environment(device),
+            "environment": describe_environment(here),
         }
         report["price"] = price_of(config.backend, report["images_per_second"])
         report["next"] = advice(report, config, frozen=frozen_parts(model) is not None)
@@ -170,7 +170,7 @@ class _Subject:
         step = Candidate(self._step.run, self._batch_size)
         if part == "step":
             return {"step": step}
-        lot = steps_at_once(self._batch_size, self._image_shape) * os.cpu_count()
+        lot = steps_at_once(self._batch_size, self._image_shape) * (os.cpu_count() or 1)
         found = {"input": Candidate(_reader(self._stream()), self._batch_size, lot=lot, one_by_one=False), "step": step}
         if part == "run":
             return {**found, "run": Candidate(self._trainer(self._stream()), self._batch_size, lot=lot)}
@@ -186,10 +186,15 @@ class _Subject:
 
     @property
     def _epochs(self) -> int:
-        return 1 + _STREAM_STEPS // self.data.steps_per_epoch
+        return 1 + _STREAM_STEPS // self._opened.steps_per_epoch
 
-    def _stream(self) -> Iterator[Any]:
-        return iter(self.data.train_batches(0, self._epochs, self.place))
+    @property
+    def _opened(self) -> RunData:
+        assert self.data is not None  # it is opened for all but the step alone
+        return self.data
+
+    def _stream(self) -> Iterator[Batch]:
+        return iter(self._opened.train_batches(0, self._epochs, self.place))
 
     def _device_batch(self) -> Any:
         """A batch on the device: made up, or the first of the data where a step has augmentations within."""
@@ -199,7 +204,7 @@ class _Subject:
         batches = synthetic_batches(self._image_shape, self._num_classes, self._batch_size, self._device)
         return self._task.batch(*batches[0])
 
-    def _trainer(self, stream: Iterator[Any]) -> Any:
+    def _trainer(self, stream: Iterator[Batch]) -> Callable[[int], list[float]]:
         def run(steps: int) -> list[float]:
             each: list[float] = []
             while len(each) < steps:
@@ -212,7 +217,7 @@ class _Subject:
         return run
 
 
-def _reader(stream: Iterator[Any]) -> Any:
+def _reader(stream: Iterator[Batch]) -> Callable[[int], None]:
     def run(steps: int) -> None:
         for _ in itertools.islice(stream, steps):
             pass

@@ -66,7 +66,7 @@ def measure_case(case: Case, wait_for_turn: Callable[[], None] = lambda: None) -
     with on_device(case.device) as device, keras_settings(config.precision):
         keras.utils.set_random_seed(config.seed)
         with without_weights():  # of which no time depends
-            model = MODELS.build(case.model, case.image_shape, case.classes)
+            model: keras.Model = MODELS.build(case.model, case.image_shape, case.classes)
         compile_model(model, config, device, build_optimizer(config, initial_learning_rate(config), 1))
         if case.xla != "auto":
             model.jit_compile = case.xla == "on"

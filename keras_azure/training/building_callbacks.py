@@ -124,7 +124,7 @@ def led_to(run_dir: Path, callbacks: NamedCallbacks, *, resumed: bool, tell: Cal
     """
     before: list[tuple[Callback, str, Any]] = []
 
-    def set_attribute(callback: Callback, name: str, value: Any) -> None:
+    def set_attribute(callback: Callback, name: str, value: object) -> None:
         before.append((callback, name, getattr(callback, name)))
         setattr(callback, name, value)
 

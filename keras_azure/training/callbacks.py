@@ -20,6 +20,7 @@ import numpy as np
 from keras.callbacks import Callback
 
 from keras_azure.description.events import Listener, PhaseFacts, RunFacts
+from keras_azure.engines import StepResult
 from keras_azure.errors import BrokenPlugin, KerasAzureError, RunFailed, UsageError
 from keras_azure.training.checkpoints import ARRAY_TYPES
 
@@ -84,7 +85,7 @@ class Callbacks(Listener):
         self._at_test_batches = {name for name, each in callbacks.items() if _looks_at(each, _TEST_BATCHES)}
         self._at_tests = {name for name, each in callbacks.items() if _looks_at(each, _TESTS)}
         self._model: keras.Model | None = None
-        self._facts: RunFacts | None = None
+        self._facts: RunFacts  # when training has started
         self._logs: dict[str, float] = {}
         self._testing = False
         self._epoch = self._step = 0
@@ -120,7 +121,7 @@ class Callbacks(Listener):
         if self._at_train_batches:
             self._call("on_train_batch_begin", step, logs={}, among=self._at_train_batches)
 
-    def steps_done(self, step: int, result: Any, compiled: bool) -> None:
+    def steps_done(self, step: int, result: StepResult, compiled: bool) -> None:
         self._step = step + 1
         if self._at_train_batches:
             self._call("on_train_batch_end", step, logs=_numbers(result.logs), among=self._at_train_batches)
@@ -133,7 +134,7 @@ class Callbacks(Listener):
         if self._at_test_batches:
             self._call("on_test_batch_begin", step, logs={}, among=self._at_test_batches)
 
-    def validation_steps_done(self, step: int, result: Any) -> None:
+    def validation_steps_done(self, step: int, result: StepResult) -> None:
         if self._at_test_batches:
             self._call("on_test_batch_end", step, logs=_numbers(result.logs), among=self._at_test_batches)
 
@@ -179,7 +180,7 @@ class Callbacks(Listener):
         if anew:
             self._tell(f"Without get_state and set_state the state of these callbacks begins anew: {', '.join(anew)}.")
 
-    def _call(self, hook: str, *arguments: Any, among: Collection[str] | None = None, **keywords: Any) -> None:
+    def _call(self, hook: str, *arguments: object, among: Collection[str] | None = None, **keywords: object) -> None:
         """Calls a method of all callbacks, or of those `among` them, with the same arguments, as Keras does.
 
         Raises:
@@ -208,8 +209,8 @@ class Callbacks(Listener):
         except (Exception, SystemExit) as error:
             raise RunFailed(f"The callback {name} failed in {hook}: {type(error).__name__}: {error}") from error
 
-    def _state_of(self, name: str, callback: Callback) -> Any:
-        state: Any = None
+    def _state_of(self, name: str, callback: Callback) -> object:
+        state: object = None
         if _has_state(callback):
             with self._failures(name, "get_state"):
                 state = callback.get_state()
@@ -289,7 +290,7 @@ def _attributes(callback: Callback) -> tuple[str, ...]:
     return next((names for kind, names in _STATES.items() if isinstance(callback, kind)), ())
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: object) -> object:
     """A copy of a state as a checkpoint keeps it.
 
     Raises:

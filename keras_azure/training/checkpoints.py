@@ -258,6 +258,7 @@ class Checkpoints:
 def _position(name: str) -> tuple[int, int]:
     """The finished epochs and the step after them."""
     match = _NAME.fullmatch(name)
+    assert match is not None  # other files are no checkpoints
     return int(match[1]), int(match[2] or 0)
 
 
@@ -329,7 +330,7 @@ def _parse_forms(text: bytes) -> Forms:
     return {name: [(tuple(shape), dtype) for shape, dtype in group] for name, group in forms.items()}
 
 
-def _taken_out(value: Any, arrays: list[np.ndarray]) -> Any:
+def _taken_out(value: object, arrays: list[np.ndarray]) -> object:
     """The value as JSON can have it: an array is added to `arrays`, and its number stands for it."""
     match value:
         case np.ndarray():
@@ -342,7 +343,7 @@ def _taken_out(value: Any, arrays: list[np.ndarray]) -> Any:
     return value
 
 
-def _put_back(value: Any, arrays: Sequence[np.ndarray]) -> Any:
+def _put_back(value: Any, arrays: Sequence[np.ndarray]) -> object:
     """
     Raises:
         ValueError: nothing that `_taken_out` gave.
@@ -359,5 +360,5 @@ def _put_back(value: Any, arrays: Sequence[np.ndarray]) -> Any:
     return value
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)

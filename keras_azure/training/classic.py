@@ -68,6 +68,7 @@ def _scores(
 
 def _samples_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
     """The features, float32 (n, num_features), and the labels of a part that has them in memory."""
+    assert part.source.pictures is not None  # held in memory, see RunData.with_features
     return part.source.pictures[part.samples], labels_of(part.source, part.samples)
 
 

@@ -1,6 +1,6 @@
 """The model of a run, built and compiled as its config says."""
 
-from typing import Any
+from typing import Any, TypeVar
 
 import keras
 import numpy as np
@@ -13,8 +13,11 @@ from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.models.kinds import Model, kind_of
 from keras_azure.models.measures import over_present_classes
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
+from keras_azure.training.data import DataFacts
 from keras_azure.training.standardizing import Statistics, standardized
 from keras_azure.training.tasks import CLASSIFY, task_of
+
+Made = TypeVar("Made")
 
 
 def check_options(config: RunConfig) -> None:
@@ -34,7 +37,7 @@ def check_options(config: RunConfig) -> None:
     build_metrics(config)
 
 
-def build_model(config: RunConfig, dataset: Dataset, statistics: Statistics | None = None) -> Model:
+def build_model(config: RunConfig, dataset: Dataset | DataFacts, statistics: Statistics | None = None) -> Model:
     """The model for the pictures and classes of `dataset`, not compiled; `statistics` are those to standardise by.
 
     Raises:
@@ -144,7 +147,7 @@ def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
     return made
 
 
-def _of_kind(wanted: type, registry: Registry, spec: str, **defaults: Any) -> Any:
+def _of_kind(wanted: type[Made], registry: Registry[Made], spec: str, **defaults: Any) -> Made:
     """What a plugin, or Keras, makes of a spec such as `sgd(momentum=0.9)`.
 
     Raises:

@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.data import Dataset, open_dataset
+from keras_azure.data import Dataset, has_fingerprint, open_dataset
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
 from keras_azure.data.sizes import LARGEST_KEPT
@@ -27,6 +27,9 @@ from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
 _CONTENTS = "contents"  # which runs of older versions do not have
@@ -92,7 +95,7 @@ class RunData:
     @functools.cached_property
     def facts(self) -> DataFacts:
         sizes = (len(self.train), len(self.validation), len(self.test))
-        return DataFacts(tuple(self.dataset.image_shape), tuple(self.dataset.class_names), *sizes, self.augment)
+        return DataFacts(_shape_of(self.dataset), tuple(self.dataset.class_names), *sizes, self.augment)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -163,7 +166,7 @@ class RunData:
 
     def train_batches(
         self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"] = "host", *, first_step: int = 0
-    ) -> Iterable[Batch]:
+    ) -> "tf.data.Dataset":
         """The steps from one epoch up to before another, in one stream: nothing is torn down between epochs.
 
         Args:
@@ -200,10 +203,12 @@ class RunData:
 
     def validation_batches(
         self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"]
-    ) -> Iterable[Batch]:
+    ) -> "tf.data.Dataset":
         """The validation part as it is, in the form of `train_batches`: once for each epoch, in one stream."""
         plain = self.ordered_batches(self.validation, last_epoch - first_epoch)
-        return plain if augment_on == "host" else self.validation.source.streams.kept(plain.map(self.augment.unchanged))
+        if augment_on == "host" or self.augment is None:
+            return plain
+        return self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
     def absent_from_training(self) -> list[str]:
         """The classes without an image to train on; none where labels are known only when images are decoded."""
@@ -224,7 +229,7 @@ class RunData:
                 raise self.failure from None
             raise
 
-    def ordered_batches(self, part: Part, epochs: int = 1) -> Iterable[Batch]:
+    def ordered_batches(self, part: Part, epochs: int = 1) -> "tf.data.Dataset":
         """Some epochs of a part, in order and as it is."""
         steps = epochs * steps_in_epoch(len(part), self.config.batch_size)
         return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps, targets=self.targets)
@@ -254,8 +259,9 @@ class RunData:
         def stream() -> Iterable[Batch]:
             return batches(source, np.arange(source.size), batch_size=BATCH_SIZE)
 
-        if self.config.cache in ("auto", "disk") and can_store_features(network, self.dataset, split):
-            return stored_features(network, self.dataset, split, stream, observer, stop.check)
+        dataset, may_store = self.dataset, self.config.cache in ("auto", "disk")
+        if may_store and has_fingerprint(dataset) and can_store_features(network, dataset, split):
+            return stored_features(network, dataset, split, stream, observer, stop.check)
         return compute_features(network, stream, source.size, observer, stop.check)
 
 
@@ -309,11 +315,17 @@ def _as_large_as(before: Mapping[str, Any] | None, data: str) -> str | Spec:
 
 def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
     """What is known of a run's data before any of its images is read."""
-    shape, classes = tuple(dataset.image_shape), tuple(dataset.class_names)
+    shape, classes = _shape_of(dataset), tuple(dataset.class_names)
     sizes = sizes_of_parts(dataset.split_sizes, config.validation_split)
     return DataFacts(
         shape, classes, *sizes, dataset.split_sizes["test"], build_augment(config.augment, shape, len(classes))
     )
+
+
+def _shape_of(dataset: Dataset) -> tuple[int, int, int]:
+    """A tuple also where a plugin has a list."""
+    height, width, channels = dataset.image_shape
+    return height, width, channels
 
 
 def sizes_of_parts(split_sizes: Mapping[str, int], validation_split: float) -> tuple[int, int]:
@@ -357,5 +369,5 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
         )
     shuffled = np.random.default_rng([config.seed, _VALIDATION_STREAM]).permutation(train.size)
     # Sorted, so that reading a part in order walks through the files in order.
-    chosen, validation = np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
-    return RunData(config, dataset, Part(train, chosen), Part(train, validation), test_part, augment)
+    chosen, rest = np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+    return RunData(config, dataset, Part(train, chosen), Part(train, rest), test_part, augment)

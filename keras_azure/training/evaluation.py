@@ -71,7 +71,8 @@ def evaluate_images(
     tell: Callable[[int], None],
 ) -> ImageEvaluation:
     """Tests an autoencoder on batches of images 0..255 and the same in 0..1; see `Task.evaluate`."""
-    total, count, shown = 0.0, 0, []
+    total, count = 0.0, 0
+    shown: list[tuple[np.ndarray, np.ndarray]] = []
     for given, truth in _answers(predict, batches, tell):
         total, count = total + len(truth) * float(loss(truth, given)), count + len(truth)
         for metric in metrics:

@@ -34,6 +34,7 @@ def check_stages(model: Model, config: RunConfig) -> None:
 def enter_stage(model: keras.Model, stage: Stage, learning_rate: float) -> str:
     """Makes what a stage trains trainable, and all else not, before the model is compiled; gives a line about it."""
     parts = parts_of(model)
+    assert parts is not None  # a run of stages without them is refused
     total = len(blocks_of(parts.backbone))
     count = stage.blocks_of(total)
     set_trainable_blocks(parts.backbone, count)

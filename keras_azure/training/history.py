@@ -5,7 +5,7 @@ import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, overload
 
 from keras_azure.description.events import Listener
 from keras_azure.files import write_text
@@ -63,7 +63,13 @@ class History(Sequence[Row], Listener):
         """Whether a stage ends with so many epochs without a better one."""
         return patience is not None and self.epochs_since_best(stage) >= patience
 
-    def __getitem__(self, index):
+    @overload
+    def __getitem__(self, index: int) -> Row: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[Row]: ...
+
+    def __getitem__(self, index: int | slice) -> Row | list[Row]:
         return self.rows[index]
 
     def __len__(self) -> int:

@@ -17,7 +17,7 @@ class StopRequests:
         self.requested = False
         self._notify = notify
         self._deferred = False
-        self._previous: dict[int, Callable | int | None] = {}
+        self._previous: dict[int, Callable[..., object] | int | None] = {}
 
     @contextlib.contextmanager
     def deferred(self) -> Iterator[None]:

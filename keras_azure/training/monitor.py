@@ -62,7 +62,7 @@ def find_monitor(config: RunConfig, metrics: Iterable[Any]) -> Monitor:
     return Monitor(spec.name, found)
 
 
-def _highest_is_best(metric: Any) -> bool | None:
+def _highest_is_best(metric: object) -> bool | None:
     """By Keras's own rule, which its callbacks have too; None where it does not know."""
     direction = getattr(metric, "_direction", None)
     return None if direction is None else direction == "up"

@@ -53,13 +53,14 @@ class Phase:
         Args:
             augment_on: where images are augmented, if that was tried.
         """
+        network = self.task.kind.network(self.model)
         return PhaseFacts(
             kind="train" if self.task.has_steps else "fit",
             stage=self.stage.number,
             epochs=self.stage.epochs,
             steps_per_epoch=self.steps_per_epoch,
             learning_rate=self.learning_rate,
-            variables=tuple(each.path for each in self.model.trainable_variables) if self.task.has_steps else (),
+            variables=tuple(each.path for each in network.trainable_variables) if self.task.has_steps else (),
             input="images" if self.features is None else "features",
             augment_on=augment_on or self.augment_on,
         )

@@ -1,8 +1,8 @@
 """Where the augmentations of a run are applied: by the host in the pipeline, or by the device in the training step."""
 
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Literal
 
 import keras
 import numpy as np
@@ -16,6 +16,9 @@ from keras_azure.errors import UsageError
 from keras_azure.training.compiling import compile_model
 from keras_azure.training.data import Batch, RunData
 from keras_azure.training.tasks import Task, task_of
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 Placement = Literal["host", "device"]
 TRIED_STEPS = 20  # timed at each place; as many before are not, which compile and fill the pipeline
@@ -76,6 +79,7 @@ def augmenting_model(model: keras.Model, data: RunData, config: RunConfig, devic
 
     It takes `images` and `parameters`, as `data.train_batches(..., "device")` gives them.
     """
+    assert data.augment is not None  # else nothing is to be placed
     augment = DeviceAugment(data.augment.for_device)
     shape = data.dataset.image_shape
     leaves, columns = data.augment.device_shape
@@ -89,7 +93,7 @@ def augmenting_model(model: keras.Model, data: RunData, config: RunConfig, devic
 
 
 def faster_place(
-    candidates: Mapping[Placement, tuple[Steps, Iterable[Batch]]],
+    candidates: "Mapping[Placement, tuple[Steps, tf.data.Dataset]]",
 ) -> tuple[Placement, dict[Placement, float]]:
     """Trains some steps at each place, takes them back, and gives the faster place and the seconds a step took.
 
@@ -100,10 +104,10 @@ def faster_place(
     seconds = {place: _seconds_a_step(steps, batches) for place, (steps, batches) in candidates.items()}
     for variable, value in zip(variables, before, strict=True):
         variable.assign(value)
-    return min(seconds, key=seconds.get), seconds
+    return min(seconds, key=lambda place: seconds[place]), seconds
 
 
-def _variables(candidates: Mapping[Placement, tuple[Steps, Any]]) -> list[keras.Variable]:
+def _variables(candidates: "Mapping[Placement, tuple[Steps, tf.data.Dataset]]") -> list[keras.Variable]:
     found: dict[int, keras.Variable] = {}
     for steps, _ in candidates.values():
         variables = [*steps.model.variables, *steps.model.optimizer.variables]
@@ -111,7 +115,7 @@ def _variables(candidates: Mapping[Placement, tuple[Steps, Any]]) -> list[keras.
     return list(found.values())
 
 
-def _seconds_a_step(steps: Steps, batches: Iterable[Batch]) -> float:
+def _seconds_a_step(steps: Steps, batches: "tf.data.Dataset") -> float:
     stream = iter(batches.repeat())  # as a short run may have fewer steps than are tried
     _make_steps(steps, stream)
     began = time.perf_counter()

@@ -25,7 +25,7 @@ def draw_plots(folder: Path, history: History, figures: Mapping[str, Figure]) ->
     """Writes the PNG files: learning curves, and what else there is, each by its name."""
     make_folder(folder)
     curves = {"learning_curves": learning_curves(history)} if history else {}
-    for name, figure in (curves | figures).items():
+    for name, figure in {**curves, **figures}.items():
         _save(figure, folder / f"{name}.png")
 
 

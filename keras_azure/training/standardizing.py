@@ -57,7 +57,7 @@ def measure(batches: Iterable[tuple[Any, Any]], pictures: int, observer: Observe
     """
     from keras_azure.augmentations.kernels import histograms  # here, as all that builds a model imports this module
 
-    counts, done = 0, 0
+    counts, done = np.zeros((1, 256), np.int64), 0
     for images, _ in batches:
         counts = counts + histograms(np.asarray(images)).sum(axis=0, dtype=np.int64)  # (channels, 256)
         done += len(images)
@@ -79,6 +79,7 @@ def standardized(
     if how == "none":
         return model
     if how == "featurewise":
+        assert statistics is not None  # those of the run, or made up
         variance = [max(value, _SMALLEST_DEVIATION**2) for value in statistics.variance]
         layer = layers.Normalization(mean=statistics.mean, variance=variance, dtype="float32", name="standardize")
     else:

@@ -102,4 +102,4 @@ def task_of(model: Model) -> Task:
     """The task of a model that keeps its contract."""
     if kind_of(model) is CLASSIFIER:
         return CLASSIFY_FEATURES
-    return GIVE_BACK if len(model.output_shape) == 4 else CLASSIFY
+    return GIVE_BACK if len(NETWORK.output_shape(model)) == 4 else CLASSIFY

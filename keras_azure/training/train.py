@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,8 @@ def train(
                 writer.wait()
             if task.has_steps and found is not None and training.epochs == found.state.epochs:  # all were done before
                 _return_to(found, model, upcoming)
-                model.optimizer.finalize_variable_values(model.trainable_weights)
+                network = task.kind.network(model)
+                network.optimizer.finalize_variable_values(network.trainable_weights)
                 if callbacks:
                     calling.begin(model)
             listeners.training_done()
@@ -251,6 +252,7 @@ def _train_phase(phase: Phase, epochs: range, loop: Loop, data: RunData, device:
 
 def _fit(phase: Phase, listeners: Listeners, stop: StopRequests, data: RunData, config: RunConfig) -> _Trained:
     """Fits a classifier to features."""
+    fit_classifier: Callable[..., tuple[Model, Row]]
     fit_classifier = lazy("keras_azure.training.classic:fit_classifier")  # with scikit-learn
     listeners.phase_started(phase.facts(), phase.model)
     fitted, row = fit_classifier(phase.model, data, config, listeners, stop)

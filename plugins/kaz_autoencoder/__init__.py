@@ -24,7 +24,7 @@ def autoencoder(
         filters: the filters of the encoder's convolutions, as in `cnn`.
         dense: the units of the fully connected layers behind them, as in `cnn`; the last are the code.
     """
-    network = MODELS.build(Spec("cnn", {"filters": filters, "dense": dense}), input_shape, num_classes)
+    network: keras.Model = MODELS.build(Spec("cnn", {"filters": filters, "dense": dense}), input_shape, num_classes)
     encoder = keras.Model(network.inputs[0], network.layers[-2].output, name="encoder")
     pixels = layers.Input(input_shape, name="pixels")
     return keras.Model(pixels, _decoder(encoder, input_shape, filters)(encoder(pixels)), name="autoencoder")

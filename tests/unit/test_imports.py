@@ -1,6 +1,7 @@
 """Who may import whom: each file's imports are read with `ast`, those inside functions too.
 
 What is reached as text (an entry point, `lazy("module:name")`) is no import: that is how light code reaches heavy code.
+Nor is what stands below `if TYPE_CHECKING:`, which nothing but a type checker reads.
 """
 
 import ast
@@ -54,7 +55,6 @@ CLAIMED = {
 }
 EXCEPTIONS = {
     ("listeners.display", "IPython"),  # it shows the progress in notebooks
-    ("data", "numpy"),  # for types alone
     ("testing.augmentations", "tensorflow"),  # it tries augmentations where they will run, in tf.data
 }
 
@@ -83,9 +83,17 @@ def is_module(name: str) -> bool:
     return path.is_dir() or path.with_suffix(".py").is_file()
 
 
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """The nodes of a tree but those that only a type checker reads."""
+    yield tree
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"):
+            yield from running(node)
+
+
 def imports(source: str) -> Iterator[tuple[str, str | None]]:
     """`(module, name)` of each `from module import name`, and `(module, None)` of each `import module`."""
-    for node in ast.walk(ast.parse(source)):
+    for node in running(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from ((alias.name, None) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -196,6 +204,9 @@ def test_plugins_import_what_a_strangers_could(path):
     ("module", "source", "found"),
     [
         ("errors", "import difflib, importlib.metadata", []),
+        ("errors", "if TYPE_CHECKING:\n    import keras\n    from keras_azure.models.saving import load_model", []),
+        ("errors", "if not TYPE_CHECKING:\n    import keras", ["keras"]),
+        ("errors", "if TYPE_CHECKING:\n    import keras\nimport tensorflow", ["tensorflow"]),
         (
             "description.config",
             "from keras_azure.registry import specs\nfrom keras_azure.data.locate import find_dataset",

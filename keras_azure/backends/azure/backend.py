@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_azure.backends import Check
 from keras_azure.backends.azure.cluster import Compute, check_available, ensure_cluster
@@ -34,6 +34,9 @@ from keras_azure.errors import CloudError, RunInterrupted, UsageError
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
 from keras_azure.registry.registry import as_spec
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import CommandJob
 
 _DEFAULT_DATASTORE = "workspaceblobstore"  # which every workspace has; asked for where there is a login
 
@@ -174,7 +177,7 @@ class AzureBackend:
 
         return examine(self.workspace, self.compute, self.note)
 
-    def _job(self, staged: Staged, config: RunConfig, name: str, display_name: str, address: str) -> Any:
+    def _job(self, staged: Staged, config: RunConfig, name: str, display_name: str, address: str) -> "CommandJob":
         return build_job(
             staged,
             self.compute,

@@ -38,7 +38,7 @@ class Compute:
     cluster: str | None = None
     serverless: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.nodes < 1 or self.max_nodes < 1 or self.min_nodes < 0 or self.idle_minutes < 0:
             raise UsageError("A cluster has 1 node or more, and an idle time of 0 minutes or more.")
         if max(self.min_nodes, self.nodes) > self.max_nodes:
@@ -131,7 +131,7 @@ def find_quota(service: Service, compute: Compute) -> tuple[int, int] | None:
 
 def list_quotas(service: Service) -> dict[str, tuple[int, int]]:
     """The cores in use and allowed, by the names of families, in lower case and without spaces."""
-    quotas = {}
+    quotas: dict[str, tuple[int, int]] = {}
     with quiet(), azure_errors("The quota cannot be listed"):
         for usage in service.client.compute.list_usage():
             name = _field(usage, "name")
@@ -254,7 +254,7 @@ def _differences(found: Any, compute: Compute) -> Iterable[tuple[str, bool]]:
         yield f"its nodes go after {idle / 60:g} idle minutes, and {compute.idle_minutes} are asked for", False
 
 
-def _field(found: Any, *names: str) -> Any:
+def _field(found: object, *names: str) -> Any:
     """An attribute under any of its names: azure-ai-ml 1.35 keeps some under those of the wire."""
     for name in names:
         value = getattr(found, name, None)

@@ -80,7 +80,8 @@ def _versions(context: DoctorContext) -> str:
     wrong = [
         f"{requirement.name} {_version(requirement.name)}, where {requirement.specifier} works"
         for requirement in wanted
-        if not requirement.specifier.contains(_version(requirement.name), prereleases=True)
+        if (version := _version(requirement.name)) is None
+        or not requirement.specifier.contains(version, prereleases=True)
     ]
     if wrong:
         raise UsageError(f"Versions that do not go together: {'; '.join(wrong)}.", hint=_INSTALL)

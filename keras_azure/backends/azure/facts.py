@@ -2,14 +2,17 @@
 
 import datetime
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from keras_azure.backends import FINAL_STATES
 from keras_azure.backends.azure.following import failure_of, get_job, word
 from keras_azure.backends.azure.service import Service
 
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Job
 
-def facts_of(job: Any) -> dict[str, Any]:
+
+def facts_of(job: "Job") -> dict[str, Any]:
     """What a list tells of a job; `job` is the SDK's."""
     created = getattr(job.creation_context, "created_at", None)
     resources = getattr(job, "resources", None)
@@ -43,6 +46,6 @@ def describe(service: Service, name: str, bill: Callable[[], list[str]]) -> dict
     }
 
 
-def _place(given: Any) -> str:
+def _place(given: object) -> str:
     """Where an input or output is; an input may be a plain value, too."""
     return str(getattr(given, "path", given))

@@ -155,7 +155,7 @@ def state_of(service: Service, name: str) -> str:
     return word(get_job(service, name).status)
 
 
-def word(state: Any) -> str:
+def word(state: object) -> str:
     """Azure's word for a state, of which the SDK gives a text or an enumeration's member."""
     return str(getattr(state, "value", state))
 

@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from keras_azure.backends.azure.cluster import Compute
 from keras_azure.backends.azure.service import quiet, silence_sdk
 from keras_azure.backends.azure.staging import DATA, OUTPUT, WEIGHTS, Staged, conda_file
 from keras_azure.files import write_text
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import CommandJob
 
 EXPERIMENT = "keras_azure"
 TAG = "keras_azure"  # its value is our version; by it `kaz jobs` knows its own
@@ -43,7 +46,7 @@ class Settings:
 
 def build_job(
     staged: Staged, compute: Compute, settings: Settings, *, name: str, display_name: str, epochs: int, output: str
-) -> Any:
+) -> "CommandJob":
     """The SDK's `CommandJob`.
 
     Args:
@@ -66,17 +69,15 @@ def build_job(
         from keras_azure import __version__
 
         silence_sdk()
-        inputs = {}
-        if staged.data is not None or staged.asset is not None:
-            path = staged.asset or f"azureml:{asset_name(staged.data.digest)}:1"
-            inputs[DATA] = Input(type="uri_folder", path=path, mode=data_mode(staged, settings.data_mode, epochs))
+        inputs: dict[str, Input | str | bool | int | float] = {}
+        address = _data_address(staged)
+        if address is not None:
+            inputs[DATA] = Input(type="uri_folder", path=address, mode=data_mode(staged, settings.data_mode, epochs))
         if staged.weights is not None:
             path = f"azureml:{asset_name(staged.weights.digest)}:1"
             inputs[WEIGHTS] = Input(type="uri_folder", path=path, mode="download")
         limits = CommandJobLimits(timeout=int(settings.max_hours * 3600)) if settings.max_hours else None
-        resources = {"instance_count": compute.nodes}
-        if compute.serverless:
-            resources["instance_type"] = compute.size.name
+        instance_type = compute.size.name if compute.serverless else None  # a cluster has its own
         queue = QueueSettings(job_tier="spot" if compute.spot else "standard") if compute.serverless else None
         return CommandJob(
             name=name,
@@ -89,12 +90,19 @@ def build_job(
             compute=None if compute.serverless else compute.name,
             inputs=inputs,
             outputs={OUTPUT: Output(type="uri_folder", path=output, mode="rw_mount")},
-            resources=JobResourceConfiguration(**resources),
+            resources=JobResourceConfiguration(instance_count=compute.nodes, instance_type=instance_type),
             distribution=TensorFlowDistribution(worker_count=compute.nodes) if compute.nodes > 1 else None,
             limits=limits,
             queue_settings=queue,
             tags={TAG: __version__, "size": compute.size.name},
         )
+
+
+def _data_address(staged: Staged) -> str | None:
+    """Of what a node is given as its data; None where it fetches that by name."""
+    if staged.asset is not None or staged.data is None:
+        return staged.asset
+    return f"azureml:{asset_name(staged.data.digest)}:1"
 
 
 def asset_name(digest: str) -> str:
@@ -140,7 +148,7 @@ def command_of(staged: Staged, max_restarts: int) -> str:
     return " && ".join(steps)
 
 
-def write_job_file(job: Any, path: Path) -> None:
+def write_job_file(job: "CommandJob", path: Path) -> None:
     """The job as the text that `az ml job create --file` reads, with its code beside it."""
     import yaml
 
@@ -158,7 +166,7 @@ def read_job_file(path: Path) -> Any:
         return load_job(path)
 
 
-def _dumped(job: Any, folder: Path) -> str:
+def _dumped(job: "CommandJob", folder: Path) -> str:
     beside = folder / ".job.yml"
     try:
         job.dump(beside)

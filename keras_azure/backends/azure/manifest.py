@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
+from keras_azure.data import Dataset
 from keras_azure.data.local_files import local_files
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
@@ -78,7 +79,7 @@ def looks_secret(name: str) -> bool:
     return _SECRET.fullmatch(name) is not None
 
 
-def files_of_dataset(spec: Spec, dataset: Any, observer: Observer) -> FileSet | None:
+def files_of_dataset(spec: Spec, dataset: Dataset, observer: Observer) -> FileSet | None:
     """The files of this machine's disk that a data set is made of; None for one that goes by name.
 
     Args:

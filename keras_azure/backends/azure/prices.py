@@ -107,7 +107,7 @@ def _is_at(page: object, address: str) -> bool:
     return (this.scheme, this.hostname) == (that.scheme, that.hostname)
 
 
-def _amounts(items: Iterable[Any]) -> tuple[Amounts, Amounts]:
+def _amounts(items: Iterable[dict[str, Any]]) -> tuple[Amounts, Amounts]:
     """Those of the items that are for whole machines, pay as you go, with Linux; and those of spare ones.
 
     Raises:

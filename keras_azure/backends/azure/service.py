@@ -15,10 +15,19 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from keras_azure.backends.azure.workspace import Workspace
 from keras_azure.errors import CloudError, KerasAzureError, NotSignedIn, UsageError
+
+if TYPE_CHECKING:
+    from azure.ai.ml import MLClient
+    from azure.core import PipelineClient
+    from azure.core.credentials import TokenCredential
+    from azure.core.exceptions import HttpResponseError
+    from azure.core.rest import HttpRequest, HttpResponse
+
+Found = TypeVar("Found")
 
 _RESOURCE_MANAGER = "https://management.azure.com"
 SCOPE = f"{_RESOURCE_MANAGER}/.default"
@@ -36,12 +45,12 @@ class Service:
         credential: an azure-identity credential; by default whoever is signed in here.
     """
 
-    def __init__(self, workspace: Workspace, credential: Any = None):
+    def __init__(self, workspace: Workspace, credential: "TokenCredential | None" = None):
         self.workspace = workspace
         self._credential = credential
 
     @cached_property
-    def credential(self) -> Any:
+    def credential(self) -> "TokenCredential":
         _require_packages()
         if self._credential is not None:
             return self._credential
@@ -51,7 +60,7 @@ class Service:
         return DefaultAzureCredential(exclude_interactive_browser_credential=not sys.stderr.isatty())
 
     @cached_property
-    def client(self) -> Any:
+    def client(self) -> "MLClient":
         """The SDK's `MLClient`."""
         with quiet():
             from azure.ai.ml import MLClient
@@ -76,7 +85,7 @@ class Service:
     def history(self) -> str:
         """The address of run history, which knows of a run's logs."""
         with azure_errors("The workspace's services cannot be found"):
-            return self.get(self.description.discovery_url)["history"]
+            return str(self.get(self.description.discovery_url)["history"])
 
     def run_details(self, run: str) -> dict[str, Any]:
         """What run history has of a run: `status`, `error`, and `logFiles` with addresses that can be read."""
@@ -86,10 +95,10 @@ class Service:
     def clock(self) -> datetime.datetime:
         """The time that Azure has; nobody needs to be signed in to ask."""
         from azure.core import PipelineClient
-        from azure.core.rest import HttpRequest
+        from azure.core.rest import HttpRequest, HttpResponse
 
         with azure_errors("Azure's clock cannot be asked"):
-            client = PipelineClient(_RESOURCE_MANAGER, policies=[])
+            client: PipelineClient[HttpRequest, HttpResponse] = PipelineClient(_RESOURCE_MANAGER, policies=[])
             # Whatever it answers to that, it says when.
             answer = client.send_request(HttpRequest("GET", f"{_RESOURCE_MANAGER}/metadata/endpoints"))
         try:
@@ -103,10 +112,11 @@ class Service:
 
         response = self._pipeline.send_request(HttpRequest("GET", address))
         response.raise_for_status()
-        return response.json()
+        answer: dict[str, Any] = response.json()
+        return answer
 
     @cached_property
-    def _pipeline(self) -> Any:
+    def _pipeline(self) -> "PipelineClient[HttpRequest, HttpResponse]":
         from azure.core import PipelineClient
         from azure.core.pipeline.policies import BearerTokenCredentialPolicy, RetryPolicy
 
@@ -145,7 +155,7 @@ def azure_errors(problem: str) -> Iterator[None]:
         ) from error
 
 
-def look_up(problem: str, ask: Callable[[], Any]) -> Any | None:
+def look_up(problem: str, ask: Callable[[], Found]) -> Found | None:
     """What the SDK has of something; None where Azure has no such thing.
 
     Raises:
@@ -162,10 +172,12 @@ def look_up(problem: str, ask: Callable[[], Any]) -> Any | None:
 
 def status_of(error: BaseException) -> int | None:
     """The HTTP status that an error of the SDK stands for, however deep it is."""
-    while error is not None:
-        if isinstance(getattr(error, "status_code", None), int):
-            return error.status_code
-        error = error.__cause__ or error.__context__
+    at: BaseException | None = error
+    while at is not None:
+        status = getattr(at, "status_code", None)
+        if isinstance(status, int):
+            return status
+        at = at.__cause__ or at.__context__
     return None
 
 
@@ -209,7 +221,7 @@ class _ProcessWide:
     Each by itself would give back what another had put there.
     """
 
-    def __init__(self, change: Callable[[], contextlib.AbstractContextManager]):
+    def __init__(self, change: Callable[[], contextlib.AbstractContextManager[object]]):
         self._change = change
         self._lock = threading.Lock()
         self._inside = 0
@@ -256,7 +268,7 @@ _no_output = _ProcessWide(_nowhere)
 _no_repository = _ProcessWide(_outside_of_git)
 
 
-def _refusal(problem: str, error: Any) -> CloudError:
+def _refusal(problem: str, error: "HttpResponseError") -> CloudError:
     status = error.status_code
     reason = _first_line(error)
     if status in (401, 403):
@@ -264,7 +276,7 @@ def _refusal(problem: str, error: Any) -> CloudError:
             f"{problem}: who is signed in may not ({status}: {reason}).",
             hint="az login with an account that has the role AzureML Data Scientist or Contributor there; kaz doctor",
         )
-    hint = {429: "wait a minute, then the same command again"}.get(status, "kaz doctor")
+    hint = "wait a minute, then the same command again" if status == 429 else "kaz doctor"
     if status is not None and status >= 500:
         hint = "the same command again; https://azure.status.microsoft says whether Azure has a problem"
     return CloudError(f"{problem} ({status}: {reason}).", hint=hint)

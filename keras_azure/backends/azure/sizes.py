@@ -86,8 +86,9 @@ class Size:
     def tf32_tflops(self) -> float | None:
         """10^12 operations a second in TF32: float32 on tensor cores, with fewer digits. NVIDIA's data sheets (see
         `gpu_source` of A100 and H100) have half of what they have for float16. None for a GPU that has no TF32."""
-        has_it = self.tensor_tflops is not None and self.gpu.split()[0] in _GPUS_WITH_TF32
-        return self.tensor_tflops / 2 if has_it else None
+        if self.tensor_tflops is None or self.gpu.split()[0] not in _GPUS_WITH_TF32:
+            return None
+        return self.tensor_tflops / 2
 
     def is_retired(self, on: datetime.date) -> bool:
         """Whether Azure has stopped its machines by that day; some regions keep a size longer, see its note."""

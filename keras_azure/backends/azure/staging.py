@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_azure.backends.azure.manifest import FileSet, files_of_dataset, files_of_weights
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
@@ -64,10 +65,11 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
     dataset = DATASETS.build(data_spec)
     data = files_of_dataset(data_spec, dataset, observer)
     weights = _weights(model, observer)
-    asset, arguments = getattr(dataset, "asset", None), ()
+    asset: str | None = getattr(dataset, "asset", None)
+    arguments: tuple[str, ...] = ()
     # By name: the node does not know what Keras is set to here.
     engine = asked_engine(config.engine)
-    changes = {"backend": "local", "engine": engine if engine != "tensorflow" else config.engine}
+    changes: dict[str, Any] = {"backend": "local", "engine": engine if engine != "tensorflow" else config.engine}
     if asset is not None:
         arguments = tuple(_data_arguments(data_spec))
         changes["data"] = DATA
@@ -84,7 +86,7 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
     return Staged(code, packages.pinned, data, weights, asset, arguments)
 
 
-def conda_file(requirements: Iterable[str]) -> dict:
+def conda_file(requirements: Iterable[str]) -> dict[str, object]:
     """The environment of a job, in conda's words: this Python, and packages from the index."""
     python = f"python={sys.version_info.major}.{sys.version_info.minor}"
     return {
@@ -105,8 +107,11 @@ def _weights(model: Spec, observer: Observer) -> FileSet | None:
 
 def _data_arguments(dataset: Spec) -> Iterable[str]:
     """The options of data whose kind only the node finds out."""
-    if size := dataset.options.get("image_size"):
-        yield f"--image-size {size}" if isinstance(size, int) else f"--image-size {size[0]} {size[1]}"
+    size = dataset.options.get("image_size")
+    if isinstance(size, tuple):
+        yield f"--image-size {size[0]} {size[1]}"
+    elif size:
+        yield f"--image-size {size}"
     if dataset.options.get("skip_unreadable"):
         yield "--skip-unreadable"
     if depth := dataset.options.get("bit_depth"):

@@ -5,16 +5,18 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
-from keras_azure.backends.azure.manifest import FileSet, write_pack
+from keras_azure.backends.azure.manifest import File, FileSet, write_pack
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.description.events import Observer
 from keras_azure.errors import CloudError, RunFailed
+
+Entry = TypeVar("Entry")
 
 _THREADS = 8
 _BLOCK_BYTES = 4 << 20  # is sent at once: progress is shown, and what gets lost is sent again, by the block
@@ -123,7 +125,8 @@ class _Sum:
     """Tells how many bytes of all files there are, while several threads say how many there are of one."""
 
     def __init__(self, tell: Callable[[int], None]):
-        self._tell, self._bytes, self._lock = tell, Counter(), threading.Lock()
+        self._tell, self._lock = tell, threading.Lock()
+        self._bytes: Counter[str] = Counter()
 
     def put(self, name: str, number: int) -> None:
         with self._lock:
@@ -133,11 +136,15 @@ class _Sum:
 
 def _pieces(files: FileSet) -> list[Piece]:
     if not files.is_packed:
-        return [Piece(file.name, file.size, lambda path=file.path: path.open("rb")) for file in files.files]
+        return [Piece(file.name, file.size, _opener(file.path)) for file in files.files]
     return [_pack(f"pack-{number:05}.tar", pack) for number, pack in enumerate(files.packs)]
 
 
-def _pack(name: str, files: list) -> Piece:
+def _opener(path: Path) -> Callable[[], BinaryIO]:
+    return lambda: path.open("rb")
+
+
+def _pack(name: str, files: Sequence[File]) -> Piece:
     """An archive, which is made when its turn comes."""
 
     def make() -> BinaryIO:
@@ -149,11 +156,11 @@ def _pack(name: str, files: list) -> Piece:
     return Piece(name, sum(file.size for file in files), make)
 
 
-def _in_parallel(do: Callable[[Any], None], entries: Iterable[Any]) -> None:
+def _in_parallel(do: Callable[[Entry], None], entries: Iterable[Entry]) -> None:
     """Does it for each; after the first failure none is begun, and those under way are waited for."""
     pool = ThreadPoolExecutor(_THREADS)
     try:
-        futures: list[Future] = [pool.submit(do, entry) for entry in entries]
+        futures: list[Future[None]] = [pool.submit(do, entry) for entry in entries]
         done, _ = wait(futures, return_when=FIRST_EXCEPTION)
         for future in done:
             future.result()
@@ -177,10 +184,11 @@ def _container(service: Service, datastore: Any, options: Mapping[str, Any]) -> 
     )
 
 
-def _secret(credentials: Any) -> str | None:
+def _secret(credentials: object) -> str | None:
     """Azure gives a signature where it says that it gives the key."""
     for name in ("sas_token", "account_key"):
-        if secret := getattr(credentials, name, None):
+        secret: str | None = getattr(credentials, name, None)
+        if secret:
             return secret.removeprefix("?") if "sig=" in secret else secret
     return None
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlparse
 
 from packaging.requirements import Requirement
@@ -125,8 +126,9 @@ def _installed(name: str) -> metadata.Distribution:
     return next((each for each in found if _source(each) is not None), found[0])
 
 
-def _direct_url(package: metadata.Distribution) -> dict:
-    return json.loads(package.read_text("direct_url.json") or "{}")
+def _direct_url(package: metadata.Distribution) -> dict[str, Any]:
+    address: dict[str, Any] = json.loads(package.read_text("direct_url.json") or "{}")
+    return address
 
 
 def _source(package: metadata.Distribution) -> Path | None:
@@ -170,7 +172,7 @@ def _left_out_of(source: Path) -> Callable[[str, list[str]], set[str]]:
 
 def _repack(package: metadata.Distribution, folder: Path) -> Path:
     """The wheel that would install what is installed."""
-    site = Path(package.locate_file(""))
+    site = Path(str(package.locate_file("")))
     files = {}
     for entry in package.files or ():
         path = Path(entry)
@@ -192,9 +194,9 @@ def _repack(package: metadata.Distribution, folder: Path) -> Path:
     files[record] = "\n".join([*lines, f"{record},,", ""]).encode()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in sorted(files):
-            entry = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
-            entry.external_attr, entry.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
-            archive.writestr(entry, files[name])
+            packed = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+            packed.external_attr, packed.compress_type = 0o644 << 16, zipfile.ZIP_DEFLATED
+            archive.writestr(packed, files[name])
     return target
 
 

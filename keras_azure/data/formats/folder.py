@@ -1,5 +1,6 @@
 """The data set `folder`: which images are in folders that are named after their classes."""
 
+import functools
 from pathlib import Path
 
 from keras_azure.data.formats import idx
@@ -73,7 +74,7 @@ class Folder(OpenedLater):
         )
         self._root = Path(path)
         self._skip_unreadable = skip_unreadable
-        self._meaning = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_images, Path(path), split_names=split_names, labels=labels)
 
     @staticmethod
     def recognises(path: Path) -> bool:
@@ -86,7 +87,7 @@ class Folder(OpenedLater):
         )
 
     def files(self, observer: Observer) -> list[Path]:
-        found = find_images(self._root, **self._meaning)
+        found = self._find()
         images, others = [], []
         for done, path in enumerate(found.paths, start=1):
             try:

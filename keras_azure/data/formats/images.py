@@ -5,6 +5,7 @@ uploaded go by it.
 """
 
 import contextlib
+import io
 import re
 import stat
 from collections.abc import Iterator
@@ -119,7 +120,7 @@ def image_format(file: BinaryIO) -> Format:
 
 
 @contextlib.contextmanager
-def open_image(path: Path, hint: str = HINT) -> Iterator[BinaryIO]:
+def open_image(path: Path, hint: str = HINT) -> Iterator[io.BufferedReader]:
     """The file, opened to be read; a link is followed.
 
     Raises:
