@@ -59,13 +59,6 @@ class Hold(keras.callbacks.Callback):
 '''
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            # The SDK uses what its own libraries want to drop.
-            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
-
-
 @pytest.fixture(autouse=True)
 def _runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KAZ_RUNS", str(tmp_path / "runs"))

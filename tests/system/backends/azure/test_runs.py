@@ -11,7 +11,7 @@ import keras_azure
 from keras_azure.description.events import Observer
 
 SETTINGS = {"epochs": 1, "set": ["filters=(4, 8)", "dense=(8,)"], "cache": "memory"}
-SECONDS = 240
+SECONDS = 600
 
 
 @pytest.fixture(scope="module")
