@@ -9,7 +9,9 @@ from keras_azure.api.plans import look_ahead
 from keras_azure.api.settings import Settings
 from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
+from keras_azure.data.given import Data, data_as_text
 from keras_azure.data.locate import find_dataset
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig, describe_run, lay_over
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
@@ -19,7 +21,7 @@ from keras_azure.keras_engine import load_on, native_messages_held_back, silence
 from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here
 from keras_azure.registry.given import Plugin, as_text, typed_by_user
-from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS
+from keras_azure.registry.registry import AUGMENTATIONS, BACKENDS, DATASETS
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -57,6 +59,8 @@ def run(
             `set=["dropout=0.2"]`, `image_size=(64, 64)` and `skip_unreadable=True`, and the options of the backend,
             such as `register="digits"`. In place of the name of a loss, a metric, an optimizer, an augmentation or a
             callback there may be a function, a class or an object of Keras's kind: see `keras_azure.registry.given`.
+            `data` may also be arrays, `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a
+            `tf.data.Dataset` of (image, label), or a data set such as a `keras_azure.ArrayDataset`.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
@@ -160,6 +164,12 @@ def _refuse_objects(config: RunConfig) -> None:
         UsageError: the run was given something in Python that only this process has.
     """
     for registry, spec in config.plugins():
+        if spec.given is not None and registry is DATASETS:
+            raise UsageError(
+                f"The data {spec} is in the memory of this program, which no node of {config.backend} has.",
+                expected="data that is on the disk, or goes by name",
+                hint="numpy.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...) and data='data.npz'",
+            )
         if spec.given is not None:
             raise UsageError(
                 f"The {registry.kind} {spec} is code of this program, which no node of {config.backend} has.",
@@ -195,14 +205,16 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
     config = read_description(run_dir)
     if is_finished(run_dir):
         raise UsageError(
-            f"The run in {run_dir} is finished.", hint=f"to repeat it: kaz run --config {run_dir / DESCRIPTION}"
+            f"The run in {run_dir} is finished.",
+            hint=f"to repeat it: {command('kaz', 'run', '--config', run_dir / DESCRIPTION)}",
         )
     if code := config.python_texts():
         raise UsageError(
-            f"The run in {run_dir} was given Python code, which no file can bring back: {', '.join(code)}.",
+            f"The run in {run_dir} was given objects of a Python program, which no file can bring back: "
+            f"{', '.join(code)}.",
             expected="the same again from you",
             hint=f"keras_azure.run(...) with the same arguments and output={str(run_dir)!r}; for what can be imported "
-            f"also kaz run --config {run_dir / DESCRIPTION} --output {run_dir}, with its name",
+            f"also {command('kaz', 'run', '--config', run_dir / DESCRIPTION, '--output', run_dir)}, with its name",
         )
     config = config.resolved()
     backend = BACKENDS.build(config.backend)
@@ -211,7 +223,7 @@ def resume(run_dir: str | Path, *, observer: Observer | None = None) -> RunResul
 
 
 def preview(
-    data: str = RunConfig.data,
+    data: Data = RunConfig.data,
     *,
     augment: Plugin | Sequence[Plugin] = (),
     samples: int = 6,
@@ -241,16 +253,15 @@ def preview(
         raise UsageError(f"{samples} samples with {draws} draws make no contact sheet.", expected="1 or more of each")
     given = augment if isinstance(augment, tuple | list) else (augment,)
     augmentations = tuple(typed_by_user(as_text(each)) for each in given)
-    data = str(
-        find_dataset(lay_over({"data": data}, {"image_size": image_size, "skip_unreadable": skip_unreadable})["data"])
-    )
+    changes = {"image_size": image_size, "skip_unreadable": skip_unreadable}
+    named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)
     silence_libraries()
     with display_for_here(observer) as display:
         with native_messages_held_back():
             contact_sheet: Callable[..., Figure] = lazy("keras_azure.augmentations.contact_sheet:contact_sheet")
-        return contact_sheet(data, augmentations, samples, draws, seed, display)
+        return contact_sheet(named, augmentations, samples, draws, seed, display)
 
 
 def bench(

@@ -8,13 +8,14 @@ Made of RunConfig and of the backends' options by tests/fixtures/settings.py: ch
 from collections.abc import Sequence
 from typing import Literal, TypedDict
 
+from keras_azure.data.given import Data
 from keras_azure.registry.given import Plugin
 
 
 class SettingsElsewhere(TypedDict, total=False):
     """All but `backend`, which some functions take in another way."""
 
-    data: str | None
+    data: Data | None
     """The data set: a name, tfds:NAME, or a folder of IDX files or of pictures."""
 
     augment: Plugin | Sequence[Plugin] | None

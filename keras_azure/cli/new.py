@@ -5,7 +5,6 @@ import importlib.util
 import keyword
 import os
 import re
-import shlex
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.cli.output import print_text
+from keras_azure.description.commands import command
 from keras_azure.errors import OutputExists, UsageError
 from keras_azure.registry.registry import (
     AUGMENTATIONS,
@@ -71,7 +71,7 @@ _KINDS = (
         "Augmentation",
     ),
     _Kind(
-        DATASETS, "a data set of one file", ("kaz run cnn --data FILE.npz", "kaz preview --data FILE.npz"), "Dataset"
+        DATASETS, "a data set of one file", ("kaz run cnn --data FILE.csv", "kaz preview --data FILE.csv"), "Dataset"
     ),
     _Kind(
         BACKENDS,
@@ -126,17 +126,18 @@ def _write_plugin(kind: _Kind, name: str, folder: Path) -> None:
     """
     module = _module_name(kind.registry, name)
     if _is_there(folder):
-        raise OutputExists(f"{folder} exists already.", hint=f"kaz new {kind.command} {name} --output ANOTHER_FOLDER")
+        raise OutputExists(
+            f"{folder} exists already.", hint=command("kaz", "new", kind.command, name, "--output", "ANOTHER_FOLDER")
+        )
     _require_free(kind.registry, name, module)
     words = {"name": name, "module": module, "kind": kind.registry.kind, "group": kind.registry.group}
     words["what"] = _a(kind.registry).capitalize()
     words["target"] = _class_name(module, kind.class_suffix) if kind.class_suffix else module
-    words["try_it"], words["try_options"] = (Template(command).substitute(words) for command in kind.tries)
+    words["try_it"], words["try_options"] = (Template(each).substitute(words) for each in kind.tries)
     _write_package(folder, kind, words)
-    shown = shlex.quote(str(folder))
     print_text(f"Wrote the {kind.registry.kind} {name} to {folder}. Next:")
-    for command in (f"pip install -e {shown}", f"pytest {shown}", words["try_it"]):
-        print_text(f"    {command}")
+    for each in (command("pip", "install", "-e", folder), command("pytest", folder), words["try_it"]):
+        print_text(f"    {each}")
 
 
 def _a(registry: Registry[object]) -> str:

@@ -15,6 +15,7 @@ from keras_azure.cli.options import (
     with_config_options,
 )
 from keras_azure.cli.output import print_json, print_lines_of, print_text
+from keras_azure.description.commands import command
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
 
@@ -63,7 +64,9 @@ def plan(
 ) -> None:
     """Tell what a run would need, on one machine or on all: memory, time, money. The settings are those of kaz run."""
     if region and not prices:
-        raise UsageError("--region is the region of --prices.", hint=f"kaz plan --prices --region {region}")
+        raise UsageError(
+            "--region is the region of --prices.", hint=command("kaz", "plan", "--prices", "--region", region)
+        )
     found: dict[str, Any] = lazy("keras_azure.api.plans:plan")(
         model,
         config=config,

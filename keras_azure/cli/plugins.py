@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from keras_azure.cli.output import print_json, print_text
+from keras_azure.description.commands import command
 from keras_azure.errors import KerasAzureError, UnknownName, UsageError
 from keras_azure.keras_engine import native_messages_held_back, silence_libraries
 from keras_azure.lazy import lazy
@@ -255,7 +256,8 @@ def _print_description(described: dict[str, Any]) -> None:
     if described["kind"] != MODELS.kind:
         return
     if "layers" not in described:
-        print_text(f"\nIts layers can be shown when its options are given: kaz show '{described['name']}(option=...)'")
+        example = command("kaz", "show", f"{described['name']}(option=...)")
+        print_text(f"\nIts layers can be shown when its options are given: {example}")
         return
     shape = "x".join(map(str, described["input_shape"]))
     print_text(f"\nBuilt for {shape} pictures of {described['num_classes']} classes:\n")

@@ -13,6 +13,7 @@ from keras_azure.backends import RunningJob
 from keras_azure.cli.flags import EPILOG, RunCommand
 from keras_azure.cli.options import CONFIG, IMAGE_SIZE, MODEL_OPTIONS, SKIP_UNREADABLE, given, with_config_options
 from keras_azure.cli.output import confirm, print_json, print_text
+from keras_azure.description.commands import command
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted, UsageError
 from keras_azure.lazy import lazy
@@ -193,4 +194,4 @@ def _how_to_see(tracking: Mapping[str, str] | None) -> str:
     if tracking is None:
         return "none"
     uri = tracking["uri"]
-    return f"mlflow ui --backend-store-uri {uri}" if uri.startswith("sqlite:") else uri
+    return command("mlflow", "ui", "--backend-store-uri", uri) if uri.startswith("sqlite:") else uri

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from keras_azure.cli.output import print_json, print_lines_of, print_text
+from keras_azure.description.commands import command
 from keras_azure.errors import DataUnavailable, UnknownName, UsageError
 from keras_azure.lazy import lazy
 
@@ -64,7 +65,9 @@ def sizes(
 ) -> None:
     """List Azure's GPU machines: memory, speed, price, and whether they are retired."""
     if region and not prices:
-        raise UsageError("--region is the region of --prices.", hint=f"kaz sizes --prices --region {region}")
+        raise UsageError(
+            "--region is the region of --prices.", hint=command("kaz", "sizes", "--prices", "--region", region)
+        )
     today = datetime.date.today()
     chosen: list[Size] = [_table("find_size")(name)] if name else list(_table("SIZES"))
     if gpu:

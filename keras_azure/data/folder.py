@@ -3,10 +3,12 @@
 import hashlib
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from keras_azure.data.formats.folder import find_images
+from keras_azure.data.formats.layout import some_of
 from keras_azure.data.pictures import hash_file, picture_header, read_picture
 from keras_azure.data.sizes import DEFAULT_SIZE, different_sizes, in_words
 from keras_azure.data.splits import check_index, described, stratified_split
@@ -29,12 +31,16 @@ class FolderDataset:
         channels: int | None,
         test_split: float,
         skip_unreadable: bool,
+        split_names: str,
+        labels: bool,
     ) -> None:
         self._root = root
         self._image_size = image_size
         self._channels = channels
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
+        self._meaning: dict[str, Any] = {"split_names": split_names, "labels": labels}
+        self._fingerprints: dict[str, str] = {}
 
     def prepare(self, observer: Observer) -> None:
         """Lists the pictures and looks at the header of each.
@@ -43,16 +49,23 @@ class FolderDataset:
             UnreadableFile: a file is no picture, or is damaged.
             DataError: the folder is not laid out as a data set.
         """
-        found = find_images(self._root)
+        found = find_images(self._root, **self._meaning)
         headers = self._look(found.paths, observer)
-        listing = found.only(headers).splits
-        self.class_names = tuple(sorted(listing["train"]))
-        self._splits = self._divide(listing)
+        kept = found.only(headers)
+        self.class_names = tuple(sorted(kept.splits["train"]))
+        self._splits, untested = self._divide(kept.splits)
+        for note in dict.fromkeys((*found.notes, *kept.notes, *untested)):
+            observer.message(note)
         self.split_sizes = {split: len(labels) for split, (_, labels) in self._splits.items()}
         self.image_shape = (*self._common_size(headers, observer), self._channels or _common_channels(headers))
         self.description = described(
-            f"image folder {self._root}", self.split_sizes, self.image_shape, len(self.class_names)
+            f"image folder {self._root}",
+            self.split_sizes,
+            self.image_shape,
+            len(self.class_names) if kept.is_labelled else 0,
         )
+        if kept.origins:
+            self.description += f"; {kept.origins}"
 
     def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
         check_index(split, index, self.split_sizes)
@@ -60,13 +73,16 @@ class FolderDataset:
         return read_picture(self._root / paths[index], self.image_shape[:2], self.image_shape[2]), int(labels[index])
 
     def fingerprint(self, split: str, observer: Observer) -> str:
+        if split in self._fingerprints:
+            return self._fingerprints[split]
         paths, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)
         hashes = map_in_threads(lambda path: hash_file(self._root / path), paths, _THREADS)
         for done, (path, label, file_hash) in enumerate(zip(paths, labels, hashes, strict=True), start=1):
             content.update(os.fsencode(f"{path}\0{label}\0") + file_hash)
             observer.advance(f"Looking for changes in {split} pictures", done, len(paths))
-        return content.hexdigest()
+        self._fingerprints[split] = content.hexdigest()
+        return self._fingerprints[split]
 
     def _look(self, paths: list[str], observer: Observer) -> dict[str, Header]:
         """The headers of all pictures that can be read, by path."""
@@ -94,25 +110,27 @@ class FolderDataset:
             return None
         return header
 
-    def _divide(self, listing: dict[str, dict[str, list[str]]]) -> dict[str, tuple[list[str], np.ndarray]]:
-        """Each split's paths, sorted, and their labels."""
+    def _divide(
+        self, listing: dict[str, dict[str, list[str]]]
+    ) -> tuple[dict[str, tuple[list[str], np.ndarray]], list[str]]:
+        """Each split's paths, sorted, and their labels; and a line on classes that give the test no image."""
         number = {name: label for label, name in enumerate(self.class_names)}
         splits = {}
         for split, classes in listing.items():
             samples = sorted((path, number[name]) for name, found in classes.items() for path in found)
             splits[split] = [path for path, _ in samples], np.array([label for _, label in samples])
-        if "test" not in splits:
-            for name, found in listing["train"].items():
-                if len(found) == 1:
-                    raise DataError(
-                        f"The class {name!r} of {self._root} has just one picture, {found[0]}, "
-                        "which cannot be both trained and tested on.",
-                        hint="add pictures to its folder, or remove it",
-                    )
-            paths, labels = splits["train"]
-            for split, chosen in zip(("train", "test"), stratified_split(labels, self._test_split), strict=True):
-                splits[split] = [paths[index] for index in chosen], labels[chosen]
-        return splits
+        if "test" in splits:
+            return splits, []
+        alone = sorted(name for name, found in listing["train"].items() if len(found) == 1)
+        if len(alone) == len(listing["train"]):
+            raise DataError(
+                f"Each class of {self._root} has just one image, which cannot be both trained and tested on.",
+                hint="add images to their folders",
+            )
+        paths, labels = splits["train"]
+        for split, chosen in zip(("train", "test"), stratified_split(labels, self._test_split), strict=True):
+            splits[split] = [paths[index] for index in chosen], labels[chosen]
+        return splits, [f"There are no test images of {some_of(alone)}, which have one image each."] if alone else []
 
     def _common_size(self, headers: dict[str, Header], observer: Observer) -> tuple[int, int]:
         if self._image_size is not None:

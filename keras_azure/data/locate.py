@@ -23,7 +23,10 @@ def find_dataset(text: str) -> Spec:
         UnknownName: no data set is called so and nothing of that name is there.
         DataError: the path holds no data set.
         AmbiguousName: two packages claim the name, or recognise the path.
+        SpecError: it was given in Python, and the text alone is left.
     """
+    if isinstance(text, specs.Given):
+        return text.spec
     if (spec := _addressed(text)) is not None:
         return spec
     spec = _registered(text)
@@ -56,7 +59,7 @@ def _registered(text: str) -> Spec | None:
         spec = specs.parse(text)
     except SpecError:
         # A call is meant to be a spec; anything else that is no name may well be a path.
-        if text.rstrip().endswith(")") and not _exists(text):
+        if (text.rstrip().endswith(")") or specs.is_object(text)) and not _exists(text):
             raise
         return None
     known = {entry.name for entry in DATASETS.entries()}

@@ -31,3 +31,10 @@ class OpenedLater:
         if attribute.startswith("_"):  # nothing is opened yet
             raise AttributeError(attribute)
         return getattr(self._opened, attribute)
+
+
+class ReadAtOnce(OpenedLater):
+    """One whose reader takes the options and `observer`, and gives a data set that is ready."""
+
+    def prepare(self, observer: "Observer") -> None:
+        self._opened = lazy(self._reader)(observer=observer, **self._options)

@@ -1,15 +1,12 @@
 """The size of pictures: what the option `image_size` asks for, and what is done where pictures have different sizes."""
 
-import hashlib
-
 import numpy as np
 
-from keras_azure.data.arrays import ArrayDataset
+from keras_azure.data.arrays import ArrayDataset, fingerprint_of
 from keras_azure.data.resizing import Size, resize
 from keras_azure.description.events import Observer
 
 DEFAULT_SIZE: Size = (224, 224)  # what most networks that were trained on ImageNet expect
-_BATCH = 256  # pictures
 
 
 def in_words(size: Size) -> str:
@@ -46,9 +43,4 @@ class ResizedDataset:
         return resize(picture, self.image_shape[:2]), label
 
     def fingerprint(self, split: str, observer: Observer) -> str:
-        pictures, labels = self._dataset.arrays(split)
-        content = hashlib.blake2b(repr(pictures.shape).encode(), digest_size=16)
-        for start in range(0, len(pictures), _BATCH):  # a copy of a part, where the array is no plain one
-            content.update(np.ascontiguousarray(pictures[start : start + _BATCH]).data)
-        content.update(labels.astype("<i8").tobytes())
-        return content.hexdigest()
+        return fingerprint_of(*self._dataset.arrays(split))

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from keras_azure.data.given import data_as_text
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.intervals import parse_interval
 from keras_azure.description.stages import Stage, parse_stages
@@ -127,8 +128,7 @@ class RunConfig:
         hints = typing.get_type_hints(type(self))
         for setting in dataclasses.fields(self):
             value, hint = getattr(self, setting.name), hints[setting.name]
-            if setting.name in FROM_PYTHON:
-                value = as_text(value)
+            value = _as_text(setting.name, value)
             try:
                 value = coerce(value, hint)
             except ValueError:
@@ -225,7 +225,8 @@ class RunConfig:
         """What was given in Python in place of names, in the words of the description."""
         values = [getattr(self, name) for name in FROM_PYTHON]
         texts = [text for value in values for text in ((value,) if isinstance(value, str) else value or ())]
-        return [text for text in texts if specs.is_python(text)]
+        # Of data, `tfds:name` is no import.
+        return [*filter(specs.is_object, (self.data,)), *filter(specs.is_python, texts)]
 
     @property
     def model_spec(self) -> Spec:
@@ -284,7 +285,7 @@ def describe_run(model: Plugin | None, config: str | Path | None, settings: Mapp
     values = read_config_file(Path(config)) if config is not None else {}
     named = {"model": model} if model is not None else {}
     given = {
-        name: typed_by_user(as_text(value)) if name in FROM_PYTHON else value
+        name: typed_by_user(_as_text(name, value)) if name in FROM_PYTHON else _as_text(name, value)
         for name, value in {**settings, **named}.items()
     }
     return RunConfig.from_dict(lay_over(values, given)).resolved()
@@ -304,6 +305,13 @@ def read_config_file(path: Path) -> dict[str, Any]:
         reason = getattr(error, "strerror", None) or error
         raise ConfigError(f"The config file {path} cannot be read: {reason}.") from error
     return _json_object(text, f"The config file {path}")
+
+
+def _as_text(name: str, value: Any) -> Any:
+    """The text of a setting that may be given in Python in place of a name; any other value as it is."""
+    if name == "data":
+        return data_as_text(value)
+    return as_text(value) if name in FROM_PYTHON else value
 
 
 def _with_absolute_weights(model: Spec) -> Spec:

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from keras_azure.data.locate import paths_in
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.result import RunResult
 from keras_azure.errors import ConfigError, OutputExists, SpecError, UsageError
 from keras_azure.redaction import find_secret
 from keras_azure.registry.given import typed_by_user
 from keras_azure.registry.registry import as_spec
-from keras_azure.registry.specs import Spec
+from keras_azure.registry.specs import Spec, is_object
 
 DESCRIPTION = "run.json"
 RESULTS = "metrics.json"  # written last
@@ -56,7 +57,7 @@ def choose_run_dir(config: RunConfig, output: Path | None, resume: bool | None) 
             raise OutputExists(
                 f"The output folder {output} is not empty, and nothing is overwritten.",
                 hint="another --output"
-                + (f"; or, to go on with the run in it: kaz resume {output}" if goes_on else ""),
+                + (f"; or, to go on with the run in it: {command('kaz', 'resume', output)}" if goes_on else ""),
             )
         return output, False
     except OSError as error:
@@ -128,17 +129,22 @@ def _require_same(config: RunConfig, run_dir: Path, *, files_may_move: bool) -> 
     if changes:
         raise ConfigError(
             f"There is an unfinished run of another configuration in {run_dir}: {'; '.join(changes)}.",
-            hint=f"kaz resume {run_dir}, which goes on with it as it is; or another --output",
+            hint=f"{command('kaz', 'resume', run_dir)}, which goes on with it as it is; or another --output",
         )
 
 
 def _anywhere(config: RunConfig) -> RunConfig:
     """The run without the places of its files."""
-    data, model = as_spec(config.data), _model(config)
-    data = data.with_options(**dict.fromkeys(paths_in(data), ""))
+    data, model = config.data, _model(config)
+    if not is_object(data):
+        data = str(_without_paths(as_spec(data)))
     if model is not None and isinstance(weights := model.options.get("weights"), str):
         model = model.with_options(weights=Path(weights).name)
-    return dataclasses.replace(config, data=str(data), model=config.model if model is None else str(model))
+    return dataclasses.replace(config, data=data, model=config.model if model is None else str(model))
+
+
+def _without_paths(data: Spec) -> Spec:
+    return data.with_options(**dict.fromkeys(paths_in(data), ""))
 
 
 def _model(config: RunConfig) -> Spec | None:

@@ -38,6 +38,7 @@ class TensorFlowSteps:
 
     def _one_by_one(self, batches: Iterator[Batch], most: int, longest: float) -> StepResult:
         parts: list[StepResult] = []
+        seconds: list[float] = []
         begun, waited = time.perf_counter(), 0.0
         while len(parts) < most and (not parts or time.perf_counter() - begun < longest):
             asked = time.perf_counter()
@@ -49,8 +50,9 @@ class TensorFlowSteps:
                 break
             waited += time.perf_counter() - asked
             parts.append(self.repeat(batch, 1))
+            seconds.append(time.perf_counter() - asked)  # with the wait, as within the graph
         return StepResult(
-            seconds=np.concatenate([part.seconds for part in parts]),
+            seconds=np.array(seconds),
             waited=waited,
             logs=parts[-1].logs,
             loss_parts=[array for part in parts for array in part.loss_parts],

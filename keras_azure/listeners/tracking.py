@@ -16,6 +16,7 @@ import json
 import logging
 import os
 import queue
+import re
 import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -23,6 +24,7 @@ from importlib import metadata
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener
@@ -75,7 +77,7 @@ class Tracker(Listener):
         self._logged: set[tuple[str, int]] = set()
         self._parameters: set[str] = set()
         self._job_run = os.environ.get("MLFLOW_RUN_ID") if "AZUREML_RUN_ID" in os.environ else None
-        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder().absolute() / 'mlflow.db'}"
+        self._uri = os.environ.get("MLFLOW_TRACKING_URI") or sqlite_uri(runs_folder().absolute() / "mlflow.db")
         self._operations: queue.Queue[Callable[[], None] | None] = queue.Queue()
         self._progress = threading.Event()
         self._worker = threading.Thread(target=self._work, name="mlflow", daemon=True)
@@ -263,6 +265,18 @@ class Tracker(Listener):
             if ours and path.name != RESULTS and folder.parts[:1] != (_KEPT_OUT,):
                 self._client.log_artifact(self._run_id, str(path), folder.as_posix() if folder.parts else None)
                 self._progress.set()
+
+
+def sqlite_uri(path: Path) -> str:
+    """The address of a database in a file, also where the path has signs that mean something in an address."""
+    text = str(path)
+    decodes = tuple(map(int, re.findall(r"\d+", metadata.version("sqlalchemy"))[:2])) >= (2, 1)
+    if "?" not in text and not (decodes and "%" in text):
+        return f"sqlite:///{text}"
+    # Slashes too: MLflow takes what stands here for a path, and makes the folder that it seems to be in.
+    quoted = quote(text, safe="")
+    # An earlier SQLAlchemy takes what is before the ? as it is; SQLite itself decodes an address of its own.
+    return f"sqlite:///{quoted}" if decodes else f"sqlite:///file:{quoted}?uri=true"
 
 
 def _experiment_name() -> str:

@@ -112,7 +112,7 @@ def _fit_estimator(estimator: BaseEstimator, vectors: np.ndarray, labels: np.nda
     """Fits, and tells whether it converged."""
     try:
         with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always", ConvergenceWarning)
+            warnings.simplefilter("always")
             estimator.fit(vectors, labels)
         estimator.predict(vectors[:1])  # only here does k-NN find that there are too few neighbours
     except ValueError as error:

@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.pictures import read_picture
+from keras_azure.description.commands import command
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import RunFailed, UsageError
 from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
@@ -131,7 +132,7 @@ def _class_names(run_dir: Path) -> list[str]:
     results = run_dir / RESULTS
     if not results.is_file():
         if (run_dir / DESCRIPTION).is_file():
-            raise UsageError(f"The run in {run_dir} is not finished.", hint=f"kaz resume {run_dir}")
+            raise UsageError(f"The run in {run_dir} is not finished.", hint=command("kaz", "resume", run_dir))
         raise UsageError(f"There is no run in {run_dir}: it has no {RESULTS}.", hint="the folder that kaz run printed")
     try:
         names = json.loads(results.read_text(encoding="utf-8"))["class_names"]

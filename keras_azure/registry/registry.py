@@ -17,10 +17,12 @@ Of what Keras brings itself, optimizers, losses, metrics and callbacks, the name
 import functools
 import inspect
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass
 from importlib import metadata
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -111,7 +113,7 @@ class Registry(Generic[Built]):
     def entries(self) -> list[Entry]:
         """All plugins of this kind, by name. Imports nothing and never fails."""
         # A set: an editable install can show the same package twice.
-        return sorted({*_entries(self.group)})
+        return sorted({*_entries(self.group, _places())})
 
     def all_entries(self) -> list[Entry]:
         """The plugins, and those of Keras's own that none of them stands before."""
@@ -324,7 +326,21 @@ def damaged_packages() -> list[str]:
     return []
 
 
-def _entries(group: str) -> Iterable[Entry]:
+def _places() -> tuple[tuple[str, int], ...]:
+    """Where packages may be, and when one was last added to each place, or removed."""
+    return tuple((place, _last_change(place)) for place in sys.path)
+
+
+def _last_change(place: str) -> int:
+    try:
+        return Path(place).stat().st_mtime_ns
+    except OSError:  # it is not there
+        return 0
+
+
+@functools.lru_cache  # a run asks some forty times, and each time the files of all packages would be read again
+def _entries(group: str, places: tuple[tuple[str, int], ...]) -> Iterable[Entry]:
+    """What the packages in these places have of a group."""
     try:
         return [Entry(point.name, _name_of(point.dist), point.value) for point in metadata.entry_points(group=group)]
     except Exception:  # one package with damaged metadata takes all others along: they are read one by one

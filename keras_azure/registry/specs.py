@@ -154,7 +154,12 @@ def parse_import(text: str) -> Spec | None:
 
 def is_python(text: str) -> bool:
     """Whether a text says what was given in Python in place of a name, or is to be imported."""
-    return len(text) <= LONGEST_TEXT and bool(_IMPORT.fullmatch(text) or re.fullmatch(r"<[\w.]+:.*>", text, re.DOTALL))
+    return len(text) <= LONGEST_TEXT and bool(_IMPORT.fullmatch(text) or is_object(text))
+
+
+def is_object(text: str) -> bool:
+    """Whether a text says what was given in Python, and cannot be imported."""
+    return len(text) <= LONGEST_TEXT and re.fullmatch(r"<[\w.]+:.*>", text, re.DOTALL) is not None
 
 
 def _refuse_python(text: str) -> None:

@@ -214,6 +214,9 @@ def _training_problems(
     pixels = some_pixels(input_shape, count=8)
     task, labels = task_of(model), np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
     pixels, targets = task.batch(pixels, labels)
+    if not model.trainable_weights:
+        yield "it has no trainable weight", "a weight that learns"
+        return
     before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
     # As a run on a CPU; XLA would take a minute to compile a step of a large network, only to make it once.
     model.compile("adam", task.loss, jit_compile=False if keras.backend.backend() == "tensorflow" else "auto")

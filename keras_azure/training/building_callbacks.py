@@ -9,6 +9,7 @@ from typing import Any
 import keras
 from keras.callbacks import Callback
 
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.errors import BrokenPlugin, UsageError
@@ -134,7 +135,7 @@ def led_to(run_dir: Path, callbacks: NamedCallbacks, *, resumed: bool, tell: Cal
                 path.parent.mkdir(parents=True, exist_ok=True)
             set_attribute(callback, attribute, str(path))
         if isinstance(callback, keras.callbacks.TensorBoard):
-            tell(f"For the callback {name}: tensorboard --logdir {callback.log_dir}")
+            tell(f"For the callback {name}: {command('tensorboard', '--logdir', callback.log_dir)}")
         if resumed and isinstance(callback, keras.callbacks.CSVLogger):
             set_attribute(callback, "append", True)
     try:

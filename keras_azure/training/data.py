@@ -12,6 +12,7 @@ import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
 from keras_azure.data import Dataset, has_fingerprint, open_dataset
+from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.description.config import RunConfig
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
+_CONTENTS = "contents"  # which runs of older versions do not have
 _BYTES_OF_A_FEATURE = 4
 _VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
@@ -98,15 +100,22 @@ class RunData:
     def images_per_epoch(self) -> int:
         return self.facts.images_per_epoch(self.config)
 
-    @property
+    @functools.cached_property
     def identity(self) -> dict[str, Any]:
         """What tells, JSON-safe, that a run that goes on has the data that it had."""
         dataset = self.dataset
+        # What is in memory anyway is looked at as a whole: given in Python, it has no name by which it is found again.
+        contents = (
+            {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
+            if hasattr(dataset, "arrays")
+            else None
+        )
         return {
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
             "split_sizes": dict(dataset.split_sizes),
             "steps_per_epoch": self.steps_per_epoch,
+            **({} if contents is None else {_CONTENTS: contents}),
         }
 
     def samples_of_step(self, epoch: int, step: int) -> np.ndarray:
@@ -230,8 +239,10 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if before.get(name) != now[name]
+        if name != _CONTENTS and before.get(name) != now[name]
     ]
+    if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
+        changes = ["its images, their labels or their order are others"]
     if changes:
         raise DataError(
             f"The data is not what the run in {run_dir} began with: {'; '.join(changes)}.",

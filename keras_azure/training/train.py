@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
 from keras_azure.description.folder import DESCRIPTION, RESULTS
@@ -310,12 +311,13 @@ def _told_what_is_kept(
             raise RunInterrupted("The run was stopped before training began; nothing was kept.") from None
         raise RunInterrupted(
             f"The run in {run_dir} was stopped; {checkpoints.reached(config.total_epochs)} kept.",
-            hint=f"kaz resume {run_dir}",
+            hint=command("kaz", "resume", run_dir),
         ) from None
     except KerasAzureError:
         if checkpoints.names():
             observer.message(
-                f"{checkpoints.reached(config.total_epochs)} kept; when this is mended: kaz resume {run_dir}"
+                f"{checkpoints.reached(config.total_epochs)} kept; when this is mended: "
+                + command("kaz", "resume", run_dir)
             )
         raise
 

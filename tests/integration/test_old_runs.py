@@ -42,7 +42,8 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 
 def history_of(path: Path) -> list[dict[str, float]]:
-    return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(path.open())]
+    with path.open() as file:
+        return [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)

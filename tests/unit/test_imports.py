@@ -20,11 +20,12 @@ PLUGINS = REPOSITORY / "plugins"
 # A layer: its modules, where a package stands for all that is in it and is not named elsewhere, ...
 LAYERS = {
     "light": "__init__ errors files lazy keras_engine redaction registry description data data.azureml "
-    "data.formats data.local_files data.locate data.named data.opened_later backends "
+    "data.formats data.given data.local_files data.locate data.named data.opened_later backends "
     "backends.azure.sizes",
     "command": "cli __main__ api listeners listeners.display",
-    "heavy": "data.arrays data.digits data.folder data.idx data.memory data.pictures data.resizing "
-    "data.sizes data.source data.splits data.store data.streams data.tfds data.threads augmentations pipeline models "
+    "heavy": "data.array_like data.arrays data.digits data.folder data.given_arrays data.idx data.labels data.memory "
+    "data.npz data.pictures data.resizing data.sizes data.source data.splits data.store data.streams data.tfds "
+    "data.threads augmentations pipeline models "
     "engines planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
     "tracking": "listeners.tracking",
     "training": "training testing planning throughput",
@@ -132,6 +133,10 @@ def plugin_violations(plugin: str, source: str) -> Iterator[str]:
                 yield f"{name} from {target}"
         elif library not in sys.stdlib_module_names | PLUGIN_LIBRARIES | {plugin}:
             yield target
+
+
+def test_few_modules_belong_to_no_folder():
+    assert len([*PACKAGE.glob("*.py")]) <= 8
 
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -114,7 +114,7 @@ def test_a_job_can_be_canceled_before_it_runs(start):
 def test_logs_and_mounted_outputs_reach_storage_while_the_job_runs(storage, start):
     storage.put(**{"checkpoints/epoch-1": "old", "checkpoints/epoch-0": "older"})
     job = start(
-        "cd ${{outputs.model}}; cat $AZURE_ML_OUTPUT_model/epoch-1; rm epoch-0; echo new > epoch-2; sleep 60",
+        "cd ${{outputs.model}}; cat $AZURE_ML_OUTPUT_model/epoch-1; rm epoch-0; echo new > epoch-2; sleep 1000",
         outputs={"model": {"type": "uri_folder", "mode": "ReadWriteMount", "url": storage.url("checkpoints")}},
     )
     storage.wait_for(LOG, "old")

@@ -22,7 +22,7 @@ TALK = """
                 said.append(connection.makefile().readline().strip())
         print("heard", sorted(said))
     else:
-        for _ in range(200):
+        while True:
             try:
                 connection = socket.create_connection(address, timeout=5)
                 break

@@ -1,7 +1,6 @@
 """Folders and logs as blobs, one step at a time."""
 
 import threading
-import time
 
 import pytest
 from azure.core.exceptions import ServiceResponseError
@@ -116,18 +115,15 @@ def test_an_append_whose_answer_is_lost_is_not_repeated(storage, tmp_path, monke
 
 
 def test_repeated_actions_outlive_failures():
-    calls = []
+    before, calls = threading.enumerate(), threading.Semaphore(0)
 
     def fail():
-        calls.append(time.monotonic())
+        calls.release()
         raise JobFailed("DataAccessError", "away")
 
     with repeated(0.01, fail):
-        while len(calls) < 3:
-            time.sleep(0.01)
-    count = len(calls)
-    time.sleep(0.05)
-    assert len(calls) == count
+        assert all(calls.acquire(timeout=300) for _ in range(3))
+    assert threading.enumerate() == before
 
 
 def _contents(folder):

@@ -151,7 +151,7 @@ def test_a_server_that_ends_is_started_again(client, endpoint, wait_until, post)
 
 
 def test_traffic_and_a_second_deployment(client, endpoint, assets, deploy, post):
-    deploy("green", "numbers", request_settings=OnlineRequestSettings(request_timeout_ms=500)).result()
+    deploy("green", "numbers", request_settings=OnlineRequestSettings(request_timeout_ms=3000)).result()
     assert client.online_endpoints.get("numbers").traffic == {"blue": 100, "green": 0}
     assert invoke(client, assets)["name"] == "blue"
     assert invoke(client, assets, deployment_name="green")["name"] == "green"
@@ -161,7 +161,7 @@ def test_traffic_and_a_second_deployment(client, endpoint, assets, deploy, post)
         invoke(client, assets, deployment_name="red")
 
     key = client.online_endpoints.get_keys("numbers").primary_key
-    assert post(endpoint.scoring_uri, key, b'{"sleep": 1, "data": []}', azureml_model_deployment="green")[0] == 408
+    assert post(endpoint.scoring_uri, key, b'{"sleep": 10, "data": []}', azureml_model_deployment="green")[0] == 408
     with pytest.raises(HttpResponseError, match="has traffic"):
         client.online_deployments.begin_delete("blue", "numbers").result()
     for traffic in ({"blue": 60}, {"red": 100}):

@@ -99,9 +99,7 @@ def test_storage_away(client, azure_emulator, folder):
     from azure.storage.blob import BlobServiceClient
 
     settings = azure_emulator.settings
-    storage = BlobServiceClient(
-        f"https://{settings.blob_host}", credential=settings.account_key, retry_total=0, connection_timeout=5
-    )
+    storage = BlobServiceClient(f"https://{settings.blob_host}", credential=settings.account_key, retry_total=0)
     with pytest.raises(AzureError):
         storage.get_account_information()
     azure_emulator.set_storage(reachable=True)
@@ -155,7 +153,7 @@ def test_a_spot_node_is_evicted_and_the_job_starts_anew(client, azure_emulator, 
     client.compute.begin_create_or_update(
         AmlCompute(name="spot", size="Standard_DS3_v2", tier="low_priority", max_instances=1)
     ).result()
-    job = client.jobs.create_or_update(say("echo begun; sleep 100", compute="spot"))
+    job = client.jobs.create_or_update(say("echo begun; sleep 1000", compute="spot"))
     wait_for_job(client, job.name, "Running")
     azure_emulator.set_size("Standard_DS3_v2", capacity=False)
     azure_emulator.evict(job.name)

@@ -77,14 +77,14 @@ def test_a_job_that_fails(client, wait_for_job):
 
 
 def test_a_job_is_cancelled(client, wait_for_job):
-    job = client.jobs.create_or_update(say("sleep 100"))
+    job = client.jobs.create_or_update(say("sleep 1000"))
     wait_for_job(client, job.name, "Running")
     client.jobs.begin_cancel(job.name).result()
     assert client.jobs.get(job.name).status == "Canceled"
 
 
 def test_a_job_that_waits_is_cancelled(client, wait_for_job):
-    running = client.jobs.create_or_update(say("sleep 100", instance_count=2))
+    running = client.jobs.create_or_update(say("sleep 1000", instance_count=2))
     waiting = client.jobs.create_or_update(say("true"))
     wait_for_job(client, running.name, "Running")
     wait_for_job(client, waiting.name, "Queued")  # the cluster has two nodes
@@ -94,7 +94,7 @@ def test_a_job_that_waits_is_cancelled(client, wait_for_job):
 
 
 def test_time_is_limited(client, wait_for_job):
-    job = say("sleep 100")
+    job = say("sleep 1000")
     job.set_limits(timeout=1)
     job = client.jobs.create_or_update(job)
     assert wait_for_job(client, job.name)[-1] == "Canceled"
@@ -131,7 +131,7 @@ if os.environ["RANK"] == "0":
     other.sendall(b"welcome")
 else:
     import time
-    for _ in range(100):
+    while True:
         try:
             other = socket.create_connection(address)
             break

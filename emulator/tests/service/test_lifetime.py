@@ -9,7 +9,7 @@ import psutil
 from kaz_azure_emulator import AzureEmulator
 
 CODE = "import sys, time; from kaz_azure_emulator import AzureEmulator\n"
-CODE += "azure = AzureEmulator(sys.argv[1]); azure.start(); print('up', flush=True); time.sleep(100)"
+CODE += "azure = AzureEmulator(sys.argv[1]); azure.start(); print('up', flush=True); time.sleep(1000)"
 
 
 def test_nothing_is_left(processes_of):

@@ -25,6 +25,7 @@ from keras_azure.backends.azure.storage import Storage
 from keras_azure.backends.azure.wheels import EXTRA_OF_ENGINE
 from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.backends.machine import Machine
+from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
@@ -110,13 +111,14 @@ class AzureBackend:
             try:
                 self._create(service, read_job_file(job_file), observer)
             except CloudError as error:
-                again = f"kaz resume {run_dir}, which submits the same job"
+                again = f"{command('kaz', 'resume', run_dir)}, which submits the same job"
                 error.hint = "; then ".join(filter(None, (error.hint, again)))
                 raise
             except KeyboardInterrupt:
                 raise RunInterrupted(
                     f"Stopped while the job {job.name} was submitted; Azure may have it.",
-                    hint=f"kaz resume {run_dir}, which goes on with it; or, to end it: kaz jobs cancel {job.name}",
+                    hint=f"{command('kaz', 'resume', run_dir)}, which goes on with it; or, to end it: "
+                    f"kaz jobs cancel {job.name}",
                 ) from None
         return job
 

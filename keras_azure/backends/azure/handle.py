@@ -16,6 +16,7 @@ from keras_azure.backends.azure.results import fetch, fetch_run, register
 from keras_azure.backends.azure.service import Service, azure_errors, quiet
 from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.workspace import Workspace
+from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, read_result
 from keras_azure.description.result import RunResult
@@ -94,7 +95,7 @@ class Job:
         except KeyboardInterrupt:
             raise RunInterrupted(
                 f"Stopped; the job {self.name} is done, and what it left is kept in the workspace.",
-                hint=f"kaz resume {self.run_dir}",
+                hint=command("kaz", "resume", self.run_dir),
             ) from None
 
     def describe(self) -> dict[str, Any]:
@@ -213,7 +214,8 @@ class Job:
         """The error that says why it has no result."""
         reason, lines = failure_of(self._service, self.name)
         is_here = (self.run_dir / DESCRIPTION).exists()  # the run folder is not on every machine
-        again = f"kaz resume {self.run_dir}, which goes on in a new job after the last checkpoint" if is_here else ""
+        resume = command("kaz", "resume", self.run_dir)
+        again = f"{resume}, which goes on in a new job after the last checkpoint" if is_here else ""
         if state == "Canceled":
             why = "" if reason.startswith("Azure ML gives no reason") else f": {reason}"
             return JobFailed(f"The job {self.name} was cancelled{why}.", hint=again or f"kaz jobs show {self.name}")

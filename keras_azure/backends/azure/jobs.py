@@ -9,6 +9,7 @@ from keras_azure.backends.azure.handle import Job
 from keras_azure.backends.azure.job import TAG
 from keras_azure.backends.azure.service import Service, azure_errors, quiet, status_of
 from keras_azure.backends.azure.workspace import find_workspace
+from keras_azure.description.commands import command
 from keras_azure.description.folder import runs_folder
 from keras_azure.errors import CloudError, UsageError
 
@@ -49,7 +50,7 @@ def find_job(workspace: str | None, name: str) -> Job:
         raise UsageError(
             f"The job {name} was not started by kaz.",
             expected=f"a job with the tag {TAG}",
-            hint=f"kaz jobs list; or az ml job show --name {name}",
+            hint=f"kaz jobs list; or {command('az', 'ml', 'job', 'show', '--name', name)}",
         )
     facts = facts_of(found)
     return Job(

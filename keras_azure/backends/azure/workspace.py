@@ -1,8 +1,10 @@
 """Which workspace: Azure ML's own config.json, environment variables over it, and what is named over both."""
 
+import errno
 import json
 import os
 import re
+import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ _ARM_ID = re.compile(
     re.IGNORECASE,
 )
 _SHORT = re.compile(r"(?P<subscription_id>[^/]+)/(?P<resource_group>[^/]+)/(?P<workspace_name>[^/]+)")
+_MEND = "kaz init --force, which writes it anew; or --workspace SUBSCRIPTION/GROUP/WORKSPACE, which needs no file"
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def locate_workspace(named: str | None = None, start: Path | None = None) -> tup
 
     Args:
         named: a config.json, SUBSCRIPTION/GROUP/WORKSPACE, or a workspace's id in Azure Resource Manager; by default
-            KAZ_WORKSPACE, and without that the environment's values over those of the nearest config.json.
+            KAZ_WORKSPACE, and without that the environment's values over those of the nearest config.json. One that
+            cannot be read is an error: another workspace, of a folder above, would take its place.
         start: the folder from which to look upwards; by default the current one.
 
     Raises:
@@ -66,11 +70,11 @@ def locate_workspace(named: str | None = None, start: Path | None = None) -> tup
     named = named or os.environ.get("KAZ_WORKSPACE")
     if named:
         return _workspace(_named(named), named), named
-    found = _config_file((start or Path.cwd()).absolute())
-    values = _read(found) if found else {}
     set_here = {field: os.environ[name] for field, name in VARIABLES.items() if os.environ.get(name)}
+    found = _config_file((start or Path.cwd()).absolute()) if len(set_here) < len(VARIABLES) else None
+    values = _read(found) if found else {}
     variables = [name for field, name in VARIABLES.items() if field in set_here]
-    source = " and ".join(([str(found)] if found and len(variables) < len(VARIABLES) else []) + variables)
+    source = " and ".join(([str(found)] if found else []) + variables)
     return _workspace(values | set_here, str(found) if found else "the environment"), source
 
 
@@ -84,34 +88,49 @@ def _named(text: str) -> dict[str, str]:
 def _config_file(start: Path) -> Path | None:
     for folder in (start, *start.parents):
         for place in PLACES:
-            if (folder / place).is_file() and _describes_workspace(folder / place):
+            if _is_there(folder / place) and _describes_workspace(folder / place):
                 return folder / place
     return None
 
 
-def _describes_workspace(path: Path) -> bool:
-    """Other tools have a config.json too."""
+def _is_there(path: Path) -> bool:
+    """Whether anything has this name, be it a folder, a link to nothing, or in a folder that may not be looked into."""
     try:
-        return bool({"subscription_id", "workspace_name", "Scope"} & _read(path, raw=True).keys())
-    except ConfigError:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
         return False
+    except OSError:
+        pass  # reading it says why
+    return True
 
 
-def _read(path: Path, *, raw: bool = False) -> dict[str, str]:
+def _describes_workspace(path: Path) -> bool:
+    """Other tools have a config.json too, which is sound JSON."""
+    values = _json(path)
+    return isinstance(values, dict) and bool({"subscription_id", "workspace_name", "Scope"} & values.keys())
+
+
+def _read(path: Path) -> dict[str, str]:
+    values = _json(path)
+    if not isinstance(values, dict):
+        raise ConfigError(f"The workspace file {path} is no JSON object.", hint=_MEND)
+    if isinstance(values.get("Scope"), str) and (match := _ARM_ID.fullmatch(values["Scope"])):
+        values = {**match.groupdict(), **values}
+    return values
+
+
+def _json(path: Path) -> object:
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(errno.EINVAL, "it is no file")  # of a pipe, reading would not come to an end
+        return json.loads(path.read_bytes())  # bytes, of which json knows UTF-8, UTF-16 and a byte order mark
     except (OSError, ValueError, RecursionError) as error:
         reason = getattr(error, "strerror", None) or f"it is not JSON ({error})"
         raise ConfigError(
             f"The workspace file {path} cannot be read: {reason}.",
             expected="Azure ML's config.json, or SUBSCRIPTION/GROUP/WORKSPACE",
-            hint="kaz init",
+            hint=_MEND,
         ) from None
-    if not isinstance(values, dict):
-        raise ConfigError(f"The workspace file {path} is no JSON object.", hint="kaz init")
-    if not raw and isinstance(values.get("Scope"), str) and (match := _ARM_ID.fullmatch(values["Scope"])):
-        values = {**match.groupdict(), **values}
-    return values
 
 
 def _workspace(values: Mapping[str, object], source: str) -> Workspace:

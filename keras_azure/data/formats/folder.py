@@ -1,36 +1,29 @@
 """The data set `folder`: which images are in folders that are named after their classes."""
 
-import contextlib
-import unicodedata
-from collections.abc import Container, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from keras_azure.data.formats import idx
-from keras_azure.data.formats.entries import files_below, folders_in, is_ignored
+from keras_azure.data.formats.entries import list_folder
 from keras_azure.data.formats.images import check_image
-from keras_azure.data.formats.options import SPLITS, check_image_size
+from keras_azure.data.formats.layout import ClassFolders, class_folders
+from keras_azure.data.formats.litter import is_ignored
+from keras_azure.data.formats.options import check_image_size
+from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
-_SPLIT_FOLDERS = {
-    "train": "train",
-    "test": "test",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-}
-_LAYOUT = (
-    "folders named after classes with pictures in them, at the top or within train and test; links are not followed"
-)
+_LOOKED_AT = 20  # files, of which one that is an image tells that the folder is one of images
 
 
 class Folder(OpenedLater):
     """A folder of JPEG, PNG, BMP or GIF pictures: `class/picture`, or `train/class/picture` and `test/class/picture`.
 
-    A folder `val`, `valid` or `validation` beside them is the validation split, or the test split where there is no
-    `test`. Pictures may lie deeper within the folder of their class. Hidden files and folders are left out.
+    The splits may be called as usual, in any case and with any separators: `Training`, `test_set`, `valid`, `dev`. The
+    validation images take the place of a share of the training images; where there is no `test`, a share of the
+    training images is tested on. Pictures may lie deeper within the folder of their class. Links are followed; hidden
+    files and folders are left out, and what systems leave behind (`Thumbs.db`, `__MACOSX`, `@eaDir`).
 
     Args:
         path: the folder.
@@ -39,6 +32,9 @@ class Folder(OpenedLater):
         channels: 1 for gray, 3 for colour. By default 3, and 1 if all pictures are gray.
         test_split: the share of each class to test on, where there is only one split.
         skip_unreadable: leaves out what is no picture or is damaged, instead of refusing the folder.
+        split_names: which folders are the splits, where they are called otherwise: "train=Lehre,test=Pruefung"; or
+            "none", where all folders are classes.
+        labels: False takes images without classes, too, for what is trained without labels.
     """
 
     def __init__(
@@ -49,7 +45,10 @@ class Folder(OpenedLater):
         channels: int | None = None,
         test_split: float = 0.2,
         skip_unreadable: bool = False,
+        split_names: str = "",
+        labels: bool = True,
     ) -> None:
+        parse_split_names(split_names)
         check_image_size(image_size)
         if channels not in (None, 1, 3):
             raise ValueError(f"channels is 1 or 3, and not {channels}")
@@ -62,19 +61,25 @@ class Folder(OpenedLater):
             channels=channels,
             test_split=test_split,
             skip_unreadable=skip_unreadable,
+            split_names=split_names,
+            labels=labels,
         )
         self._root = Path(path)
         self._skip_unreadable = skip_unreadable
+        self._meaning: dict[str, Any] = {"split_names": split_names, "labels": labels}
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        # A folder of IDX files may hold other folders. Links count: that they are not followed is said by the reader.
+        # A folder of IDX files may hold other folders.
         if not path.is_dir() or idx.Idx.recognises(path):
             return False
-        return any(child.is_dir() and not is_ignored(child.name) for child in path.iterdir())
+        names = sorted(child.name for child in path.iterdir() if not is_ignored(child.name))
+        return any((path / name).is_dir() for name in names) or any(
+            _is_image(path / name) for name in names[:_LOOKED_AT]
+        )
 
     def files(self, observer: Observer) -> list[Path]:
-        found = find_images(self._root)
+        found = find_images(self._root, **self._meaning)
         images, others = [], []
         for done, path in enumerate(found.paths, start=1):
             try:
@@ -88,124 +93,31 @@ class Folder(OpenedLater):
         if others:
             named = ", ".join(others[:3]) + (", ..." if others[3:] else "")
             observer.message(f"Not uploaded, as they are no pictures: {named}")
-        return [self._root / path for path in found.only(set(images)).paths]
+        kept = found.only(set(images))
+        for note in dict.fromkeys((*found.notes, *kept.notes)):
+            observer.message(note)
+        return [self._root / path for path in kept.paths]
 
 
-@dataclass(frozen=True)
-class ClassFolders:
-    """The images of a folder, which a classifier can be trained on.
-
-    Attributes:
-        splits: for each split and class the paths of its images within the folder, with slashes.
-        folders: of each split; that of "train" is the folder itself where there is only one split.
-
-    Raises:
-        DataError: there are not two classes with images, or a class is tested that is not trained.
-    """
-
-    splits: dict[str, dict[str, list[str]]]
-    folders: dict[str, Path]
-
-    def __post_init__(self) -> None:
-        _check(self.splits, self.folders)
-
-    @property
-    def paths(self) -> list[str]:
-        """Of all images, sorted."""
-        return sorted(path for classes in self.splits.values() for found in classes.values() for path in found)
-
-    def only(self, kept: Container[str]) -> "ClassFolders":
-        """Without the images that are not among `kept`."""
-        splits = {
-            split: {name: [path for path in found if path in kept] for name, found in classes.items()}
-            for split, classes in self.splits.items()
-        }
-        return ClassFolders(splits, self.folders)
+def _is_image(path: Path) -> bool:
+    try:
+        check_image(path)
+    except UnreadableFile:
+        return False
+    return True
 
 
-def find_images(root: Path) -> ClassFolders:
-    """What may be the images of a folder: none of the files has been opened. Links to files are followed, and links to
-    folders are not.
+def find_images(root: Path, *, split_names: str = "", labels: bool = True) -> ClassFolders:
+    """What may be the images of a folder: none of the files has been opened. Links are followed.
+
+    Args:
+        split_names, labels: as in `class_folders`.
 
     Raises:
         DataError: the folder cannot be read, or is not laid out as a data set.
     """
-    with _readable():
-        folders = _find_splits(root)
-        splits = {
-            split: {
-                class_folder.name: [path.relative_to(root).as_posix() for path in files_below(class_folder)]
-                for class_folder in folders_in(split_folder)
-            }
-            for split, split_folder in folders.items()
-        }
-    return ClassFolders(splits, folders)
-
-
-def _find_splits(root: Path) -> dict[str, Path]:
-    """The folder of each split; the root itself is that of "train" where there is only one."""
-    folders = folders_in(root)
-    splits: dict[str, Path] = {}
-    for found in folders:
-        split = _SPLIT_FOLDERS.get(found.name.casefold())
-        if split in splits:
-            raise DataError(f"The folders {splits[split]} and {found} would both be the {split} split.")
-        if split is not None:
-            splits[split] = found
-    # A class may be called "train", too: it is the split if there is another one, or nothing else.
-    if "train" not in splits or (len(splits) == 1 and len(folders) > 1):
-        return {"train": root}
-    if len(folders) > len(splits):
-        beside = next(found for found in folders if found not in splits.values())
-        raise DataError(
-            f"The image folder {root} holds train and test folders, and beside them {beside.name}.",
-            expected=_LAYOUT,
-            hint="move it elsewhere, or into the train folder if it is a class",
-        )
-    if "test" not in splits and "validation" in splits:
-        splits["test"] = splits.pop("validation")
-    return {split: splits[split] for split in SPLITS if split in splits}
-
-
-@contextlib.contextmanager
-def _readable() -> Iterator[None]:
     try:
-        yield
+        listing = list_folder(root)
     except OSError as error:
         raise DataError(f"The image folder {error.filename} cannot be read: {str(error.strerror).lower()}.") from error
-
-
-def _problem_with(name: str) -> str:
-    """Why a class cannot be called so: its name is written to files and to terminals. Empty if it can."""
-    categories = {unicodedata.category(character) for character in name}
-    if "Cs" in categories:  # how Python stands for bytes that are no text
-        return "is not UTF-8"
-    return "has control characters in it" if "Cc" in categories else ""
-
-
-def _check(splits: dict[str, dict[str, list[str]]], folders: dict[str, Path]) -> None:
-    """Refuses what no classifier can be trained on."""
-    for split, classes in splits.items():
-        if not classes:
-            raise DataError(f"The image folder {folders[split]} holds no class folders.", expected=_LAYOUT)
-        for name, paths in classes.items():
-            if problem := _problem_with(name):
-                raise DataError(f"The class folder {folders[split] / name} has a name that {problem}.")
-            if not paths:
-                raise DataError(
-                    f"The class folder {folders[split] / name} holds no picture that can be read.",
-                    hint="put pictures into it, or remove it",
-                )
-    train, train_folder = splits["train"], folders["train"]
-    if len(train) == 1:
-        raise DataError(
-            f"The image folder {train_folder} has only one class, {next(iter(train))!r}.",
-            expected="a folder for each of two classes or more",
-        )
-    for split, classes in splits.items():
-        for name in classes:
-            if name not in train:
-                raise DataError(
-                    f"The class folder {folders[split] / name} has none of the same name in {train_folder}.",
-                    expected="the same classes in all splits",
-                )
+    return class_folders(listing, str(root), split_names=split_names, labels=labels)

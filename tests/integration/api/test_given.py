@@ -169,7 +169,7 @@ def test_it_is_resumed_with_the_objects_and_refused_without(result, tmp_path, ka
     folder = tmp_path / "stopped"
     with pytest.raises(RunInterrupted):
         keras_azure.run(small, output=folder, observer=Stopper(), **objects())
-    with pytest.raises(UsageError, match="was given Python code, which no file can bring back") as caught:
+    with pytest.raises(UsageError, match="was given objects of a Python program, which no file") as caught:
         keras_azure.resume(folder)
     assert f"output={str(folder)!r}" in caught.value.hint
     code, _, err = kaz("resume", str(folder))

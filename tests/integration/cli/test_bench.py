@@ -1,33 +1,32 @@
 """`kaz bench`: numbers that belong together, and slowdowns that are made on purpose and must be found."""
 
+import importlib
 import json
 from pathlib import Path
 
 import pytest
+from fixtures.clock import Workshop
 from PIL import Image
 
 import keras_azure
 from keras_azure.description.events import Observer
+from keras_azure.engines import tensorflow as engine
 from keras_azure.errors import UsageError
-from keras_azure.throughput import comparison, price
+from keras_azure.throughput import comparison, price, timing
 from keras_azure.throughput.advice import advice
+from keras_azure.training.data import RunData
 
 QUICK = ("--rounds", "2", "--seconds", "0.05", "--batch-size", "4")
-# A network and an augmentation that wait for as long as an environment variable says: many times a step of so small a
-# network, so that no busy machine hides it.
+# A network and an augmentation that take time by a clock that the test has.
 PLUGIN = """
-import os, time
 import keras
 import numpy as np
 import tensorflow as tf
 
-def sleep(name):
-    time.sleep(float(os.environ.get(name, 0)))
-
 class Waits(keras.layers.Layer):
     def call(self, pictures):
         def wait(values):  # on the host, in the middle of the step: the device has to be done before, and stands still
-            sleep("STEP_SLEEPS")
+            clock.sleep(step_seconds)
             return values
         waited = tf.numpy_function(wait, [tf.stop_gradient(tf.reduce_sum(pictures))], tf.float32)
         waited.set_shape(())
@@ -44,21 +43,40 @@ def net(input_shape, num_classes):
 def slow():
     def augment(images):
         def wait(values):
-            sleep("INPUT_SLEEPS")
+            clock.work(picture_seconds)
             return values
         waited = tf.numpy_function(wait, [images], images.dtype)
         return tf.ensure_shape(waited, images.shape)
     return augment
 """
-STEP_SLEEP, PICTURE_SLEEP = 0.05, 0.005  # seconds
-SLOWED = ("net", "--image-size", "128", "128", "--rounds", "2", "--seconds", "0.05", "--batch-size", "16")
+TICK = 1 / 1024  # seconds, of which sums are exact
+SLOWED = (
+    "bench",
+    "run",
+    "net",
+    "--augment",
+    "slow",
+    "--rounds",
+    "2",
+    "--seconds",
+    str(64 * TICK),
+    "--batch-size",
+    "16",
+)
 
 
 @pytest.fixture
 def plugin(install_plugin, monkeypatch):
+    """The module: a step takes 16 ticks, and the pictures of one take 4, until a test says otherwise."""
     install_plugin("slow-down", {"models": "net = slow_down:net", "augmentations": "slow = slow_down:slow"}, PLUGIN)
-    for name in ("STEP_SLEEPS", "INPUT_SLEEPS"):
-        monkeypatch.delenv(name, raising=False)
+    module, clock = importlib.import_module("slow_down"), Workshop()
+    module.clock, module.step_seconds, module.picture_seconds = clock, 16 * TICK, 4 * TICK / 16
+    for user in (timing, engine):
+        monkeypatch.setattr(user, "time", clock)
+    monkeypatch.setattr("tensorflow.timestamp", clock.timestamp)
+    batches = RunData.train_batches
+    monkeypatch.setattr(RunData, "train_batches", lambda self, *given: clock.waits_for(batches(self, *given), 16))
+    return module
 
 
 def test_a_run_is_measured_and_leaves_nothing(kaz, tmp_path, monkeypatch):
@@ -109,43 +127,45 @@ def test_the_input_and_the_step_alone(kaz, tmp_path):
     assert plot.stat().st_size > 1000
 
 
-@pytest.mark.slow
-def test_a_sleep_in_the_pipeline_is_found(kaz, plugin, tmp_path, monkeypatch):
-    command = ("bench", "run", *SLOWED, "--augment", "slow")
-    code, out, err = kaz(*command, "--json")
+@pytest.fixture
+def before(kaz, plugin, tmp_path):
+    """A report of before anything became slow."""
+    code, out, err = kaz(*SLOWED, "--json")
     assert code == 0, err
-    before = tmp_path / "before.json"
-    before.write_text(out)
+    report = json.loads(out)
+    rates = {part: numbers["images_per_second"] for part, numbers in report["measured"].items()}
+    assert rates == pytest.approx({"input": 16 / (4 * TICK), "step": 16 / (16 * TICK), "run": 16 / (20 * TICK)})
+    assert report["bound"] == "step"
+    file = tmp_path / "before.json"
+    file.write_text(out)
+    return str(file)
 
-    monkeypatch.setenv("INPUT_SLEEPS", str(PICTURE_SLEEP))
-    code, out, err = kaz(*command, "--json", "--compare", str(before))
+
+def test_a_slow_pipeline_is_found(kaz, plugin, before):
+    plugin.picture_seconds = 48 * TICK / 16
+    plugin.clock.forget()
+    code, out, err = kaz(*SLOWED, "--json", "--compare", before)
     report = json.loads(out)
     assert code == 1
     assert report["bound"] == "input"
-    assert report["measured"]["run"]["waiting_share"] > 0.5
-    slower = {row["part"] for row in report["comparison"] if row["slower"]}
-    assert {"input", "run"} <= slower
+    assert report["measured"]["input"]["images_per_second"] == pytest.approx(16 / (48 * TICK))
+    assert report["measured"]["run"]["images_per_second"] == pytest.approx(16 / (64 * TICK))
+    assert report["measured"]["run"]["waiting_share"] == pytest.approx(48 / 64)
+    assert {row["part"] for row in report["comparison"] if row["slower"]} == {"input", "run"}
     assert "Slower: input" in err
     assert "fewer augmentations" in " ".join(report["next"])
-    assert report["measured"]["run"]["images_per_second"] < 0.8 * report["measured"]["step"]["images_per_second"]
 
 
-@pytest.mark.slow
-def test_a_synchronisation_in_the_step_is_found(kaz, plugin, tmp_path, monkeypatch):
-    command = ("bench", *SLOWED)
-    code, out, err = kaz(*command, "--json")
-    assert code == 0, err
-    before = tmp_path / "before.json"
-    before.write_text(out)
-
-    monkeypatch.setenv("STEP_SLEEPS", str(STEP_SLEEP))
-    code, out, err = kaz(*command, "--json", "--compare", str(before))
+def test_a_synchronisation_in_the_step_is_found(kaz, plugin, before):
+    plugin.step_seconds = 60 * TICK
+    code, out, err = kaz(*SLOWED, "--json", "--compare", before)
     report = json.loads(out)
     assert code == 1
     assert report["bound"] == "step"
-    assert report["measured"]["step"]["step_seconds"] >= STEP_SLEEP
-    assert report["measured"]["run"]["images_per_second"] <= 16 / STEP_SLEEP
-    assert {"step", "run"} <= {row["part"] for row in report["comparison"] if row["slower"]}
+    assert report["measured"]["step"]["step_seconds"] == pytest.approx(60 * TICK)
+    assert report["measured"]["run"]["images_per_second"] == pytest.approx(16 / (64 * TICK))
+    assert report["measured"]["run"]["waiting_share"] == pytest.approx(4 / 64)
+    assert {row["part"] for row in report["comparison"] if row["slower"]} == {"step", "run"}
     assert "Slower: step" in err
 
 

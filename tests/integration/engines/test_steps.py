@@ -2,14 +2,14 @@
 
 import itertools
 import subprocess
-import time
-import types
+import threading
 from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fixtures.clock import Clock
 from keras import layers
 
 from keras_azure.engines import steps_of
@@ -141,31 +141,62 @@ def test_a_call_ends_when_its_time_is_over_and_the_stream_goes_on_from_there():
         steps.run(batches, 1)
 
 
-def test_waiting_for_a_batch_is_counted_as_such():
-    """How long is not said: a batch is fetched while the step before it is computed, which takes what it takes."""
+class Watched(Clock):
+    """A clock that tells how often steps have looked at it: when the first one begins and when its batch is there, then
+    in each step whether there is time for one more, when it is over and when the next batch is there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.looks, self._looked = 0, threading.Condition()
+
+    def perf_counter(self) -> float:
+        with self._looked:
+            self.looks += 1
+            self._looked.notify_all()
+        return super().perf_counter()
+
+    def wait_for_looks(self, looks: int) -> None:
+        with self._looked:
+            assert self._looked.wait_for(lambda: self.looks >= looks, timeout=300)
+
+
+def test_waiting_for_a_batch_is_counted_as_such(monkeypatch):
+    """A batch is fetched while the step before it is computed: only what it takes longer than that is waited for."""
+    clock = Watched()
+    monkeypatch.setattr("tensorflow.timestamp", clock.timestamp)
+    fetched = itertools.count()
+
+    def slow():
+        number = next(fetched)
+        if number:
+            clock.wait_for_looks(2 + 3 * (number - 1) + 2)  # the step before is over
+        clock.sleep(number + 1)
 
     def slowly(*batch):
-        with tf.control_dependencies([tf.py_function(lambda: time.sleep(0.05), [], [])]):
+        with tf.control_dependencies([tf.py_function(slow, [], [])]):
             return tf.nest.map_structure(tf.identity, batch)
 
     steps = steps_of(compiled())
-    steps.run(iter(stream()), 1)
     waiting = steps.run(iter(stream().map(slowly)), 6)
-    at_once = steps.repeat(next(iter(stream())), 6)
-    assert at_once.waited < waiting.waited <= waiting.seconds.sum()
+    assert waiting.waited == waiting.seconds.sum() == 1 + 2 + 3 + 4 + 5 + 6
+    assert waiting.seconds.tolist() == [1, 2, 3, 4, 5, 6]
+    assert steps.repeat(next(iter(stream())), 6).waited == 0
 
 
 def test_waiting_for_a_batch_of_any_iterator_is_counted_to_the_second(monkeypatch):
-    now = itertools.count()
-    clock = types.SimpleNamespace(perf_counter=lambda: next(now), time=time.time)
+    clock = Clock()
     monkeypatch.setattr("keras_azure.engines.tensorflow.time", clock)
 
     def slowly(batches):
-        for batch in batches:
-            next(now)
+        for seconds, batch in enumerate(batches):
+            clock.sleep(seconds)
             yield batch
 
-    assert steps_of(compiled()).run(slowly(stream()), 6).waited == 6 * 2  # one for the batch, one for looking
+    steps, batches = steps_of(compiled()), slowly(stream())
+    done = steps.run(batches, 4)
+    assert done.waited == 0 + 1 + 2 + 3
+    assert done.seconds.tolist() == [0, 1, 2, 3]
+    assert steps.run(batches, 6, longest=5).steps == 2  # of 4 and 5 seconds
 
 
 def test_any_iterator_of_batches_will_do():

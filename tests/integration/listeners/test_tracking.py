@@ -2,6 +2,7 @@
 
 import http.server
 import json
+import shlex
 import threading
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import mlflow
 import pytest
 
 import keras_azure.listeners.tracking as tracking
+from keras_azure.cli.run import _how_to_see
 from keras_azure.description.config import RunConfig
 from keras_azure.description.result import RunResult
 from keras_azure.errors import RunInterrupted
@@ -86,6 +88,30 @@ def test_the_default_store_is_in_the_runs_folder(run_dir, monkeypatch, tmp_path)
     record(run_dir)
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["mlartifacts", "mlflow.db", "one-run"]
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
+
+
+@pytest.mark.parametrize("folder", ["what is it?", "a#b", "50%", "a%20b", "?x=1&y#%3F"])
+def test_the_default_store_stays_there_whatever_the_path_has_in_it(run_dir, monkeypatch, tmp_path, folder):
+    runs = tmp_path / folder / "runs"
+    (run_dir.parent).rename(tmp_path / "moved")
+    runs.parent.mkdir()
+    (tmp_path / "moved").rename(runs)
+    monkeypatch.setenv("KAZ_RUNS", str(runs))
+    monkeypatch.chdir(runs.parent)
+    tracker, again = record(runs / "one-run"), record(runs / "one-run")
+    assert again.address == tracker.address  # it was found there
+    assert tracker.problems == again.problems == []
+    assert sorted(path.name for path in runs.iterdir()) == ["mlartifacts", "mlflow.db", "one-run"]
+    assert [path.name for path in tmp_path.iterdir()] == [folder]
+    assert [path.name for path in runs.parent.iterdir()] == ["runs"]
+
+    command, interface, option, address = shlex.split(_how_to_see(tracker.address))
+    assert (command, interface, option) == ("mlflow", "ui", "--backend-store-uri")
+    client = mlflow.MlflowClient(address)
+    (experiment,) = client.search_experiments(filter_string="name = 'keras_azure'")
+    assert len(client.search_runs([experiment.experiment_id])) == 1
+    downloaded = client.download_artifacts(tracker.address["run_id"], "metrics.json")
+    assert Path(downloaded).read_text()
 
 
 def test_a_store_of_the_users_is_honoured(run_dir, monkeypatch, tmp_path):

@@ -200,7 +200,7 @@ def test_a_model_is_checked_for_the_shape_and_options_that_are_given():
         (half_precision, "probabilities are float16", 'dtype="float32"'),
         (unscaled, "a white picture gives [nan", "finite numbers"),
         (always_random, "predicts differently each time", "random in training only"),
-        (frozen, "no weight has changed", "a weight that learns"),
+        (frozen, "it has no trainable weight", "a weight that learns"),
         (unlearnable, "no weight has changed", "a weight that learns"),
         (unregistered, "it raises TypeError: Could not locate class 'Unregistered'", "register_keras_serializable"),
         (with_lambda, "saved and loaded again in safe mode, it raises ValueError", "and no Lambda"),

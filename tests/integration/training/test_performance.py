@@ -1,14 +1,19 @@
 """The times of a run's steps, and what is said of them."""
 
+import importlib
 import json
+from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
+from fixtures.clock import Workshop
 
 import keras_azure
 from keras_azure.description.config import RunConfig
-from keras_azure.description.events import Observer
 from keras_azure.engines import StepResult
+from keras_azure.engines import tensorflow as engine
+from keras_azure.training.data import RunData
 from keras_azure.training.performance import StepTimes, advice_on_input
 
 
@@ -39,6 +44,7 @@ def test_no_steps_have_no_times():
 
 
 SECONDS = np.full(200, 0.01)
+TICK = 1 / 1024  # seconds
 
 
 @pytest.mark.parametrize(
@@ -62,26 +68,33 @@ def test_a_run_that_does_not_wait_or_is_short_is_told_nothing():
 
 
 SLOW = """
-    import time
     import numpy as np
 
     class Slow:
         class_names, image_shape, split_sizes, description = "ab", (8, 8, 1), {"train": 500, "test": 4}, "slow"
         def read(self, split, index):
-            time.sleep(0.005)
+            clock.work(picture_seconds)
             return np.full((8, 8, 1), index % 256, np.uint8), index % 2
 """
 
 
-def test_the_report_of_a_run_whose_pictures_are_slow(install_plugin, tmp_path):
-    class Listener(Observer):
-        heard = ()
-
-        def message(self, text):
-            self.heard += (text,)
-
+def test_the_report_of_a_run_whose_pictures_are_slow(install_plugin, tmp_path, make_listener, monkeypatch):
     install_plugin("slow-data", {"datasets": "slow = slow_data:Slow"}, SLOW)
-    listener = Listener()
+    module, clock = importlib.import_module("slow_data"), Workshop()
+    module.clock, module.picture_seconds = clock, 4 * TICK
+    batches, repeat = RunData.train_batches, engine.TensorFlowSteps.repeat
+
+    def train_batches(self: RunData, *given: Any, **options: Any) -> Iterator[Any]:
+        return clock.waits_for(batches(self, *given, **options), pieces=4)
+
+    def repeated(self: engine.TensorFlowSteps, batch: Any, most: int) -> StepResult:
+        clock.sleep(most * 4 * TICK)
+        return repeat(self, batch, most)
+
+    monkeypatch.setattr(engine, "time", clock)
+    monkeypatch.setattr(RunData, "train_batches", train_batches)
+    monkeypatch.setattr(engine.TensorFlowSteps, "repeat", repeated)
+    listener = make_listener()
     result = keras_azure.run(
         "cnn(filters=(2,))",
         data="slow",
@@ -93,8 +106,9 @@ def test_the_report_of_a_run_whose_pictures_are_slow(install_plugin, tmp_path):
         observer=listener,
     )
     performance = result.performance
-    assert performance["waiting_share"] > 0.5
-    assert any("Training waited for pictures" in text and "--cache auto" in text for text in listener.heard)
+    assert performance["waiting_share"] == pytest.approx(16 / 20)
+    assert performance["step_median_seconds"] == pytest.approx(20 * TICK, rel=0.01)
+    assert listener.heard("Training waited for pictures in 80% of its time. Try: --cache auto")
     assert (performance["engine"], performance["xla"]) == ("tensorflow", False)
     assert performance["device"].startswith(("cpu", "gpu"))
     assert 0 < performance["step_median_seconds"] <= performance["step_99th_percentile_seconds"]

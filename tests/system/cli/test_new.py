@@ -65,8 +65,8 @@ def test_every_kind_can_be_written(kaz):
 
 
 def test_a_class_is_not_called_after_its_kind_twice(kaz, inside):
-    kaz("new", "dataset", "npz_dataset")
-    assert "class NpzDataset:" in (inside / "npz_dataset/src/npz_dataset.py").read_text()
+    kaz("new", "dataset", "csv_dataset")
+    assert "class CsvDataset:" in (inside / "csv_dataset/src/csv_dataset.py").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -99,8 +99,9 @@ def test_the_new_packages_work_in_a_run_together(installed):
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, 60)
     images = (rng.integers(0, 60, (60, 8, 8)) + 60 * labels[:, None, None]).astype(np.uint8)
-    file = folder / "images.npz"
-    np.savez(file, x_train=images[:48], y_train=labels[:48], x_test=images[48:], y_test=labels[48:])
+    file = folder / "images.csv"
+    table = np.column_stack([labels, images.reshape(60, -1)])
+    np.savetxt(file, table, fmt="%d", delimiter=",", header="label and pixels", comments="")
     settings = {"--data": str(file), "--epochs": "2", "--batch-size": "8", "--output": str(folder / "run")}
     settings |= {f"--{kind}": f"my-{kind}" for kind in ("loss", "metric", "optimizer")}
     settings["--augment"] = "my-augmentation(density=0.2)"

@@ -1,4 +1,5 @@
 import os
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -57,7 +58,10 @@ def test_class_folders_are_divided_into_training_and_test_pictures(cats_and_dogs
     assert data.class_names == ("cat", "dog")
     assert data.split_sizes == {"train": 12, "test": 3}
     assert data.image_shape == (8, 6, 3)
-    assert data.description == (f"image folder {cats_and_dogs}: 12 training and 3 test pictures of 8x6x3 in 2 classes")
+    assert data.description == (
+        f"image folder {cats_and_dogs}: 12 training and 3 test pictures of 8x6x3 in 2 classes; "
+        "the test images are held out of the training images"
+    )
     picture, label = data.read("train", 0)
     assert (picture.shape, picture.dtype, type(label)) == ((8, 6, 3), np.uint8, int)
     assert [label for _, label in samples(data, "train")] == [0] * 8 + [1] * 4
@@ -80,7 +84,7 @@ def test_the_split_is_always_the_same_and_its_share_can_be_chosen(cats_and_dogs)
         (["Train", "TEST"], {"train": 6, "test": 6}),
         (["train", "test", "val"], {"train": 6, "validation": 6, "test": 6}),
         (["train", "test", "validation"], {"train": 6, "validation": 6, "test": 6}),
-        (["train", "valid"], {"train": 6, "test": 6}),
+        (["train", "valid"], {"train": 4, "validation": 6, "test": 2}),
         (["train"], {"train": 4, "test": 2}),
     ],
 )
@@ -114,22 +118,41 @@ def test_pictures_may_lie_deeper_and_are_in_the_order_of_their_paths(tmp_path):
     assert [red for red, _ in samples(opened(tmp_path), "train")] == [sum(path.encode()) % 256 for path in expected]
 
 
-def test_what_is_hidden_or_litter_is_left_out_in_silence(cats_and_dogs, listener):
-    for name in (".DS_Store", "README.txt", ".git/config", "cat/.hidden.png", "cat/Thumbs.db", "dog/Desktop.ini"):
+def test_litter_of_systems_is_left_out_in_silence(cats_and_dogs, listener):
+    for name in (".DS_Store", "README.txt", ".git/config", "cat/Thumbs.db", "dog/Desktop.ini", "cat/Icon\r"):
         (cats_and_dogs / name).parent.mkdir(exist_ok=True)
         (cats_and_dogs / name).write_text("no picture")
-    draw(cats_and_dogs, "cat/.trash/x.png")
-    assert sum(opened(cats_and_dogs, listener).split_sizes.values()) == 15
+    draw(cats_and_dogs, "cat/.trash/x.png", "__MACOSX/cat/._x.png", "lost+found/x.png")
+    draw(cats_and_dogs, *(f"{name}/@eaDir/x.png/SYNOPHOTO_THUMB_M.png" for name in ("cat", "dog")))
+    data = opened(cats_and_dogs, listener)
+    assert data.class_names == ("cat", "dog")
+    assert sum(data.split_sizes.values()) == 15
     assert listener.messages == []
 
 
-def test_links_to_folders_are_not_followed_and_links_to_files_are(cats_and_dogs):
-    (cats_and_dogs / "fox").symlink_to(cats_and_dogs / "dog")
+def test_what_is_hidden_and_no_litter_is_left_out_with_a_line(cats_and_dogs, listener):
+    draw(cats_and_dogs, "cat/.hidden.png", ".fox/x.png", ".fox/y.png")
+    assert sum(opened(cats_and_dogs, listener).split_sizes.values()) == 15
+    assert listener.messages == ["Left out, as hidden files and folders are: .fox, cat/.hidden.png"]
+
+
+def test_images_in_no_class_folder_are_left_out_with_a_line(cats_and_dogs, listener):
+    draw(cats_and_dogs, "stray.png", "more.png")
+    (cats_and_dogs / "labels.csv").write_text("no image")
+    assert sum(opened(cats_and_dogs, listener).split_sizes.values()) == 15
+    assert listener.messages == ["Left out, as they are in no class folder: more.png, stray.png"]
+
+
+def test_links_are_followed_and_those_that_lead_back_are_left_out_with_a_line(cats_and_dogs, tmp_path, listener):
+    elsewhere = tmp_path.with_name(f"{tmp_path.name}-elsewhere")
+    draw(elsewhere, *pictures("fox", 4))
+    (cats_and_dogs / "fox").symlink_to(elsewhere / "fox")
     (cats_and_dogs / "cat/loop").symlink_to(cats_and_dogs)
     (cats_and_dogs / "cat/link.png").symlink_to(cats_and_dogs / "cat/000.png")
-    data = opened(cats_and_dogs)
-    assert data.class_names == ("cat", "dog")
-    assert sum(data.split_sizes.values()) == 16
+    data = opened(cats_and_dogs, listener)
+    assert data.class_names == ("cat", "dog", "fox")
+    assert sum(data.split_sizes.values()) == 20
+    assert listener.messages == ["Left out, as links that lead back to where they are: cat/loop"]
 
 
 def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(cats_and_dogs, listener):
@@ -255,13 +278,18 @@ def test_a_folder_that_is_not_there_or_may_not_be_read_is_named(cats_and_dogs, m
     assert refusal(cats_and_dogs) == f"The image folder {cats_and_dogs}/dog cannot be read: permission denied."
 
 
-def test_a_class_folder_without_pictures_is_named(cats_and_dogs):
+def test_a_class_folder_without_images_is_left_out_with_a_line(cats_and_dogs, listener):
     (cats_and_dogs / "fox").mkdir()
-    assert f"The class folder {cats_and_dogs}/fox holds no picture that can be read" in refusal(cats_and_dogs)
+    assert opened(cats_and_dogs, listener).class_names == ("cat", "dog")
+    assert listener.messages == ["Left out, as there is nothing in it: fox"]
     (cats_and_dogs / "fox/notes.txt").write_text("shy")
-    assert f"The class folder {cats_and_dogs}/fox holds no picture that can be read" in refusal(
-        cats_and_dogs, skip_unreadable=True
-    )
+    assert f"{cats_and_dogs}/fox/notes.txt cannot be read" in refusal(cats_and_dogs, UnreadableFile)
+    listener.messages.clear()
+    assert opened(cats_and_dogs, listener, skip_unreadable=True).class_names == ("cat", "dog")
+    assert listener.messages == [
+        "Left out 1 of 16 files, which cannot be read: fox/notes.txt",
+        "Left out, as no image in it can be read: fox",
+    ]
 
 
 def test_a_single_class_is_refused(tmp_path):
@@ -274,30 +302,40 @@ def test_a_class_that_is_only_tested_is_named(tmp_path):
     assert f"The class folder {tmp_path}/test/fox has none of the same name in {tmp_path}/train" in refusal(tmp_path)
 
 
-def test_a_class_with_one_picture_is_named_where_a_test_must_be_taken_from_it(cats_and_dogs):
+def test_a_class_with_one_image_is_trained_and_not_tested_on(cats_and_dogs, listener):
     draw(cats_and_dogs, "fox/1.png")
-    message = refusal(cats_and_dogs)
-    assert f"The class 'fox' of {cats_and_dogs} has just one picture, fox/1.png" in message
-    assert "add pictures to its folder, or remove it" in message
-    draw(cats_and_dogs, "fox/2.png")
-    assert opened(cats_and_dogs).split_sizes["test"] == 4
-    (cats_and_dogs / "fox/2.png").write_bytes(b"")
-    assert "'fox' of" in refusal(cats_and_dogs, skip_unreadable=True)
+    data = opened(cats_and_dogs, listener)
+    assert data.class_names == ("cat", "dog", "fox")
+    assert 2 in [label for _, label in samples(data, "train")]
+    assert 2 not in [label for _, label in samples(data, "test")]
+    assert listener.messages == ["There are no test images of fox, which have one image each."]
+
+
+def test_where_each_class_has_one_image_a_test_must_be_brought(tmp_path):
+    draw(tmp_path, "cat/1.png", "dog/1.png")
+    assert "has just one image, which cannot be both trained and tested on" in refusal(tmp_path)
+    draw(tmp_path, *(f"split/{split}/{name}/1.png" for split in ("train", "test") for name in ("cat", "dog")))
+    assert opened(tmp_path / "split").split_sizes == {"train": 2, "test": 2}
 
 
 def test_folders_that_would_be_the_same_split_are_named(tmp_path):
     draw(tmp_path, *(f"{split}/{name}/1.png" for split in ("train", "test", "val", "valid") for name in "ab"))
-    assert refusal(tmp_path) == f"The folders {tmp_path}/val and {tmp_path}/valid would both be the validation split."
+    message = refusal(tmp_path)
+    assert f"The folders {tmp_path}/val and {tmp_path}/valid would both be the validation split." in message
+    assert "--split-names train=train,validation=val,test=test" in message
+    data = opened(tmp_path, split_names="train=train,validation=valid,test=test")
+    assert data.split_sizes == {"train": 2, "validation": 2, "test": 2}
 
 
 def test_a_class_folder_beside_train_and_test_is_named(tmp_path):
     draw(tmp_path, *(f"{split}/{name}/1.png" for split in ("train", "test") for name in "ab"), "cat/1.png")
-    assert f"The image folder {tmp_path} holds train and test folders, and beside them cat" in refusal(tmp_path)
+    assert f"The image folder {tmp_path} holds the split folder train, and beside it cat" in refusal(tmp_path)
 
 
 def test_a_class_folder_whose_name_is_not_utf8_is_refused(cats_and_dogs):
     strange = os.fsencode(cats_and_dogs) + b"/caf\xe9"
     os.mkdir(strange)  # noqa: PTH102
+    shutil.copy(cats_and_dogs / "cat/000.png", os.fsdecode(strange))
     assert r"caf\udce9 has a name that is not UTF-8" in refusal(cats_and_dogs)
 
 

@@ -1,5 +1,8 @@
+import importlib
 import inspect
+import shutil
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -49,6 +52,21 @@ def test_entries_are_sorted_and_import_nothing(install_plugin):
     assert Entry("aaa", "kaz-broken", "kaz_broken:net") in entries
     assert entries == sorted(entries)
     assert "kaz_broken" not in sys.modules
+
+
+def test_packages_are_looked_through_once_until_one_comes_or_goes(install_plugin, monkeypatch):
+    looked, look = [], metadata.entry_points
+    monkeypatch.setattr(metadata, "entry_points", lambda **options: looked.append(options) or look(**options))
+    install_plugin("kaz-one", {"models": "one = kaz_one:net"})
+    assert MODELS.has("one")
+    found = len(looked)
+    assert MODELS.has("one") and not MODELS.has("two")
+    assert len(looked) == found
+    site = install_plugin("kaz-two", {"models": "two = kaz_two:net"}).parent
+    assert MODELS.has("two")
+    shutil.rmtree(site / "kaz_two-1.2.3.dist-info")
+    importlib.invalidate_caches()
+    assert not MODELS.has("two")
 
 
 def test_find_imports_nothing(install_plugin):

@@ -1,78 +1,109 @@
-"""What is counted, and what is not; no clock is judged but by a sleep, which takes as long as it says or longer."""
+"""What is counted, and what is not, by a clock that the tests move."""
 
 import statistics
-import time
 
 import numpy as np
 import pytest
+from fixtures.clock import Clock
 
 from keras_azure.throughput.timing import Candidate, measure, percentile
+
+TICK = 1 / 1024  # seconds; sums of it are exact
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr("keras_azure.throughput.timing.time", clock)
+    return clock
 
 
 class Steps:
     """Steps of a known length, which remembers the calls."""
 
-    def __init__(self, seconds: float, log: list | None = None, name: str = ""):
-        self.seconds, self.calls, self.log, self.name = seconds, [], log, name
+    def __init__(self, clock: Clock, seconds: float, log: list | None = None, name: str = ""):
+        self.clock, self.seconds, self.calls, self.log, self.name = clock, seconds, [], log, name
 
     def run(self, steps: int) -> None:
         self.calls.append(steps)
         if self.log is not None:
             self.log.append(self.name)
-        time.sleep(steps * self.seconds)
+        self.clock.sleep(steps * self.seconds)
 
 
-def test_a_lap_has_as_many_steps_as_it_is_told_and_the_first_step_is_apart():
-    steps = Steps(0.002)
-    timing = measure({"it": Candidate(steps.run, 10, steps=7, one_by_one=False)}, rounds=3, seconds=0.01)["it"]
+def test_a_lap_has_as_many_steps_as_it_is_told_and_the_first_step_is_apart(clock):
+    steps = Steps(clock, 2 * TICK)
+    timing = measure({"it": Candidate(steps.run, 10, steps=7, one_by_one=False)}, rounds=3, seconds=10 * TICK)["it"]
     assert steps.calls == [1, *[7] * (1 + 2 * 3)]  # warm-up, and before each lap as many that are not counted
-    assert timing.first_seconds >= 0.002
-    assert len(timing.rates) == 3
+    assert timing.first_seconds == 2 * TICK
+    assert timing.rates == [10 / (2 * TICK)] * 3
     assert timing.images_per_second == statistics.median(timing.rates)
-    assert max(timing.rates) <= 10 / 0.002  # a sleep is never shorter than it should be
     assert timing.step_seconds == []
 
 
-def test_calls_grow_until_they_take_a_share_of_a_lap():
-    steps = Steps(0.001)
-    measure({"it": Candidate(steps.run, 1, one_by_one=False)}, rounds=2, seconds=0.1)
-    assert steps.calls[:3] == [1, 1, 2]
-    assert 2 <= steps.calls[-1] <= 16  # ten steps take a tenth of a lap; a busy machine sleeps longer
-    assert len(set(steps.calls[-4:])) == 1
+def test_the_rate_is_the_median_of_laps_of_which_some_are_slow(clock):
+    class Unsteady(Steps):
+        def run(self, steps: int) -> None:
+            self.seconds = {3: 4 * TICK, 5: 3 * TICK}.get(len(self.calls), TICK)  # the first and the second lap
+            super().run(steps)
 
-    lots = Steps(0.0001)
-    measure({"it": Candidate(lots.run, 1, lot=6, one_by_one=False)}, rounds=1, seconds=0.05)
+    timing = measure({"it": Candidate(Unsteady(clock, TICK).run, 1, steps=2, one_by_one=False)}, rounds=5, seconds=1)
+    assert timing["it"].rates == [256, 1024 / 3, 1024, 1024, 1024]
+    assert timing["it"].images_per_second == 1024
+
+
+def test_calls_grow_until_they_take_a_share_of_a_lap(clock):
+    steps = Steps(clock, TICK)
+    measure({"it": Candidate(steps.run, 1, one_by_one=False)}, rounds=2, seconds=100 * TICK)
+    # Until a call takes a tenth of a lap; then to the end of the warm-up, and in each round half a lap and a whole one.
+    assert steps.calls == [1, 1, 2, 4, 8, *[16] * 6, *[16] * 2 * (4 + 7)]
+
+    lots = Steps(clock, TICK / 8)
+    measure({"it": Candidate(lots.run, 1, lot=6, one_by_one=False)}, rounds=1, seconds=50 * TICK)
     assert all(count % 6 == 0 for count in lots.calls[1:])
+    assert lots.calls[-1] == 48
 
 
-def test_what_a_stream_has_ready_is_not_counted():
+def test_what_a_stream_has_ready_is_not_counted(clock, monkeypatch):
     class Buffered(Steps):
-        ready = 50  # steps that cost nothing, after each rest
+        ready = 50  # steps that cost nothing
 
-        def run(self, count: int) -> None:
-            free = min(count, self.ready)
+        def run(self, steps: int) -> None:
+            free = min(steps, self.ready)
             self.ready -= free
-            time.sleep((count - free) * self.seconds)
+            self.clock.sleep((steps - free) * self.seconds)
 
-    steps = Buffered(0.004)
-    timing = measure({"it": Candidate(steps.run, 1, one_by_one=False)}, rounds=1, seconds=0.1)["it"]
-    assert timing.images_per_second <= 1 / 0.004
+        def fill(self) -> None:
+            self.ready = 50
+
+    steps = Buffered(clock, 4 * TICK)
+    monkeypatch.setattr("keras_azure.throughput.timing.rest", steps.fill)
+    candidate = Candidate(steps.run, 1, one_by_one=False)
+    assert measure({"it": candidate}, rounds=2, seconds=100 * TICK)["it"].rates == [1 / (4 * TICK)] * 2
 
 
-def test_steps_are_timed_one_by_one_unless_they_tell_their_own_times():
-    steps = Steps(0.001)
-    timing = measure({"it": Candidate(steps.run, 1, steps=5)}, rounds=2, seconds=0.05)["it"]
-    assert len(timing.step_seconds) >= 2
-    assert min(timing.step_seconds) >= 0.001
-    assert timing.slow_step >= timing.median_step
+def test_steps_are_timed_one_by_one_unless_they_tell_their_own_times(clock):
+    steps = Steps(clock, TICK)
+    timing = measure({"it": Candidate(steps.run, 1, steps=5)}, rounds=2, seconds=3.5 * TICK)["it"]
+    assert timing.step_seconds == [TICK] * 4 * 2  # a round's last one begins before the lap's time is over
+    assert timing.slow_step == timing.median_step == TICK
+    assert steps.calls[-4:] == [1] * 4
 
-    told = measure({"it": Candidate(lambda count: [0.5] * count, 1, steps=5)}, rounds=2, seconds=0.01)["it"]
+    many = measure({"it": Candidate(steps.run, 1, steps=5)}, rounds=1, seconds=1.0)["it"]
+    assert len(many.step_seconds) == 200
+
+    class Telling(Steps):
+        def run(self, steps: int) -> list[float]:
+            super().run(steps)
+            return [0.5] * steps
+
+    told = measure({"it": Candidate(Telling(clock, TICK).run, 1, steps=5)}, rounds=2, seconds=1.0)["it"]
     assert told.step_seconds == [0.5] * 10
 
 
-def test_rounds_are_interleaved():
+def test_rounds_are_interleaved(clock):
     log: list[str] = []
-    candidates = {name: Candidate(Steps(0, log, name).run, 1, steps=1, one_by_one=False) for name in "abc"}
+    candidates = {name: Candidate(Steps(clock, TICK, log, name).run, 1, steps=1, one_by_one=False) for name in "abc"}
     told = []
     measure(candidates, rounds=4, seconds=0.001, told=lambda done, total: told.append((done, total)))
     laps = log[-24::2]  # before each a call that is not counted

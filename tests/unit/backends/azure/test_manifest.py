@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 
 import pytest
@@ -126,6 +127,19 @@ def test_links_to_images_are_followed_as_by_a_run_here(make_pictures, tmp_path):
         assert archive.extractfile("cats/0000.png").read() == (elsewhere / "cats-0000.png").read_bytes()
 
 
+def test_links_to_folders_are_followed_as_by_a_run_here(make_pictures, tmp_path, make_listener):
+    pictures, root = make_pictures(tmp_path / "data", 3), tmp_path / "links"
+    root.mkdir()
+    for name in ("cats", "dogs"):
+        (root / name).symlink_to(pictures / name)
+    (pictures / "cats" / "again").symlink_to(root)
+    here, there = make_listener(), make_listener()
+    made = sent("folder", root, there)
+    assert names(made) == [f"{name}/000{index}.png" for name in ("cats", "dogs") for index in range(3)]
+    assert sum(open_dataset(Spec("folder", {"path": str(root)}), here).split_sizes.values()) == 6
+    assert here.messages == there.messages == ["Left out, as links that lead back to where they are: cats/again"]
+
+
 @pytest.mark.parametrize("kind", ["nowhere", "itself", "pipe", "device", "text", "empty"])
 @pytest.mark.parametrize("split", ["", "train/"])
 def test_what_the_reader_refuses_is_refused_in_the_same_words(make_pictures, tmp_path, kind, split):
@@ -158,24 +172,21 @@ def test_what_the_reader_refuses_is_refused_in_the_same_words(make_pictures, tmp
     assert len(made.files) == sum(left.split_sizes.values()) == 4
 
 
-@pytest.mark.parametrize("layout", ["one class", "no images", "beside", "links to folders", "nothing", "not there"])
+@pytest.mark.parametrize("layout", ["one class", "splits as classes", "beside", "nothing", "not there"])
 def test_a_layout_that_the_reader_refuses_is_refused_in_the_same_words(pictures, layout, tmp_path):
     root = pictures
     match layout:
         case "one class":
             (pictures / "dogs").rename(tmp_path / "dogs")
-        case "no images":
-            (pictures / "birds").mkdir()
+        case "splits as classes":
+            for name in ("fold1", "fold2"):
+                shutil.copytree(pictures, tmp_path / "folds" / name)
+            root = tmp_path / "folds"
         case "beside":
             (pictures / "cats").rename(pictures / "train")
             (pictures / "train" / "cats").mkdir()
             (pictures / "dogs").rename(pictures / "test")
             (pictures / "birds").mkdir()
-        case "links to folders":
-            root = tmp_path / "links"
-            root.mkdir()
-            for name in ("cats", "dogs"):
-                (root / name).symlink_to(pictures / name)
         case "nothing":
             root = tmp_path / "nothing"
             root.mkdir()

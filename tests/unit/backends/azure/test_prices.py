@@ -1,5 +1,5 @@
 import json
-import time
+import threading
 
 import pytest
 
@@ -149,9 +149,11 @@ def test_no_answer_is_waited_for_or_read_without_end(price_list, monkeypatch, li
 
 def test_a_silent_server_is_left(price_list, monkeypatch):
     monkeypatch.setattr(module, "_SECONDS_OF_SILENCE", 0.2)
-    price_list.server.RequestHandlerClass.do_GET = lambda self: time.sleep(1)
+    left = threading.Event()
+    price_list.server.RequestHandlerClass.do_GET = lambda self: left.wait(300)
     with pytest.raises(DataUnavailable, match="timed out"):
         retail_prices("eastus")
+    left.set()
 
 
 @pytest.mark.parametrize("region", ["", "East US", "../eastus", "eastus' or 'a"])
