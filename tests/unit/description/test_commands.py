@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from keras_azure import commands
+from keras_azure.description import commands
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, choose_run_dir
