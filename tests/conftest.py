@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.processes", "fixtures.tiles")
+pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.plans", "fixtures.processes", "fixtures.tiles")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -31,6 +31,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--long", action="store_true", help="Each parser in tests/integration/hostile gets 200 bad inputs."
     )
     parser.addoption("--kills", type=int, metavar="N", default=0, help="How many runs are killed at random.")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take long go first, so that those of the unit tests fill what is left of two processes' time."""
+    tiers = ("system", "integration", "unit")
+
+    def place(item: pytest.Item) -> int:
+        return next((tiers.index(part) for part in item.path.parent.parts[::-1] if part in tiers), len(tiers))
+
+    items.sort(key=place)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -31,10 +31,10 @@ class SettingsElsewhere(TypedDict, total=False):
     """Where decoded pictures are kept; auto: in memory if they fit, else on the disk, else not at all."""
 
     epochs: int | None
-    """Rounds of training."""
+    """Epochs: how often training goes through the training images."""
 
     batch_size: int | None
-    """Pictures a step."""
+    """The batch size: images per step."""
 
     steps_per_epoch: int | None
     """Steps that make an epoch of an endless stream. By default the whole data set makes an epoch."""
@@ -43,7 +43,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """Stages after the head's: 'blocks=2,epochs=3;blocks=4,epochs=2', or auto. By default none."""
 
     learning_rate: float | None
-    """The step size. By default the optimizer's own."""
+    """The learning rate. By default the optimizer's own."""
 
     optimizer: Plugin | None
     """The optimizer: adam, or with options: 'sgd(momentum=0.9)'."""
@@ -94,7 +94,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """What Keras computes with; auto: KERAS_BACKEND if it is set, else tensorflow."""
 
     seed: int | None
-    """The start of everything random."""
+    """The random seed."""
 
     tracking: bool | None
     """Record the run with MLflow."""
@@ -121,7 +121,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """Of the backend azure: between which a new cluster scales; at 0 nodes it costs nothing."""
 
     spot: bool | None
-    """Of the backend azure: spare machines, cheaper, which may be taken away: the job goes on after its last checkpoint."""
+    """Of the backend azure: low-priority nodes, cheaper, which may be evicted: the job goes on after its last checkpoint."""
 
     idle_minutes: int | None
     """Of the backend azure: after which a node of a new cluster goes."""

@@ -43,7 +43,7 @@ class Machine:
         needs_rocm: whether it is a GPU of AMD's, on which packages for CUDA do not run.
         cores: virtual processors of a node.
         nodes: how many of them.
-        spot: whether they are spare ones, which may be taken away.
+        spot: whether they are low-priority nodes, which may be evicted.
         idle_minutes: after which a node goes, when its work is done.
         price: of one node.
         instead_of: the machine that was asked for, where it is no more and this one takes its place.

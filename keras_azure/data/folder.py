@@ -1,9 +1,9 @@
 """The reader of the data set `folder`: the images that formats/folder.py finds, decoded."""
 
+import functools
 import hashlib
 import os
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,7 +39,7 @@ class FolderDataset:
         self._channels = channels
         self._test_split = test_split
         self._skip_unreadable = skip_unreadable
-        self._meaning: dict[str, Any] = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_images, root, split_names=split_names, labels=labels)
         self._fingerprints: dict[str, str] = {}
 
     def prepare(self, observer: Observer) -> None:
@@ -49,7 +49,7 @@ class FolderDataset:
             UnreadableFile: a file is no picture, or is damaged.
             DataError: the folder is not laid out as a data set.
         """
-        found = find_images(self._root, **self._meaning)
+        found = self._find()
         headers = self._look(found.paths, observer)
         kept = found.only(headers)
         self.class_names = tuple(sorted(kept.splits["train"]))

@@ -96,8 +96,9 @@ def _asked(spec: Spec, dataset: DatasetOfFiles, observer: Observer) -> list[Path
 
 
 def _all_of(path: Path, spec: Spec) -> list[Path]:
-    """All files at a path, of a data set that does not say which are its own. Nobody knows whether it reads what links
-    lead to, which may be any file of this machine: they are refused.
+    """All files at a path, of a data set that does not say which are its own.
+
+    Links are refused: whether it reads what they lead to is unknown, and that may be any file of this machine.
     """
     if path.is_file():
         return [path]

@@ -74,15 +74,15 @@ class RunConfig:
         "auto", "Where decoded pictures are kept; auto: in memory if they fit, else on the disk, else not at all."
     )
     backend: str = _setting("local", "Where to run.")
-    epochs: int = _setting(10, "Rounds of training.", at_least=1)
-    batch_size: int = _setting(16, "Pictures a step.", at_least=1)
+    epochs: int = _setting(10, "Epochs: how often training goes through the training images.", at_least=1)
+    batch_size: int = _setting(16, "The batch size: images per step.", at_least=1)
     steps_per_epoch: int | None = _setting(
         None, "Steps that make an epoch of an endless stream. By default the whole data set makes an epoch.", at_least=1
     )
     fine_tune: str | None = _setting(
         None, "Stages after the head's: 'blocks=2,epochs=3;blocks=4,epochs=2', or auto. By default none."
     )
-    learning_rate: float | None = _setting(None, "The step size. By default the optimizer's own.", at_least=0.0)
+    learning_rate: float | None = _setting(None, "The learning rate. By default the optimizer's own.", at_least=0.0)
     optimizer: str = _setting("adam", "The optimizer: adam, or with options: 'sgd(momentum=0.9)'.")
     schedule: Literal["auto", "constant", "cosine"] = _setting(
         "auto", "How the learning rate goes; cosine: up, then down to 0; auto: cosine in fine-tuning, else constant."
@@ -121,7 +121,7 @@ class RunConfig:
     engine: Literal["auto", "tensorflow", "jax"] = _setting(
         "auto", "What Keras computes with; auto: KERAS_BACKEND if it is set, else tensorflow."
     )
-    seed: int = _setting(0, "The start of everything random.", at_least=0, below=2**31)
+    seed: int = _setting(0, "The random seed.", at_least=0, below=2**31)
     tracking: bool = _setting(True, "Record the run with MLflow.")
 
     def __post_init__(self) -> None:

@@ -24,7 +24,7 @@ class Interval:
         return self.seconds is not None and seconds >= self.seconds
 
     def steps_left(self, steps: int) -> int:
-        """How many steps more, behind so many, make it over; of seconds nobody knows, and it is a great many."""
+        """How many more steps, after so many, make it over: unknown for seconds, and then more than any run has."""
         return sys.maxsize if self.steps is None else max(1, self.steps - steps)
 
 

@@ -46,7 +46,7 @@ def fit(classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, 
     Args:
         vectors: (n, d) float32.
         labels: (n,) integers.
-        seed: the start of everything random; equal seeds give equal estimators.
+        seed: the random seed; equal seeds give equal estimators.
 
     Raises:
         DataError: the samples are too few, or an estimator cannot be fitted to them.

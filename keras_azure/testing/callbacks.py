@@ -13,6 +13,7 @@ from keras import layers
 from keras_azure.registry.registry import CALLBACKS
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, name_of, short, with_article
+from keras_azure.training.callbacks import storable
 
 _STATE = ("get_state", "set_state")
 _STORABLE = "numbers, texts, None, arrays, and lists and dictionaries of them"
@@ -71,31 +72,14 @@ def _train(callback: keras.callbacks.Callback) -> None:
 def _state_problems(used: keras.callbacks.Callback, fresh: keras.callbacks.Callback) -> Iterator[tuple[str, str]]:
     state = used.get_state()
     try:
-        kept = _stored(state)
+        kept = storable(state)
     except ValueError as error:
         yield f"its state {short(state)} cannot be kept in a checkpoint: it has {error}", _STORABLE
         return
     fresh.set_state(kept)
-    restored = _stored(fresh.get_state())
+    restored = storable(fresh.get_state())
     if not _equal(kept, restored):
         yield f"its state {short(state)} is {short(restored)} after it was restored", "the same state"
-
-
-def _stored(value: object) -> object:
-    """A copy of a state, as a checkpoint would keep it.
-
-    Raises:
-        ValueError: it has something else.
-    """
-    if isinstance(value, Mapping) and all(type(name) is str for name in value):
-        return {name: _stored(each) for name, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_stored(each) for each in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    if hasattr(value, "__array__") and (array := np.array(value)).dtype.kind in "biuf":
-        return array if array.shape else array.item()
-    raise ValueError(with_article(value))
 
 
 def _equal(one: Any, other: Any) -> bool:

@@ -42,10 +42,7 @@ def check_loss(loss: keras.Loss | Callable[..., Any] | str | Spec) -> None:
         check_loss("my-loss(gamma=3)")
     """
     findings = Findings(f"The loss {name_of(loss)!r}")
-    built = _built(loss, LOSSES, FunctionLoss)
-    if not isinstance(built, keras.Loss):
-        findings.add(f"it is {with_article(built)}", "a keras.Loss, or a function of y_true and y_pred")
-        findings.settle()
+    built = _built(loss, LOSSES, FunctionLoss, keras.Loss, findings)
     form = _form_taken(lambda y_true, y_pred: built(y_true, y_pred), findings)
     with findings.when(f"given {form}"):
         findings.extend(_value_problems(built, form))
@@ -73,10 +70,7 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
         check_metric("my-metric")
     """
     findings = Findings(f"The metric {name_of(metric)!r}")
-    built = _built(metric, METRICS, FunctionMetric)
-    if not isinstance(built, keras.Metric):
-        findings.add(f"it is {with_article(built)}", "a keras.Metric, or a function of y_true and y_pred")
-        findings.settle()
+    built = _built(metric, METRICS, FunctionMetric, keras.Metric, findings)
     form = _form_taken(lambda y_true, y_pred: _over([(y_true, y_pred)], built), findings)
     with findings.when(f"given {form}"):
         findings.extend(_accumulation_problems(built, form))
@@ -90,12 +84,29 @@ def check_metric(metric: keras.Metric | Callable[..., Any] | str | Spec) -> None
     findings.settle()
 
 
-def _built(plugin: Any, registry: Registry[Measure], from_function: Callable[..., Measure]) -> Measure:
+def _built(
+    plugin: Any,
+    registry: Registry[Measure],
+    from_function: Callable[..., Measure],
+    kind: type[Measure],
+    findings: Findings,
+) -> Measure:
+    """The object of the kind that the plugin gives.
+
+    Raises:
+        ContractError: it gives something else.
+    """
+    built = plugin
     if isinstance(plugin, str | Spec):
-        return registry.build(plugin)
-    if callable(plugin) and not isinstance(plugin, keras.Loss | keras.Metric | type) and takes_labels(plugin):
-        return from_function(plugin, name_of(plugin), {})
-    return plugin() if isinstance(plugin, type) else plugin
+        built = registry.build(plugin)
+    elif isinstance(plugin, type):
+        built = plugin()
+    elif callable(plugin) and not isinstance(plugin, keras.Loss | keras.Metric) and takes_labels(plugin):
+        built = from_function(plugin, name_of(plugin), {})
+    if not isinstance(built, kind):
+        findings.add(f"it is {with_article(built)}", f"a keras.{kind.__name__}, or a function of y_true and y_pred")
+        findings.settle()
+    return built
 
 
 def _form_taken(apply: Callable[[np.ndarray, np.ndarray], Any], findings: Findings) -> str:
@@ -163,9 +174,9 @@ def _value_problems(loss: keras.Loss, form: str) -> Iterator[tuple[str, str]]:
 def _gradient_problems(loss: keras.Loss, form: str) -> Iterator[tuple[str, str]]:
     model = _model(form, loss=loss)
     targets, images = _pair(form)[0], np.random.default_rng(1).random((_SAMPLES, *_IMAGE)).astype(np.float32)
-    before = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    before = model.get_weights()
     model.train_on_batch(images, targets)
-    after = [keras.ops.convert_to_numpy(weight) for weight in model.trainable_weights]
+    after = model.get_weights()
     if not all(np.isfinite(weight).all() for weight in after):
         yield "after a step of training, weights are no finite numbers", "finite gradients"
     elif all(np.array_equal(*pair) for pair in zip(before, after, strict=True)):

@@ -7,7 +7,7 @@ from keras_azure.description.config import RunConfig
 
 _NEAR = 0.9  # of its ceiling: there is little left to gain
 _EVEN = 1.25  # how many times as fast the other one is where neither alone bounds
-_LARGE_ENOUGH = 128  # pictures a step, from which on larger batches gain little
+_LARGE_ENOUGH = 128  # images per step, from which on larger batches gain little
 
 
 def advice(report: Mapping[str, Any], config: RunConfig, *, frozen: bool) -> list[str]:

@@ -143,6 +143,9 @@ def led_to(run_dir: Path, callbacks: NamedCallbacks, *, resumed: bool, tell: Cal
     finally:
         for callback, name, value in reversed(before):
             setattr(callback, name, value)
+        for callback in callbacks.values():
+            if isinstance(callback, keras.callbacks.CSVLogger) and callback.csv_file is not None:
+                callback.csv_file.close()  # Keras does so in `on_train_end` alone, which a run that is stopped has not
 
 
 def _unused(name: str, taken: Mapping[str, Any]) -> str:

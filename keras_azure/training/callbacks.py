@@ -219,7 +219,7 @@ class Callbacks(Listener):
                 attribute: getattr(callback, attribute) for attribute in attributes if hasattr(callback, attribute)
             }
         try:
-            return _storable(state)
+            return storable(state)
         except ValueError as error:
             raise BrokenPlugin(
                 f"The state of the callback {name} cannot be kept in a checkpoint: it has {error}.",
@@ -290,7 +290,7 @@ def _attributes(callback: Callback) -> tuple[str, ...]:
     return next((names for kind, names in _STATES.items() if isinstance(callback, kind)), ())
 
 
-def _storable(value: object) -> object:
+def storable(value: object) -> object:
     """A copy of a state as a checkpoint keeps it.
 
     Raises:
@@ -299,9 +299,9 @@ def _storable(value: object) -> object:
     if value is None or isinstance(value, bool | int | float | str):
         return value.item() if isinstance(value, np.generic) else value
     if isinstance(value, Mapping) and all(type(name) is str for name in value):
-        return {name: _storable(each) for name, each in value.items()}
+        return {name: storable(each) for name, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_storable(each) for each in value]
+        return [storable(each) for each in value]
     if isinstance(value, np.generic):
         return value.item()
     if hasattr(value, "__array__") and (array := np.array(value, order="C")).dtype.name in ARRAY_TYPES:

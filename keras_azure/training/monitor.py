@@ -38,7 +38,7 @@ def find_monitor(config: RunConfig, metrics: Iterable[Any]) -> Monitor:
         metrics: the `keras.metrics.Metric`s that the run's model is compiled with.
 
     Raises:
-        ConfigError: the run has no such number, or nobody knows whether a high one is good.
+        ConfigError: the run has no such number, or it is unknown whether a high one is good.
     """
     spec = as_spec(config.monitor)
     highest = {"val_loss": False, **{f"val_{metric.name}": _highest_is_best(metric) for metric in metrics}}

@@ -39,7 +39,6 @@ def wheel(tmp_path_factory) -> zipfile.ZipFile:
     return zipfile.ZipFile(next(out.glob("*.whl")))
 
 
-@pytest.mark.slow
 def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     packaged = {name for name in wheel.namelist() if ".dist-info/" not in name}
     ours = {
@@ -53,7 +52,6 @@ def test_the_wheel_holds_every_module_and_nothing_else(wheel):
     assert not any(name.startswith(("plugins/", "tests/", "benchmarks/")) for name in packaged)
 
 
-@pytest.mark.slow
 def test_the_wheel_registers_its_plugins_as_any_package_does(wheel):
     information = next(name for name in wheel.namelist() if name.endswith("entry_points.txt"))
     text = wheel.read(information).decode()
@@ -68,7 +66,6 @@ def test_the_wheel_registers_its_plugins_as_any_package_does(wheel):
         assert f"Provides-Extra: {extra}" in metadata
 
 
-@pytest.mark.slow
 def test_the_wheel_has_nothing_of_the_emulator_and_no_plugin_for_pytest(wheel):
     """It is a distribution of its own, on no index: what names it as a requirement could not be installed."""
     assert not [name for name in wheel.namelist() if "emulator" in name]

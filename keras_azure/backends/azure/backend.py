@@ -276,7 +276,7 @@ def azure(
         size: of the machines, as kaz sizes has it.
         nodes: of the job.
         max_nodes, min_nodes: between which a new cluster scales; at 0 nodes it costs nothing.
-        spot: spare machines, cheaper, which may be taken away: the job goes on after its last checkpoint.
+        spot: low-priority nodes, cheaper, which may be evicted: the job goes on after its last checkpoint.
         idle_minutes: after which a node of a new cluster goes.
         cluster: its name; by default kaz- and the size. It is created if it is not there, and never changed.
         serverless: no cluster: Azure ML finds machines for the job.

@@ -23,7 +23,7 @@ class Compute:
     Args:
         nodes: of the job.
         min_nodes, max_nodes: between which the cluster scales; with 0 it costs nothing when it is idle.
-        spot: spare machines, cheaper, which may be taken away.
+        spot: low-priority nodes, cheaper, which may be evicted.
         idle_minutes: after which a node goes.
         cluster: its name; by default one that follows from the size.
         serverless: no cluster at all: Azure ML finds machines for this job.

@@ -17,14 +17,14 @@ class Prices:
     """What machines cost an hour today, by the names of sizes.
 
     Attributes:
-        dedicated, spot: of machines that stay, and of spare ones.
+        dedicated, spot: of nodes that stay, and of spot nodes.
     """
 
     dedicated: Mapping[str, Price]
     spot: Mapping[str, Price]
 
     def of(self, size: Size, *, spot: bool = False) -> Price | None:
-        """The newest price of one node; None if none is known. The table of sizes has none of spare machines."""
+        """The newest price of one node; None if none is known. The table of sizes has none of spot nodes."""
         if spot:
             return self.spot.get(size.name)
         return self.dedicated.get(size.name) or next(reversed(size.prices), None)

@@ -37,7 +37,7 @@ def retail_prices(region: str = DEFAULT_REGION, *, spot: bool = False) -> dict[s
     """The pay-as-you-go prices in a region, with Linux, by the names of sizes: of today, or the last that were fetched.
 
     They are fetched once a day, from the address that KAZ_PRICES names if it is set, and kept in the user's cache
-    folder. A size that the region does not have has no price. With `spot` they are those of spare machines.
+    folder. A size that the region does not have has no price. With `spot` they are those of spot nodes.
 
     Raises:
         UsageError: the region, or KAZ_PRICES, is not of the form that such a thing has.
@@ -108,7 +108,7 @@ def _is_at(page: object, address: str) -> bool:
 
 
 def _amounts(items: Iterable[dict[str, Any]]) -> tuple[Amounts, Amounts]:
-    """Those of the items that are for whole machines, pay as you go, with Linux; and those of spare ones.
+    """Those of the items that are for whole machines, pay as you go, with Linux; and those of spot nodes.
 
     Raises:
         ValueError: an item is not as documented.

@@ -1,7 +1,7 @@
 """The data set `folder`: which images are in folders that are named after their classes."""
 
+import functools
 from pathlib import Path
-from typing import Any
 
 from keras_azure.data.formats import idx
 from keras_azure.data.formats.entries import list_folder
@@ -66,7 +66,7 @@ class Folder(OpenedLater):
         )
         self._root = Path(path)
         self._skip_unreadable = skip_unreadable
-        self._meaning: dict[str, Any] = {"split_names": split_names, "labels": labels}
+        self._find = functools.partial(find_images, Path(path), split_names=split_names, labels=labels)
 
     @staticmethod
     def recognises(path: Path) -> bool:
@@ -79,7 +79,7 @@ class Folder(OpenedLater):
         )
 
     def files(self, observer: Observer) -> list[Path]:
-        found = find_images(self._root, **self._meaning)
+        found = self._find()
         images, others = [], []
         for done, path in enumerate(found.paths, start=1):
             try:

@@ -382,9 +382,10 @@ print(keras.backend.backend(), failed)
 
 
 @pytest.mark.slow
-def test_on_jax(loaded_python_on_jax):
-    """Eagerly, in a jitted function and in tf.data, with Keras on JAX."""
-    code = f"NAMES = {[*LAYERS, *RECIPES]}\n{ON_JAX}"
-    done = subprocess.run([*loaded_python_on_jax, "-c", code], capture_output=True, text=True, timeout=300)
+@pytest.mark.parametrize("part", range(3))
+def test_on_jax(loaded_python_on_jax, part):
+    """Eagerly, in a jitted function and in tf.data, with Keras on JAX; in parts that may run beside each other."""
+    code = f"NAMES = {[*LAYERS, *RECIPES][part::3]}\n{ON_JAX}"
+    done = subprocess.run([*loaded_python_on_jax, "-c", code], capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-2000:]
     assert done.stdout.splitlines()[-1] == "jax []"

@@ -224,7 +224,7 @@ def test_a_price_is_that_of_the_machine_on_which_a_run_would_go():
     assert price.price_of("local", 100.0) is None
     million = price.price_of("azure-nc6s-v3", 1000.0)
     assert million["usd_per_million_images"] == pytest.approx(million["usd_per_hour"] / 3.6)
-    assert price.price_of("azure-nc6s-v3(spot=True)", 1000.0) is None  # the table has none of spare machines
+    assert price.price_of("azure-nc6s-v3(spot=True)", 1000.0) is None  # the table has none of spot nodes
     assert price.price_of("azure-nd40rs-v2", 1000.0)["size"] == "Standard_ND40rs_v2"
 
 

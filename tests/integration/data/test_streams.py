@@ -32,7 +32,7 @@ finally:
 
 
 def test_a_process_that_leaves_a_stream_half_way_ends():
-    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", LEFT], capture_output=True, text=True, timeout=600)
     assert done.returncode == 1
     assert "left half way" in done.stderr
 

@@ -147,40 +147,41 @@ class Watched(Clock):
 
     def __init__(self) -> None:
         super().__init__()
-        self.looks, self._looked = 0, threading.Condition()
+        self._looks, self._looked = 0, threading.Condition()
 
     def perf_counter(self) -> float:
         with self._looked:
-            self.looks += 1
+            self._looks += 1
             self._looked.notify_all()
         return super().perf_counter()
 
-    def wait_for_looks(self, looks: int) -> None:
+    def wait_until_over(self, steps: int) -> None:
         with self._looked:
-            assert self._looked.wait_for(lambda: self.looks >= looks, timeout=300)
+            assert self._looked.wait_for(lambda: self._looks >= 2 + 3 * steps - 1, timeout=300)
 
 
 def test_waiting_for_a_batch_is_counted_as_such(monkeypatch):
-    """A batch is fetched while the step before it is computed: only what it takes longer than that is waited for."""
-    clock = Watched()
+    """A batch is fetched while the step before it is computed, and waited for from that step's end on."""
+    clock, fetched = Watched(), itertools.count()
     monkeypatch.setattr("tensorflow.timestamp", clock.timestamp)
-    fetched = itertools.count()
 
-    def slow():
+    def fetch():
         number = next(fetched)
-        if number:
-            clock.wait_for_looks(2 + 3 * (number - 1) + 2)  # the step before is over
-        clock.sleep(number + 1)
+        clock.wait_until_over(number)
+        clock.sleep(number)
 
     def slowly(*batch):
-        with tf.control_dependencies([tf.py_function(slow, [], [])]):
+        with tf.control_dependencies([tf.py_function(fetch, [], [])]):
             return tf.nest.map_structure(tf.identity, batch)
 
+    options = tf.data.Options()
+    options.experimental_optimization.inject_prefetch = False  # nothing is fetched before it is asked for
     steps = steps_of(compiled())
-    waiting = steps.run(iter(stream().map(slowly)), 6)
-    assert waiting.waited == waiting.seconds.sum() == 1 + 2 + 3 + 4 + 5 + 6
-    assert waiting.seconds.tolist() == [1, 2, 3, 4, 5, 6]
-    assert steps.repeat(next(iter(stream())), 6).waited == 0
+    waiting = steps.run(iter(stream().map(slowly).with_options(options)), 6)
+    assert waiting.waited == 0 + 1 + 2 + 3 + 4 + 5
+    assert waiting.seconds.tolist() == [0, 1, 2, 3, 4, 5]
+    at_once = steps.repeat(next(iter(stream())), 6)
+    assert at_once.waited == at_once.seconds.sum() == 0
 
 
 def test_waiting_for_a_batch_of_any_iterator_is_counted_to_the_second(monkeypatch):
@@ -232,7 +233,7 @@ def test_the_optimizer_is_as_before_when_a_step_is_traced():
 ON_JAX = """
 import sys
 import keras
-sys.path.insert(0, sys.argv[1])
+sys.path[:0] = sys.argv[1:]
 import test_steps as ours
 import numpy as np
 from keras_azure.engines import steps_of
@@ -268,6 +269,7 @@ print("the same")
 
 @pytest.mark.slow
 def test_on_jax_too(loaded_python_on_jax):
-    command = [*loaded_python_on_jax, "-c", ON_JAX, str(Path(__file__).parent)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    folder = Path(__file__).parent
+    command = [*loaded_python_on_jax, "-c", ON_JAX, str(folder), str(folder.parents[1])]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.stdout == "the same\n", done.stderr

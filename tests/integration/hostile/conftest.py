@@ -100,7 +100,7 @@ def survives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Calla
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
 
-    def survive(parse: Callable[[], Any], seconds: float = 60) -> Any:
+    def survive(parse: Callable[[], Any], seconds: float = 300) -> Any:
         try:
             with _limited(seconds), _watched(tmp_path):
                 return parse()

@@ -230,6 +230,7 @@ def slow_server():
     yield f"http://127.0.0.1:{server.server_port}", answers
     answers.set()
     server.shutdown()
+    server.server_close()
 
 
 def test_a_slow_server_slows_nothing_and_is_given_up_at_the_end(run_dir, monkeypatch, slow_server):
@@ -243,5 +244,5 @@ def test_a_slow_server_slows_nothing_and_is_given_up_at_the_end(run_dir, monkeyp
         assert tracker.problems == []  # and has not given up waiting for one either
     assert "no answer" in tracker.problems[0]
     answers.set()
-    tracker._worker.join(30)  # its retries draw from Python's random numbers, which seed the next test's model
+    tracker._worker.join(300)  # its retries draw from Python's random numbers, which seed the next test's model
     assert not tracker._worker.is_alive()

@@ -23,7 +23,7 @@ CLASSIFIERS = {
 }
 
 
-@pytest.mark.parametrize("classifier", ["svm", "knn", "best"])
+@pytest.mark.parametrize("classifier", ["svm", "knn", pytest.param("best", marks=pytest.mark.slow)])
 def test_keeps_the_contract(classifier):
     check_model("features", classifier=classifier, **SMALL)
 

@@ -5,6 +5,7 @@ import types
 import keras
 import numpy as np
 import pytest
+from fixtures.names import name_of
 from keras import ops
 
 from keras_azure.errors import UnknownName, WrongOption
@@ -39,7 +40,7 @@ def of_images(y_true, y_pred):
 @pytest.mark.parametrize(
     "loss",
     [squares, of_images, keras.losses.Dice(), keras.losses.Huber, "categorical_crossentropy", Spec("poisson")],
-    ids=lambda value: getattr(value, "__name__", str(value)),
+    ids=name_of,
 )
 def test_good_losses_pass(loss):
     check_loss(loss)
@@ -141,7 +142,7 @@ class ForgetfulMetric(Accumulating):
 @pytest.mark.parametrize(
     "metric",
     [squares, of_images, Accumulating, keras.metrics.F1Score(), "top_k_categorical_accuracy(k=2)"],
-    ids=lambda value: getattr(value, "__name__", str(value)),
+    ids=name_of,
 )
 def test_good_metrics_pass(metric):
     check_metric(metric)
@@ -220,7 +221,7 @@ class NoConfig(Descent):
 @pytest.mark.parametrize(
     "optimizer",
     [Descent, Descent(momentum=0.5), "adamw(weight_decay=0.1)", Spec("ftrl"), keras.optimizers.Lion()],
-    ids=str,
+    ids=name_of,
 )
 def test_good_optimizers_pass(optimizer):
     check_optimizer(optimizer)

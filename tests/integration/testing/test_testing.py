@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from fixtures.names import name_of
 from keras import layers
 from sklearn.cluster import KMeans
 from sklearn.linear_model import LinearRegression, LogisticRegression, RidgeClassifier
@@ -506,7 +507,7 @@ class WithValidation(Data):
     split_sizes = {"train": 6, "validation": 1, "test": 2}  # noqa: RUF012
 
 
-@pytest.mark.parametrize("dataset", [Data(), InMemory(), WithValidation(), "digits", Spec("digits")], ids=str)
+@pytest.mark.parametrize("dataset", [Data(), InMemory(), WithValidation(), "digits", Spec("digits")], ids=name_of)
 def test_good_data_sets_pass(dataset):
     check_dataset(dataset)
 

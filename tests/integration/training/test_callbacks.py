@@ -397,6 +397,7 @@ print("the same")
 """
 
 
+@pytest.mark.slow
 def test_callbacks_on_jax_see_and_change_the_variables_of_the_moment(tmp_path):
     command = [sys.executable, "-c", ON_JAX, str(tmp_path)]
     environment = {"PYTHONPATH": str(Path(__file__).parents[2]), "KERAS_BACKEND": "jax"}

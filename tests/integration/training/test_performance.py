@@ -71,7 +71,7 @@ SLOW = """
     import numpy as np
 
     class Slow:
-        class_names, image_shape, split_sizes, description = "ab", (8, 8, 1), {"train": 500, "test": 4}, "slow"
+        class_names, image_shape, split_sizes, description = "ab", (8, 8, 1), {"train": 480, "test": 4}, "slow"
         def read(self, split, index):
             clock.work(picture_seconds)
             return np.full((8, 8, 1), index % 256, np.uint8), index % 2

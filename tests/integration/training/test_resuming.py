@@ -223,7 +223,7 @@ print("the same")
 @pytest.mark.slow
 def test_a_run_on_jax_goes_on_within_an_epoch(loaded_python_on_jax, tmp_path):
     command = [*loaded_python_on_jax, "-c", ON_JAX, str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     assert done.stdout == "the same\n", done.stderr
 
 

@@ -19,8 +19,6 @@ import keras_azure
 from keras_azure.errors import ConfigError, TooExpensive, UnknownName, UsageError
 from keras_azure.registry.registry import BACKENDS, Entry
 
-pytestmark = pytest.mark.slow
-
 REPOSITORY = Path(__file__).parents[3]
 TINY = {"set": ["filters=(4,)", "dense=(8,)"], "tracking": False}
 TINY_FLAGS = ("--set", "filters=(4,)", "--set", "dense=(8,)", "--no-tracking")

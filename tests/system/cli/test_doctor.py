@@ -4,7 +4,7 @@ from importlib import metadata
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.slow
 
 HERE = ["engine", "plugins"]
 NAMES = [

@@ -79,7 +79,6 @@ class TestWithoutAzure:
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 class TestWithAzure:
     def test_the_workspace_is_looked_up(self, kaz, folder, azure_emulator):
         code, out, err = kaz("init")  # the emulator's variables name it

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +63,7 @@ def jobs(client, submit):
 
 
 def wait_for(client, name: str, *states: str) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while client.jobs.get(name).status not in states:
         assert time.monotonic() < deadline, name
         time.sleep(0.1)

@@ -42,7 +42,6 @@ def test_help_names_every_setting(kaz):
     assert "--callback " in out
 
 
-@pytest.mark.slow
 def test_the_first_command_of_the_readme(tmp_path):
     """About 97 % on the digits with the defaults, with nothing on the screen that is not ours, of what loads either."""
     done = subprocess.run([*REALLY_STARTED, "run", "cnn"], capture_output=True, text=True, timeout=300)

@@ -198,7 +198,6 @@ def test_it_can_be_piped_and_has_no_colours_then():
 
 
 @pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_what_the_region_has(kaz, azure_emulator, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     code, out, err = kaz("sizes", "--check", "--gpu", "t4")

@@ -2,17 +2,17 @@
 
 import csv
 import json
-import multiprocessing
+import os
 import re
-import runpy
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from fixtures.processes import Fork
 
 _KILLABLE = Path(__file__).parent / "killable.py"
 _TIMES = ("seconds", "images_per_second", "mean_images_per_second")
-_LOADED = ["tensorflow", "keras", "mlflow", "sklearn.datasets", "matplotlib.figure", "keras_azure.training.train"]
 PATIENCE = 120  # seconds that a run of these may take; they take some
 
 
@@ -63,7 +63,7 @@ class Runs:
     """Starts `kaz` as often as is wanted."""
 
     folder: Path
-    context: multiprocessing.context.BaseContext
+    start_fork: Callable[..., Fork]
 
     def start(
         self,
@@ -74,7 +74,7 @@ class Runs:
         clock: float = 0,
         largest_file: int = 0,
         **environment: str,
-    ):
+    ) -> Fork:
         """The process of a `kaz` command.
 
         Args:
@@ -86,20 +86,17 @@ class Runs:
         """
         given = {
             "arguments": arguments,
-            "environment": {"KAZ_RUNS": str(self.folder / "runs"), **environment},
-            "output": str(output),
             "place": place,
             "time": time,
             "clock": clock,
             "largest_file": largest_file,
         }
-        process = self.context.Process(
-            target=runpy.run_path,
-            args=(str(_KILLABLE),),
-            kwargs={"init_globals": {"GIVEN": given}, "run_name": "__main__"},
+        return self.start_fork(
+            str(_KILLABLE),
+            json.dumps(given),
+            output=output,
+            environment=os.environ | {"KAZ_RUNS": str(self.folder / "runs"), **environment},
         )
-        process.start()
-        return process
 
     def run(self, *arguments: str, output: Path, **options: object) -> int:
         """The exit code of a `kaz` command; negative if a signal ended it."""
@@ -134,7 +131,5 @@ class Runs:
 
 
 @pytest.fixture(scope="session")
-def runs(tmp_path_factory) -> Runs:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_LOADED)
-    return Runs(tmp_path_factory.mktemp("faults"), context)
+def runs(tmp_path_factory: pytest.TempPathFactory, start_fork: Callable[..., Fork]) -> Runs:
+    return Runs(tmp_path_factory.mktemp("faults"), start_fork)

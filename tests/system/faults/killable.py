@@ -1,10 +1,11 @@
 """`kaz` in a process of its own that kills itself, as `kill -9` would, at the n-th time that it comes to a place.
 
-Run by `conftest.py` through `runpy`, which gives a global GIVEN: the command's "arguments", its "environment", the
-"output" file for stdout and stderr, the "place" (one of PLACES, or "" for none) and "time" of the kill, the seconds by
-which its "clock" is wrong, and the bytes of the "largest_file" that it may write.
+Run by `conftest.py`, with JSON as its only argument: the command's "arguments", the "place" (one of PLACES, or "" for
+none) and "time" of the kill, the seconds by which its "clock" is wrong, and the bytes of the "largest_file" that it may
+write.
 """
 
+import json
 import os
 import resource
 import signal
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-given = globals()["GIVEN"]
+given = json.loads(sys.argv[1])
 times_there = 0
 
 
@@ -135,12 +136,6 @@ PLACES = {
 }
 
 if __name__ == "__main__":
-    os.environ.update(given["environment"])
-    output = os.open(given["output"], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-    sys.__stderr__ = sys.stderr
     sys.argv = ["kaz", *given["arguments"]]
     if given["largest_file"]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (given["largest_file"],) * 2)

@@ -95,7 +95,7 @@ def test_a_clock_that_is_set_back_changes_nothing(runs, whole, tmp_path):
 
 
 def wait_for(text: str, output: Path) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while text not in (output.read_text() if output.exists() else ""):
         assert time.monotonic() < deadline, f"no {text!r} in {output.read_text()!r}"
         time.sleep(0.05)
@@ -171,7 +171,7 @@ def test_a_tracking_server_that_is_killed_costs_nothing_but_the_record(runs, who
 
 
 def wait_for_port(port: int) -> None:
-    deadline = time.monotonic() + 90
+    deadline = time.monotonic() + 300
     while True:
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
@@ -208,7 +208,7 @@ def test_a_full_disk_stops_the_run_and_more_room_lets_it_go_on(runs, tmp_path):
     other.mkdir()
     environment = os.environ | {"DISK": str(disk), "OTHER": str(other), "PYTHON": sys.executable}
     shell = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", FULL_DISK]
-    subprocess.run(shell, env=environment, check=True, timeout=120, capture_output=True)
+    subprocess.run(shell, env=environment, check=True, timeout=600, capture_output=True)
     told, files = (other / "full.txt").read_text(), (other / "files.txt").read_text()
     assert told.endswith("exit 1\n"), told
     assert "cannot be written: No space left on device" in told

@@ -23,6 +23,8 @@ from keras_azure.backends.azure.workspace import find_workspace
 from keras_azure.description.events import Observer
 from keras_azure.errors import CloudError, JobFailed, NotAvailable, NotSignedIn, UsageError
 
+pytestmark = pytest.mark.slow
+
 BACKEND = "azure-nc4as-t4-v3"
 SIZE = "Standard_NC4as_T4_v3"
 PASSWORD = "hunter2-hunter2"
@@ -57,7 +59,6 @@ def does(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _as_at_first(azure_emulator, does, tmp_path, monkeypatch):
-    monkeypatch.setenv("KAZ_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("KAZ_WORKSPACE", "")
     yield
     azure_emulator.clear_faults()

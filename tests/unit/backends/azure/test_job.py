@@ -47,7 +47,7 @@ def test_a_dry_run_needs_no_login_and_no_network(offline, idx_folder, tmp_path, 
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     arguments = ["run", "cnn", "--backend", "azure-nc6", "--data", str(idx_folder), "--dry-run", "--output", "dry"]
     done = subprocess.run(
-        [sys.executable, "-m", "keras_azure", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "keras_azure", *arguments], cwd=tmp_path, capture_output=True, text=True, timeout=600
     )
     assert done.returncode == 0, done.stderr
     assert "dry/job.yml" in done.stdout
