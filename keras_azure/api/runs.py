@@ -56,12 +56,12 @@ def run(
         max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
         confirm: gives whether to submit it.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
-            `set=["dropout=0.2"]`, `image_size=64` or `(64, 48)`, `skip_unreadable=True`, `split_names="train=A,test=B"`, and
-            the options of the backend, such as `register="digits"`. In place of the name of a loss, a metric, an
-            optimizer, an augmentation or a callback there may be a function, a class or an object of Keras's kind: see
-            `keras_azure.registry.given`.
-            `data` may also be arrays, `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a
-            `tf.data.Dataset` of (image, label), or a data set such as a `keras_azure.ArrayDataset`.
+            `set=["dropout=0.2"]`, `image_size=64` or `(64, 48)`, `skip_unreadable=True`,
+            `split_names="train=A,test=B"`, and the options of the backend, such as `register="digits"`. In place of
+            the name of a loss, a metric, an optimizer, an augmentation or a callback there may be a function, a
+            class or an object of Keras's kind: see `keras_azure.registry.given`. `data` may also be arrays,
+            `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a `tf.data.Dataset` of (image, label),
+            or a data set such as a `keras_azure.ArrayDataset`.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
