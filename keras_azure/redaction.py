@@ -9,9 +9,11 @@ and the command's output do both for whatever they are given, so that nobody els
 import base64
 import contextlib
 import functools
+import io
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote, quote_plus, unquote
@@ -180,6 +182,16 @@ def _ways_to_write(secret: str) -> Iterator[str]:
         first, last = -(-8 * before // 6), 8 * (before + len(secret_bytes)) // 6
         for encode in (base64.b64encode, base64.urlsafe_b64encode):
             yield encode(bytes(before) + secret_bytes).decode()[first:last]
+
+
+def escape_what_cannot_be_encoded() -> None:
+    r"""Lets stdout and stderr show any text, whatever encoding a terminal has: "\\u732b" where it has no such letter.
+
+    Python does so for stderr alone, and ends with an error for stdout.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def printable(text: object) -> str:

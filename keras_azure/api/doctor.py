@@ -1,6 +1,5 @@
 """What `kaz doctor` does, as a function: what any run needs, and what each backend needs besides."""
 
-import importlib.util
 import sys
 from collections.abc import Iterator, Mapping
 from importlib import metadata
@@ -9,7 +8,7 @@ from typing import Any
 from keras_azure.backends import Check, Examined
 from keras_azure.backends.asked import backends_that
 from keras_azure.errors import UsageError
-from keras_azure.keras_engine import asked_engine
+from keras_azure.keras_engine import asked_engine, check_engine
 from keras_azure.registry.registry import BACKENDS, REGISTRIES, as_spec, damaged_packages
 
 HERE = "this machine"
@@ -41,8 +40,10 @@ def examine(backend: str | None = None, *, flags: Mapping[str, Any] | None = Non
 def _engine() -> Check:
     """That what Keras computes with is installed; it is not loaded."""
     engine, python = asked_engine("auto"), f"Python {sys.version_info.major}.{sys.version_info.minor}"
-    if importlib.util.find_spec(engine) is None:
-        return Check("engine", "failed", f"{engine} is not installed.", f"pip install {engine}")
+    try:
+        check_engine("auto", to_train=True)
+    except UsageError as error:
+        return Check("engine", "failed", error.problem, error.hint)
     return Check("engine", "ok", f"Keras {metadata.version('keras')} with {engine} on {python}")
 
 

@@ -8,7 +8,7 @@ from keras_azure.api.settings import SettingsElsewhere
 from keras_azure.backends.asked import all_machines, machine_of
 from keras_azure.backends.machine import Machine
 from keras_azure.data.local_files import is_here
-from keras_azure.description.config import RunConfig, describe_run
+from keras_azure.description.config import RunConfig, describe_run, height_and_width
 from keras_azure.description.events import Observer
 from keras_azure.errors import DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
@@ -50,7 +50,7 @@ def plan(
     Raises:
         KerasAzureError: what was asked for is not possible; see `keras_azure.errors`.
     """
-    image_size = settings.pop("image_size", None) if pictures is not None else None
+    image_size = height_and_width(settings.pop("image_size", None)) if pictures is not None else None
     if pictures is not None and (image_size is None or pictures < 2 or classes < 2 or channels not in (1, 3)):
         raise UsageError(
             f"{pictures} pictures that are not here can only be planned for with their size.",

@@ -17,7 +17,7 @@ from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, choose_run_dir, is_finished, read_description, runs_folder
 from keras_azure.description.result import RunResult
 from keras_azure.errors import UsageError
-from keras_azure.keras_engine import load_on, native_messages_held_back, silence_libraries
+from keras_azure.keras_engine import load_on, native_messages_held_back, prepare_keras
 from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here
 from keras_azure.registry.given import Plugin, as_text, typed_by_user
@@ -56,12 +56,12 @@ def run(
         max_cost: on a cluster, US dollars above which `confirm` is asked, with a text, or else nothing is submitted.
         confirm: gives whether to submit it.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
-            `set=["dropout=0.2"]`, `image_size=(64, 64)`, `skip_unreadable=True`, `split_names="train=A,test=B"`, and
-            the options of the backend, such as `register="digits"`. In place of the name of a loss, a metric, an
-            optimizer, an augmentation or a callback there may be a function, a class or an object of Keras's kind: see
-            `keras_azure.registry.given`.
-            `data` may also be arrays, `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a
-            `tf.data.Dataset` of (image, label), or a data set such as a `keras_azure.ArrayDataset`.
+            `set=["dropout=0.2"]`, `image_size=64` or `(64, 48)`, `skip_unreadable=True`,
+            `split_names="train=A,test=B"`, and the options of the backend, such as `register="digits"`. In place of
+            the name of a loss, a metric, an optimizer, an augmentation or a callback there may be a function, a
+            class or an object of Keras's kind: see `keras_azure.registry.given`. `data` may also be arrays,
+            `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a `tf.data.Dataset` of (image, label),
+            or a data set such as a `keras_azure.ArrayDataset`.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
@@ -231,7 +231,7 @@ def preview(
     draws: int = 6,
     seed: int = RunConfig.seed,
     observer: Observer | None = None,
-    image_size: tuple[int, int] | None = None,
+    image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
     split_names: str | None = None,
     bit_depth: int | None = None,
@@ -265,7 +265,7 @@ def preview(
     named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)
-    silence_libraries()
+    prepare_keras()
     with display_for_here(observer) as display:
         with native_messages_held_back():
             contact_sheet: Callable[..., Figure] = lazy("keras_azure.augmentations.contact_sheet:contact_sheet")
@@ -319,7 +319,7 @@ def load(run: str | Path) -> "Predictor":
     Raises:
         KerasAzureError: there is no finished run, or its model gives no classes; see `keras_azure.errors`.
     """
-    silence_libraries()
+    prepare_keras()
     with native_messages_held_back():
         load_run: Callable[[str | Path], Predictor] = lazy("keras_azure.models.predictor:load")
         lazy("keras.distribution:list_devices")()  # the first look at them makes TensorFlow talk about the driver

@@ -102,8 +102,8 @@ class SettingsElsewhere(TypedDict, total=False):
     set: str | Sequence[str] | None
     """Options of the model, such as dropout=0.2."""
 
-    image_size: tuple[int, int] | None
-    """Resize all pictures to this height and width."""
+    image_size: int | tuple[int, int] | None
+    """Resize all pictures to this height and width; a number is both."""
 
     skip_unreadable: bool | None
     """Leave out files that are no pictures, and count them."""

@@ -14,8 +14,10 @@ from matplotlib.figure import Figure
 
 from keras_azure.augmentations import build_augment
 from keras_azure.data import Dataset, open_dataset
+from keras_azure.data.figure_text import drawable, drawable_labels, style_of
 from keras_azure.data.source import open_source
 from keras_azure.description.events import Observer
+from keras_azure.engines.keras_settings import keras_settings
 
 _INCHES = 1.2  # of a picture on the sheet
 _LOOKED_AT = 10  # pictures that are decoded for each one that is shown, to find different classes
@@ -45,6 +47,13 @@ def contact_sheet(
     Raises:
         KerasAzureError: the data or an augmentation cannot be used.
     """
+    with keras_settings():
+        return _contact_sheet(data, augment, samples, draws, seed, observer)
+
+
+def _contact_sheet(
+    data: str, augment: Sequence[str], samples: int, draws: int, seed: int, observer: Observer
+) -> ContactSheet:
     dataset = open_dataset(data, observer)
     observer.message(dataset.description)
     augmentation = build_augment(augment, dataset.image_shape, len(dataset.class_names))
@@ -84,7 +93,9 @@ def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) ->
     mixed = any((column.shares.max(axis=1) < 1).any() for column in columns)
     size = (_INCHES * len(columns) + 0.9, (_INCHES * height / width + (0.2 if mixed else 0)) * rows + 0.8)
     figure = ContactSheet(figsize=size, layout="constrained")
-    figure.suptitle("\n".join(textwrap.wrap(title, int(12 * size[0]))), fontsize="medium")
+    lines = "\n".join(map(drawable, textwrap.wrap(title, int(12 * size[0]))))
+    figure.suptitle(lines, fontsize="medium", **style_of(lines))
+    labels, short = drawable_labels(class_names, 18), drawable_labels(class_names, 8)
     grid = figure.subplots(rows, len(columns), squeeze=False)
     for place, column in enumerate(columns):
         grid[0, place].set_title(column.heading, fontsize="small")
@@ -93,17 +104,15 @@ def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) ->
             axes.imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])
             if mixed:
-                axes.set_xlabel(_label(shares, class_names), fontsize="xx-small")
+                label = _label(shares, [short[name] for name in class_names])
+                axes.set_xlabel(label, fontsize="xx-small", **style_of(label))
     for axes, shares in zip(grid[:, 0], columns[0].shares, strict=True):
-        axes.set_ylabel(_shortened(class_names[shares.argmax()], 18), fontsize="small")
+        label = labels[class_names[shares.argmax()]]
+        axes.set_ylabel(label, fontsize="small", **style_of(label))
     return figure
 
 
 def _label(shares: np.ndarray, class_names: Sequence[str]) -> str:
     """`cat 70 %, dog 30 %`."""
     largest = [index for index in np.argsort(-shares)[:3] if shares[index] >= 0.005]
-    return ", ".join(f"{_shortened(class_names[index], 8)} {shares[index]:.0%}" for index in largest)
-
-
-def _shortened(name: str, width: int) -> str:
-    return name if len(name) <= width else f"{name[: width - 1]}…"
+    return ", ".join(f"{class_names[index]} {shares[index]:.0%}" for index in largest)

@@ -9,6 +9,7 @@ import typer
 from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
+from keras_azure.redaction import escape_what_cannot_be_encoded
 
 app = typer.Typer(
     help="Train an image classifier with Keras, on this machine or on an Azure ML GPU cluster.",
@@ -42,6 +43,7 @@ def options(
 def main() -> None:
     """Runs the command and turns every error into one message and an exit code: 0 done, 1 failed, 2 wrong usage."""
     debug = "--debug" in sys.argv
+    escape_what_cannot_be_encoded()
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     with secrets_hidden():
         try:

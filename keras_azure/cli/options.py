@@ -2,18 +2,57 @@
 
 import dataclasses
 import inspect
+import re
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from keras_azure.description.config import RunConfig
 
+
+class SizedCommand(TyperCommand):
+    """A command with the option --image-size, whose second number may be missing: no option of Typer's can do that."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, _sizes_as_one_word(args))
+
+
+def _sizes_as_one_word(args: Sequence[str]) -> list[str]:
+    """`--image-size 64 48` as `--image-size 64x48`; of `--image-size 64 --epochs 1` nothing is taken."""
+    given, words = list(args), []
+    while given:
+        words.append(given.pop(0))
+        if words[-1] == "--":
+            break
+        if words[-1] == "--image-size" and all(map(_NUMBER.fullmatch, given[:2])) and len(given) > 1:
+            words.append("x".join(given[:2]))
+            del given[:2]
+    return words + given
+
+
+def _image_size(text: str | None) -> tuple[int, int] | None:
+    if text is None:
+        return None
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no size: one number for squares, such as 64, or two, 64 48.")
+    return int(match[1]), int(match[2] or match[1])
+
+
+_NUMBER = re.compile(r"[0-9]{1,9}")
+_SIZE = re.compile(r"([0-9]{1,9})(?:\s*[x,]\s*([0-9]{1,9}))?")
 IMAGE_SIZE = Annotated[
-    tuple[int, int] | None, typer.Option(metavar="HEIGHT WIDTH", help="Resize all pictures to this size.")
+    str | None,
+    typer.Option(
+        metavar="HEIGHT [WIDTH]",
+        callback=_image_size,
+        help="Resize all pictures to this size; one number makes them square.",
+    ),
 ]
 SKIP_UNREADABLE = Annotated[
     bool | None, typer.Option("--skip-unreadable", help="Leave out files that are no pictures, and count them.")

@@ -24,7 +24,8 @@ def print_json(value: object) -> None:
 def print_text(text: str = "", *, bold: bool = False, err: bool = False) -> None:
     """Lines on stdout or stderr, without secrets, and with nothing in them that a terminal would obey."""
     text = printable_lines(redacted(text))
-    typer.echo(typer.style(text, bold=True) if bold else text, err=err)
+    # To the stream itself: Click would write UTF-8 to one that says it has ASCII alone.
+    typer.echo(typer.style(text, bold=True) if bold else text, file=sys.stderr if err else sys.stdout)
 
 
 def print_lines_of(table: "Table", width: int | None = None) -> None:
@@ -44,7 +45,7 @@ def ask(question: str) -> str:
     Raises:
         typer.Abort: nobody answers.
     """
-    typer.echo(f"{printable_lines(redacted(question))} ", nl=False, err=True)
+    typer.echo(f"{printable_lines(redacted(question))} ", nl=False, file=sys.stderr)
     if not (answer := sys.stdin.readline()):
         raise typer.Abort
     return answer.strip()
@@ -59,9 +60,9 @@ def complain(text: str) -> None:
     """An error message on stderr, as `print_text`; its first line stands out."""
     first, _, rest = printable_lines(redacted(text)).partition("\n")
     colour = None if "NO_COLOR" in os.environ else "red"
-    typer.secho(f"Error: {first}", fg=colour, bold=True, err=True)
+    typer.secho(f"Error: {first}", fg=colour, bold=True, file=sys.stderr)
     if rest:
-        typer.echo(rest, err=True)
+        typer.echo(rest, file=sys.stderr)
 
 
 @contextlib.contextmanager

@@ -13,13 +13,14 @@ import typer
 from keras_azure.cli.output import print_json, print_text
 from keras_azure.description.commands import command
 from keras_azure.errors import KerasAzureError, UnknownName, UsageError
-from keras_azure.keras_engine import native_messages_held_back, silence_libraries
+from keras_azure.keras_engine import native_messages_held_back, prepare_keras, silence_libraries
 from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
 from keras_azure.registry.options import missing_options
 from keras_azure.registry.registry import (
     AUGMENTATIONS,
     BACKENDS,
+    DATASETS,
     MODELS,
     REGISTRIES,
     Entry,
@@ -111,7 +112,7 @@ def check(
     else:
         spec = as_spec(name)
         chosen = [(registry, spec) for registry in _having(spec)]
-    silence_libraries()
+    prepare_keras()
     with native_messages_held_back():
         check_plugin: Callable[[str, Spec], str | None] = lazy("keras_azure.testing.plugins:check_plugin")
     reports = []
@@ -133,7 +134,7 @@ def _show_plan(augment: list[str], shape: tuple[int, int, int], num_classes: int
     """The stages in which augmentations run: a line for each, with the augmentations that are fused in it."""
     for spec in augment:
         AUGMENTATIONS.find(spec)
-    silence_libraries()
+    prepare_keras()
     with native_messages_held_back():
         plan_stages, describe = (lazy(f"keras_azure.augmentations:{name}") for name in ("plan_stages", "describe"))
     with _plugins_prints_on_stderr():
@@ -180,7 +181,10 @@ def _describe(
     registry: Registry[object], spec: Spec, input_shape: tuple[int, int, int], num_classes: int
 ) -> dict[str, Any]:
     """All that is known of a plugin, JSON-safe; of a model that can be built its layers too."""
-    silence_libraries()
+    if registry in (BACKENDS, DATASETS):  # which are told of without Keras
+        silence_libraries()
+    else:
+        prepare_keras()
     with native_messages_held_back():
         entry, plugin = registry.find(spec), registry.load(spec)
     described = {

@@ -3,9 +3,9 @@
 It goes where the text goes, as models do: see `keras_azure.registry.given`.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, SupportsInt
 
 from keras_azure.data import Dataset
 from keras_azure.data.formats.options import SPLITS, check_image_size, check_test_split
@@ -22,9 +22,9 @@ class Streamed(Protocol):
     @property
     def element_spec(self) -> Any: ...
 
-    def cardinality(self) -> Any: ...
+    def as_numpy_iterator(self) -> Iterator[Any]: ...
 
-    def as_numpy_iterator(self) -> Any: ...
+    def cardinality(self) -> SupportsInt: ...
 
 
 Samples = tuple[Any, Any] | Streamed  # images and labels: NumPy arrays, or what NumPy makes arrays of

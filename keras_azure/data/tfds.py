@@ -10,8 +10,8 @@ import re
 import sys
 import textwrap
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -19,9 +19,10 @@ import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, check_classes
 from keras_azure.data.formats.options import SPLITS
-from keras_azure.data.images import decode_image
+from keras_azure.data.headers import Headers
+from keras_azure.data.images import decode_header, decode_image
 from keras_azure.data.memory import require_memory
-from keras_azure.data.sizes import DEFAULT_SIZE, LARGEST_KEPT, too_large, unknown_sizes
+from keras_azure.data.sizes import DEFAULT_SIZE, LARGEST_KEPT, too_large
 from keras_azure.data.splits import check_index, described
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, DataUnavailable, KerasAzureError
@@ -115,7 +116,30 @@ class _Layout:
     label_key: str
     features: Any  # tensorflow_datasets.features.FeaturesDict of these two
     class_names: tuple[str, ...]
-    image_shape: tuple[int, int, int]
+    image_shape: tuple[int, int, int]  # None in it where TFDS does not promise one size
+
+    @property
+    def is_sized(self) -> bool:
+        return None not in self.image_shape
+
+    def sized(
+        self, splits: Iterable[tuple[str, Iterable[Mapping[str, Any]]]], total: int, observer: Observer
+    ) -> "_Layout":
+        """The same with the size that all pictures have, or are brought to: their headers are looked at.
+
+        Args:
+            splits: the parsed records of each.
+            total: how many there are.
+        """
+        headers, done = Headers(), 0
+        for split, examples in splits:
+            for index, example in enumerate(examples):
+                name = self.sample_name(split, index)
+                headers.add(f"{split} {index}", decode_header(io.BytesIO(example[self.image_key]), name, hint=""))
+                done += 1
+                if done % _NOTE_EVERY == 0 or done == total:
+                    observer.advance("Looking at pictures", done, total)
+        return replace(self, image_shape=headers.image_shape(None, self.image_shape[2], observer))
 
     def decoders(self) -> dict[str, Any]:
         """Pictures stay as they are in the record: they are decoded as those of all other data sets are."""
@@ -198,6 +222,11 @@ def _open(
                 split: builder.as_data_source(instruction, deserialize_method=raw)
                 for split, instruction in splits.items()
             }
+        if not layout.is_sized:
+            parsed = (
+                map(layout.parse, map(source.__getitem__, range(sizes[split]))) for split, source in sources.items()
+            )
+            layout = layout.sized(zip(sizes, parsed, strict=True), sum(sizes.values()), observer)
     except KerasAzureError:
         raise
     except Exception as error:  # whatever TFDS and its file formats raise for damaged files
@@ -209,9 +238,11 @@ def _load(
     builder: Any, layout: _Layout, splits: Mapping[str, str], sizes: Mapping[str, int], observer: Observer
 ) -> ArrayDataset:
     """Reads all splits into memory: the way for file formats that are read from beginning to end only."""
-    import tensorflow_datasets
-
     total = sum(sizes.values())
+    if not layout.is_sized:
+        layout = layout.sized(
+            ((split, _examples(builder, layout, instruction)) for split, instruction in splits.items()), total, observer
+        )
     require_memory(
         total * math.prod(layout.image_shape),
         f"The TFDS data set {layout.name!r}, which was prepared without random access,",
@@ -219,25 +250,30 @@ def _load(
     )
     arrays, done = {}, 0
     for split, instruction in splits.items():
-        with _quiet():
-            examples = tensorflow_datasets.as_numpy(
-                builder.as_dataset(
-                    instruction,
-                    decoders=tensorflow_datasets.decode.PartialDecoding(
-                        {layout.image_key: True, layout.label_key: True}, decoders=layout.decoders()
-                    ),
-                    read_config=tensorflow_datasets.ReadConfig(try_autocache=False),
-                )
-            )
         pictures = np.empty((sizes[split], *layout.image_shape), np.uint8)
         labels = np.empty(sizes[split], np.int64)
-        for index, example in enumerate(examples):
+        for index, example in enumerate(_examples(builder, layout, instruction)):
             pictures[index], labels[index] = layout.sample(example, split, index)
             done += 1
             if done % _NOTE_EVERY == 0 or done == total:
                 observer.advance(f"Reading {layout.name}", done, total)
         arrays[split] = pictures, labels
     return ArrayDataset(layout.class_names, arrays, layout.described(sizes))
+
+
+def _examples(builder: Any, layout: _Layout, instruction: str) -> Iterable[Mapping[str, Any]]:
+    """The parsed records of a split, from beginning to end."""
+    import tensorflow_datasets
+
+    decoding = tensorflow_datasets.decode.PartialDecoding(
+        {layout.image_key: True, layout.label_key: True}, decoders=layout.decoders()
+    )
+    with _quiet():
+        return tensorflow_datasets.as_numpy(
+            builder.as_dataset(
+                instruction, decoders=decoding, read_config=tensorflow_datasets.ReadConfig(try_autocache=False)
+            )
+        )
 
 
 def _find_features(info: Any, name: str) -> tuple[str, str]:
@@ -269,10 +305,7 @@ def _find_layout(info: Any, name: str, image_size: tuple[int, int] | None, obser
     image_key, label_key = _find_features(info, name)
     image, label = info.features[image_key], info.features[label_key]
     size = image_size or image.shape[:2]
-    if None in size:
-        observer.message(unknown_sizes(f"The TFDS data set {name!r}"))
-        size = DEFAULT_SIZE
-    elif image_size is None and max(size) > LARGEST_KEPT:
+    if image_size is None and None not in size and max(size) > LARGEST_KEPT:
         observer.message(too_large(size))
         size = DEFAULT_SIZE
     channels = 1 if image.shape[-1] in (1, 2) else 3  # 2 and 4: with transparency, which is dropped

@@ -285,6 +285,8 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     if model_options and isinstance(merged.get("model"), str):
         merged["model"] = str(as_spec(merged["model"]).with_options(**model_options))
     data = merged.get("data", RunConfig.data)
+    if "image_size" in data_options:  # as everybody writes it, so that equal runs have equal descriptions
+        data_options["image_size"] = height_and_width(data_options["image_size"])
     if data_options and isinstance(data, str):
         merged["data"] = str(find_dataset(data).with_options(**data_options))
     backend = merged.get("backend", RunConfig.backend)
@@ -295,6 +297,11 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
                 raise ConfigError(str(UnknownName.among("setting", name, known)))
         merged["backend"] = str(as_spec(backend).with_options(**backend_options))
     return merged
+
+
+def height_and_width(image_size: Any) -> Any:
+    """A number as both; what is none stays as it is."""
+    return (image_size, image_size) if isinstance(image_size, int) else image_size
 
 
 def describe_run(model: Plugin | None, config: str | Path | None, settings: Mapping[str, Any]) -> RunConfig:

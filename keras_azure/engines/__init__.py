@@ -6,6 +6,7 @@ tensorflow    a loop in TensorFlow's graph
 jax           compiled steps one behind the other
 adam          Adam's update as one operation a variable, for TensorFlow
 devices       where the arithmetic runs
+keras_settings  what Keras has one of in a process, set for a run
 variables     what variables hold at one moment
 environment   what a run ran on, for the record
 """

@@ -35,17 +35,6 @@ def on_device(device: Device) -> Iterator[str]:
         yield name
 
 
-@contextlib.contextmanager
-def dtype_policy(name: str) -> Iterator[None]:
-    """Builds layers under a Keras dtype policy, and leaves the user's own in place afterwards."""
-    before = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(name)
-    try:
-        yield
-    finally:
-        keras.config.set_dtype_policy(before)
-
-
 def has_gpu() -> bool:
     """Whether the Keras engine sees a GPU."""
     # All devices: asked for GPUs alone, JAX raises an error where there is none.

@@ -30,18 +30,23 @@ class Fitted:
     Attributes:
         classifier: with the estimator that was fitted, and no more choices.
         scores: if there was a choice, the accuracy of each by its name, the mean over the folds.
-        folds: in how many parts the samples were for that; 0 without a choice.
+        left_out: what could not be among the choices, by its name, and why.
+        folds: in how many parts the samples were for that; 0 without a choice, and where there are too few samples for
+            one: then the first is taken that can be fitted.
         converged: whether the estimator came to the end of its search within its iterations.
     """
 
     classifier: FeatureClassifier
     scores: Mapping[str, float] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
     folds: int = 0
     converged: bool = True
 
 
 def fit(classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, seed: int) -> Fitted:
     """Fits the estimator, or the one of the choices that is right most often when it has not seen the samples.
+
+    A class of one sample is in all parts that are learned from: nothing can be tested on it.
 
     Args:
         vectors: (n, d) float32.
@@ -54,15 +59,29 @@ def fit(classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, 
     vectors = np.asarray(vectors, np.float32)  # scikit-learn would compute in half precision, or not know it
     if len(np.unique(labels)) < 2:
         raise DataError("All training pictures are of one class.", expected="pictures of two classes or more")
-    candidates = [_prepared(each, seed) for each in (classifier.estimator, *classifier.choices)]
-    scores, folds = [], 0
-    if len(candidates) > 1:
-        folds = _folds(labels)
-        scores = [_score(each, vectors, labels, folds, seed) for each in candidates]
-    best = candidates[int(np.argmax(scores))] if scores else candidates[0]  # of equal ones, the first
-    converged = _fit_estimator(best, vectors, labels)
-    chosen = dataclasses.replace(classifier, estimator=best, choices=())
-    return Fitted(chosen, dict(zip(_names(candidates), scores, strict=False)), folds, converged)
+    estimators = [_prepared(each, seed) for each in (classifier.estimator, *classifier.choices)]
+    candidates = dict(zip(_names(estimators), estimators, strict=True))
+    folds = _folds(labels) if len(candidates) > 1 else 0
+    scores: dict[str, float] = {}
+    failures: dict[str, DataError] = {}
+    for name, estimator in candidates.items():
+        try:
+            if folds:
+                scores[name] = _score(estimator, vectors, labels, folds, seed)
+        except DataError as error:
+            failures[name] = error
+    # The best first; of equal ones, and where nothing can be compared, the first.
+    able = [name for name in candidates if name not in failures]
+    for name in sorted(able, key=lambda name: -scores.get(name, 0.0)):
+        try:
+            converged = _fit_estimator(candidates[name], vectors, labels)
+        except DataError as error:
+            failures[name] = error
+            continue
+        chosen = dataclasses.replace(classifier, estimator=candidates[name], choices=())
+        left_out = {name: error.problem for name, error in failures.items()}
+        return Fitted(chosen, scores, left_out, folds, converged)
+    raise failures[next(iter(candidates))]
 
 
 def name_of(estimator: BaseEstimator) -> str:
@@ -87,25 +106,28 @@ def _prepared(estimator: BaseEstimator, seed: int) -> BaseEstimator:
 
 
 def _folds(labels: np.ndarray) -> int:
-    classes, counts = np.unique(labels, return_counts=True)
-    if counts.min() < 2:
-        raise DataError(
-            f"No classifier can be chosen by cross-validation: of class {classes[counts.argmin()]} there is only one "
-            "training picture.",
-            expected="two or more of each class",
-            hint="one classifier instead of a choice: --set classifier=svm",
-        )
-    return int(min(MOST_FOLDS, counts.min()))
+    """In how many parts the samples can be for a cross-validation; 0 where no class has two."""
+    counts = np.unique(labels, return_counts=True)[1]
+    return int(min(MOST_FOLDS, counts[counts > 1].min(initial=MOST_FOLDS))) if (counts > 1).any() else 0
 
 
 def _score(estimator: BaseEstimator, vectors: np.ndarray, labels: np.ndarray, folds: int, seed: int) -> float:
-    split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # what counts is how often it is right
-            return float(cross_val_score(estimator, vectors, labels, cv=split, error_score="raise").mean())
+            parts = _parts(labels, folds, seed)
+            return float(cross_val_score(estimator, vectors, labels, cv=parts, error_score="raise").mean())
     except ValueError as error:
         raise _unfit(estimator, len(labels), error) from error
+
+
+def _parts(labels: np.ndarray, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each fold what is learned from and what is tested on."""
+    classes, counts = np.unique(labels, return_counts=True)
+    is_single = np.isin(labels, classes[counts == 1])
+    alone, rest = np.flatnonzero(is_single), np.flatnonzero(~is_single)
+    split = StratifiedKFold(folds, shuffle=True, random_state=seed).split(rest, labels[rest])
+    return [(np.concatenate([rest[learned], alone]), rest[tested]) for learned, tested in split]
 
 
 def _fit_estimator(estimator: BaseEstimator, vectors: np.ndarray, labels: np.ndarray) -> bool:

@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import BrokenPlugin
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.kinds import CLASSIFIER, kind_of
@@ -26,7 +27,7 @@ def describe_model(spec: str | Spec, input_shape: tuple[int, int, int], num_clas
     Raises:
         KerasAzureError: the model cannot be built so.
     """
-    with without_weights():
+    with keras_settings(), without_weights():
         model = MODELS.build(spec, input_shape, num_classes)
     kind = kind_of(model)
     if kind is None:

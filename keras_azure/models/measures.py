@@ -98,6 +98,38 @@ class FunctionMetric(keras.metrics.MeanMetricWrapper):
         return cls(**config | {"function": _known(config["function"])})
 
 
+def over_present_classes(metric: keras.metrics.Metric) -> keras.metrics.Metric:
+    """The metric, whose mean over classes leaves out those that do not occur in the labels.
+
+    Keras counts them as 0, however good the model is: in F1Score and FBetaScore, and in AUC with `multi_label`. What
+    has a value for each class gives them scaled, so that their mean is the mean over the classes that occur. In a
+    model's file it is the metric of Keras all the same.
+    """
+    occurrences = _occurrences(metric)
+    if occurrences is None:
+        return metric
+    plain = metric.result
+
+    def result() -> Any:
+        present = keras.ops.cast(occurrences() > 0, metric.dtype)
+        all_classes = float(present.shape[0])
+        return plain() * (all_classes / keras.ops.maximum(keras.ops.sum(present), 1))
+
+    metric.result = result
+    return metric
+
+
+def _occurrences(metric: keras.metrics.Metric) -> Callable[[], Any] | None:
+    """What gives how often each class was in the labels, of a metric of Keras that averages over classes."""
+    kind = type(metric)
+    if isinstance(metric, keras.metrics.FBetaScore) and kind.result is keras.metrics.FBetaScore.result:
+        return (lambda: metric.intermediate_weights) if metric.average in (None, "macro") else None
+    if isinstance(metric, keras.metrics.AUC) and kind.result is keras.metrics.AUC.result and metric.multi_label:
+        weighted = metric.label_weights is not None
+        return None if weighted else (lambda: metric.true_positives[0] + metric.false_negatives[0])
+    return None
+
+
 def _known(name: str) -> Function:
     """The function of this name that whoever loads the file has given to Keras: nothing is imported for it."""
     function = keras.saving.get_registered_object(name)

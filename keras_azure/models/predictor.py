@@ -16,6 +16,7 @@ from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, RESULTS
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import RunFailed, SpecError, UnreadableFile, UsageError
 from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
 from keras_azure.models.saving import reason
@@ -137,7 +138,8 @@ class Predictor:
 
     def _predict_batch(self, pixels: np.ndarray) -> np.ndarray:
         try:
-            return self._kind.predict(self.model, pixels.astype(np.float32))
+            with keras_settings():
+                return self._kind.predict(self.model, pixels.astype(np.float32))
         except Exception as error:  # a file may hold layers or a classifier that are loaded and do not fit together
             raise RunFailed(f"The model cannot compute probabilities: {reason(error)}.") from error
 
@@ -156,7 +158,8 @@ def load(run: str | Path) -> Predictor:
     run_dir = path.parent if path.is_file() else path
     class_names = _class_names(run_dir)
     file = path if path.is_file() else _model_file(run_dir)
-    model = kind_of_file(file).load_of_run(run_dir, file)
+    with keras_settings():
+        model = kind_of_file(file).load_of_run(run_dir, file)
     inputs, outputs = _shapes(model)
     if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
         raise UsageError(

@@ -8,7 +8,8 @@ import keras
 
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import PhaseFacts
-from keras_azure.engines.devices import dtype_policy, has_gpu
+from keras_azure.engines.devices import has_gpu
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.models.features import BATCH_SIZE as FEATURES_BATCH_SIZE
 from keras_azure.models.weights import without_weights
 from keras_azure.planning.memory import StepMemory, inference_memory, training_memory
@@ -96,7 +97,7 @@ def work_of(config: RunConfig, pictures: DataFacts) -> Work:
     Raises:
         KerasAzureError: the model cannot be built so, or the run not be made.
     """
-    with dtype_policy(config.precision), without_weights():
+    with keras_settings(config.precision), without_weights():
         model = build_model(config, pictures, Statistics.made_up(pictures.image_shape[-1]))
         device = "gpu:0" if has_gpu() else "cpu:0"  # for steps that are tried here
         run_phases: list[PhaseFacts] = []

@@ -58,7 +58,8 @@ def missing_options(spec: Spec, plugin: Callable[..., object], positional: int) 
 
 
 def coerce_options(spec: Spec, plugin: Callable[..., object], positional: int, kind: str) -> dict[str, Any]:
-    """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,).
+    """The options of `spec` as the plugin wants them: `1` for a float is 1.0, `8` for a tuple of int is (8,),
+    and (8, 8) for one of two: a height and width.
 
     Raises:
         WrongOption: an option is unknown, missing or of the wrong type.
@@ -127,6 +128,8 @@ def _coerce_sequence(value: object, origin: type, hints: tuple[Any, ...]) -> obj
     open_ended = origin is list or hints[-1:] == (Ellipsis,)
     if open_ended and not isinstance(value, tuple | list):
         value = (value,)  # `filters=16` for a tuple of any length
+    elif hints == (int, int) and isinstance(value, int):
+        value = (value, value)  # `image_size=64` for a height and width
     if not isinstance(value, tuple | list) or not (open_ended or len(value) == len(hints)):
         raise ValueError(value)
     each = hints[:1] * len(value) if open_ended else hints

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import DataUnavailable, DeviceError
 from keras_azure.registry.options import missing_options, option_parameters
 from keras_azure.registry.registry import (
@@ -51,7 +52,8 @@ def check_plugin(kind: str, spec: Spec) -> str | None:
     elif registry is DATASETS:
         spec = _without_download(spec, plugin)
     try:
-        _CHECKS[registry](spec)
+        with keras_settings():
+            _CHECKS[registry](spec)
     except DataUnavailable:
         return "its data is not on this machine"
     except DeviceError:

@@ -108,9 +108,9 @@ def _count(text: str) -> int:
 
 
 def _image_shape(sizes: list[int]) -> list[int]:
-    if len(sizes) not in (2, 3):
-        _refuse("--image-size takes height, width and perhaps channels")
-    return sizes if len(sizes) == 3 else [*sizes, 3]
+    if len(sizes) not in (1, 2, 3):
+        _refuse("--image-size takes height, width and perhaps channels, or one number for squares")
+    return sizes if len(sizes) == 3 else [sizes[0], sizes[-1], 3]
 
 
 def _measured_apart(case: dict[str, Any], engine: str | None) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.engines import Steps, steps_of
-from keras_azure.engines.devices import Device, device_name, dtype_policy, on_device, put
+from keras_azure.engines.devices import Device, device_name, on_device, put
 from keras_azure.engines.environment import describe_environment
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import UsageError
 from keras_azure.models.parts import frozen_parts
 from keras_azure.models.weights import without_weights
@@ -63,7 +64,7 @@ def bench(
     """
     with contextlib.ExitStack() as opened:
         here = opened.enter_context(on_device(device))
-        opened.enter_context(dtype_policy(config.precision))
+        opened.enter_context(keras_settings(config.precision))
         check_options(config)
         data = None
         if part == "step":

@@ -9,7 +9,8 @@ import keras
 
 from keras_azure.description.config import RunConfig
 from keras_azure.engines import steps_of
-from keras_azure.engines.devices import device_name, dtype_policy, on_device, peak_memory
+from keras_azure.engines.devices import device_name, on_device, peak_memory
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import UsageError
 from keras_azure.models.weights import without_weights
 from keras_azure.planning.operations import step_operations
@@ -62,7 +63,7 @@ def measure_case(case: Case, wait_for_turn: Callable[[], None] = lambda: None) -
     if case.xla == "off" and keras.backend.backend() == "jax":
         raise UsageError("JAX has no step without XLA.", expected="--xla auto or --xla on")
     config = RunConfig(case.model, batch_size=case.batch_size, precision=PRECISIONS[case.precision])
-    with on_device(case.device) as device, dtype_policy(config.precision):
+    with on_device(case.device) as device, keras_settings(config.precision):
         keras.utils.set_random_seed(config.seed)
         with without_weights():  # of which no time depends
             model: keras.Model = MODELS.build(case.model, case.image_shape, case.classes)

@@ -41,8 +41,11 @@ def fit_classifier(
     stop.check()
     for name, score in fitted.scores.items():
         listener.message(f"  {name}: accuracy {score:.4f} in {fitted.folds} folds")
-    if fitted.scores:
-        listener.message(f"Chosen: {name_of(fitted.classifier.estimator)}")
+    for name, why in fitted.left_out.items():
+        listener.message(f"  {name}: left out. {why}")
+    if classifier.choices:
+        why = "" if fitted.folds else ", the first that can be fitted: no class has two pictures to compare them by"
+        listener.message(f"Chosen: {name_of(fitted.classifier.estimator)}{why}")
     if not fitted.converged:
         listener.message("It did not converge: features of more different scales than it can cope with.")
     row = {"epoch": 1, **_scores(fitted.classifier, vectors, labels, config, "")}

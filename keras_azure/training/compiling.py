@@ -11,6 +11,7 @@ from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, UsageError
 from keras_azure.models.kinds import Model, kind_of
+from keras_azure.models.measures import over_present_classes
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
 from keras_azure.training.tasks import CLASSIFY, task_of
@@ -135,7 +136,8 @@ def build_loss(config: RunConfig, default: str = CLASSIFY.loss) -> keras.losses.
 
 
 def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
-    """The metrics that the config adds to accuracy, fresh; each time with the same names."""
+    """The metrics that the config adds to accuracy, fresh; each time with the same names. Means over classes are of
+    those that occur."""
     made: list[keras.metrics.Metric] = []
     for text in config.metrics:
         spec, name = as_spec(text), METRICS.signature(text).parameters.get("name")
@@ -143,7 +145,7 @@ def build_metrics(config: RunConfig) -> list[keras.metrics.Metric]:
         counts_up = name is not None and name.default is None and spec.given is None
         before = sum(as_spec(earlier).name == spec.name for earlier in config.metrics[: len(made)])
         named = {"name": f"{spec.name}_{before}" if before else spec.name} if counts_up else {}
-        made.append(_of_kind(keras.Metric, METRICS, text, **named))
+        made.append(over_present_classes(_of_kind(keras.Metric, METRICS, text, **named)))
     return made
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -213,6 +213,12 @@ class RunData:
             return plain
         return self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
+    def absent_from_training(self) -> list[str]:
+        """The classes without an image to train on; none where labels are known only when images are decoded."""
+        if self.train.source.read_labels is None:
+            return []
+        return absent_classes(labels_of(self.train.source, self.train.samples), self.dataset.class_names)
+
     def statistics(self, observer: Observer) -> Statistics:
         """Mean and variance of the pictures that are trained on.
 
@@ -293,6 +299,12 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
             f"The data is not what the run in {run_dir} began with: {'; '.join(changes)}.",
             hint="bring back what is missing, and then: kaz resume; or a new run",
         )
+
+
+def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
+    """The classes that do not occur in labels, (n,)."""
+    present = {*np.unique(labels).tolist()}
+    return [name for label, name in enumerate(class_names) if label not in present]
 
 
 def _composed(value: Any) -> Any:

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from keras_azure.data import Dataset
+from keras_azure.data.figure_text import drawable_labels, style_of
 from keras_azure.files import make_folder, write_atomically
 from keras_azure.training.evaluation import Evaluation, ImageEvaluation
 from keras_azure.training.history import History
@@ -16,6 +17,7 @@ from keras_azure.training.history import History
 WORST = 25  # pictures on the page of mistakes, 5 x 5
 _PLACE = np.array([2.5, 2.2])  # the height and width of a place on that page, in inches
 _PICTURE = 1.95  # the longer side of the picture in it; the rest is for two lines of text
+_NAME = 16  # characters of a class's name
 _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names
 
 
@@ -82,9 +84,10 @@ def confusion_matrix(test: Evaluation, class_names: Sequence[str]) -> Figure:
     figure.colorbar(image, label="Share of the true class", shrink=0.8)
     axes.set(xlabel="Predicted class", ylabel="True class", title=f"Accuracy {test.scores['accuracy']:.2%}")
     if labelled:
-        names = [_short(name) for name in class_names]
-        axes.set_xticks(range(count), names, rotation=45, ha="right")
-        axes.set_yticks(range(count), names)
+        names = [*drawable_labels(class_names, _NAME).values()]
+        style = style_of("".join(names))
+        axes.set_xticks(range(count), names, rotation=45, ha="right", **style)
+        axes.set_yticks(range(count), names, **style)
         for row, column in zip(*np.nonzero(counts), strict=True):
             colour = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, counts[row, column], ha="center", va="center", color=colour, fontsize=8)
@@ -105,14 +108,21 @@ def worst_mistakes(test: Evaluation, dataset: Dataset) -> Figure:
     # One pair of axes for all, with a unit for each picture: a pair for each would take ten times as long to draw.
     axes = figure.add_axes((0, 0, 1, height / (height + 0.6)))
     axes.set_axis_off()
+    labels = drawable_labels(dataset.class_names, _NAME)
     for place, index in enumerate(worst):
-        _draw_sample(axes, divmod(place, columns), test, dataset, int(index), bool(wrong[index]))
+        _draw_sample(axes, divmod(place, columns), test, dataset, labels, int(index), bool(wrong[index]))
     axes.set(xlim=(0, columns), ylim=(rows, 0), aspect="auto")
     return figure
 
 
 def _draw_sample(
-    axes: Axes, place: tuple[int, int], test: Evaluation, dataset: Dataset, index: int, wrong: bool
+    axes: Axes,
+    place: tuple[int, int],
+    test: Evaluation,
+    dataset: Dataset,
+    labels: Mapping[str, str],
+    index: int,
+    wrong: bool,
 ) -> None:
     """Draws a test picture and what was said of it in the row and column `place`."""
     picture, label = dataset.read("test", index)
@@ -129,21 +139,18 @@ def _draw_sample(
         extent=(left, right, bottom, top),
     )
     predicted = int(test.predicted[index])
-    said = f"{_short(dataset.class_names[predicted])} ({test.probabilities[index, predicted]:.0%})"
+    said = f"{labels[dataset.class_names[predicted]]} ({test.probabilities[index, predicted]:.0%})"
+    text = f"{labels[dataset.class_names[label]]}, taken for\n{said}" if wrong else f"right: {said}"
     axes.text(
         column + 0.5,
         row + 0.95 - highest,
-        f"{_short(dataset.class_names[label])}, taken for\n{said}" if wrong else f"right: {said}",
+        text,
         fontsize=8,
         color="darkred" if wrong else "darkgreen",
         ha="center",
         va="bottom",
+        **style_of(text),
     )
-
-
-def _short(name: str) -> str:
-    name = name.replace("$", r"\$")  # matplotlib would read formulas
-    return name if len(name) <= 16 else name[:15] + "…"
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -18,8 +18,9 @@ from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.description.intervals import parse_interval
 from keras_azure.description.result import RunResult
 from keras_azure.engines import steps_of
-from keras_azure.engines.devices import Device, dtype_policy, on_device
+from keras_azure.engines.devices import Device, on_device
 from keras_azure.engines.environment import describe_environment
+from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted, UnreadableFile
 from keras_azure.files import write_json, write_text
 from keras_azure.lazy import lazy
@@ -32,7 +33,7 @@ from keras_azure.training.building_callbacks import build_callbacks, check_run, 
 from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
-from keras_azure.training.data import RunData, open_data, require_same_data
+from keras_azure.training.data import RunData, absent_classes, open_data, require_same_data
 from keras_azure.training.evaluation import Evaluation, ImageEvaluation
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
@@ -45,6 +46,7 @@ from keras_azure.training.state import TrainingState
 from keras_azure.training.tasks import CLASSIFY, Task, task_of
 from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
+_MOST_NAMED = 10  # classes, in a message
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
 
@@ -69,7 +71,7 @@ def train(
     with _told_what_is_kept(config, run_dir, checkpoints, observer), contextlib.ExitStack() as opened:
         stop = opened.enter_context(StopRequests(observer.message))
         device_name = opened.enter_context(on_device(device))
-        opened.enter_context(dtype_policy(config.precision))
+        opened.enter_context(keras_settings(config.precision))
         check_options(config)
         callbacks, metrics = build_callbacks(config), build_metrics(config)
         checkpoints.monitor = check_run(config, callbacks, CLASSIFY, metrics)
@@ -86,6 +88,8 @@ def train(
             model = build_model(config, data.dataset, statistics)
         task = task_of(model)
         data = dataclasses.replace(data, targets=task.targets)
+        if task.targets == "labels" and (absent := data.absent_from_training()):
+            observer.message(f"There is no training image of {_listed(absent)}: these classes cannot be learned.")
         monitor = check_run(config, callbacks, task, metrics)
         upcoming = phases(config, model, data.facts, device_name)
         state = State(data=identity) if found is None else found.state
@@ -135,6 +139,8 @@ def train(
             task.kind.save(trained.model, path)
             saved = task.kind.load(path, own_objects(config))
             test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop)
+            if isinstance(test, Evaluation) and (absent := absent_classes(test.labels, data.dataset.class_names)):
+                observer.message(f"There is no test image of {_listed(absent)}: averages over classes leave them out.")
             figures = task.figures(test, tested.test_view)
             lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures)
 
@@ -316,6 +322,11 @@ def _performance(model: keras.Model, training: TrainingState, history: History, 
         **training.times.to_json(),
         "epoch_images_per_second": [row["images_per_second"] for row in history],
     }
+
+
+def _listed(class_names: Sequence[str]) -> str:
+    named = ", ".join(map(repr, class_names[:_MOST_NAMED]))
+    return named + (f" and {len(class_names) - _MOST_NAMED} more" if len(class_names) > _MOST_NAMED else "")
 
 
 def _statistics(config: RunConfig, data: RunData, saved_in: Path | None, observer: Observer) -> Statistics | None:

@@ -111,6 +111,8 @@ def _data_arguments(dataset: Spec) -> Iterable[str]:
     size = dataset.options.get("image_size")
     if isinstance(size, tuple):
         yield f"--image-size {size[0]} {size[1]}"
+    elif size:
+        yield f"--image-size {size}"
     if dataset.options.get("skip_unreadable"):
         yield "--skip-unreadable"
     if split_names := dataset.options.get("split_names"):

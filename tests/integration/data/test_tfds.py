@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -73,6 +74,15 @@ class MixedShapes(Shapes):
     def example(self, number):
         picture = np.full((5 + number % 3, 6, 3), number, np.uint8)
         return {"image": picture, "other": 255 - picture, "kind": number % 3, "name": str(number)}
+
+
+class UnpromisedShapes(Shapes):
+    """Of one size, which the features do not say."""
+
+    FEATURES: ClassVar = {**Shapes.FEATURES, "image": image(shape=(None, None, 3))}
+
+    def example(self, number):
+        return {"image": np.full((7, 6, 3), number, np.uint8), "kind": number % 3}
 
 
 class UndividedShapes(Shapes):
@@ -218,9 +228,19 @@ def test_pictures_of_different_sizes_are_brought_to_one_and_the_user_is_told(wri
     assert data.image_shape == data.read("test", 0)[0].shape == (224, 224, 3)
     assert data.split_sizes == {"train": 40, "test": 4}  # the validation split
     assert len(listener.messages) == 1
-    assert "all are brought to 224x224. Pass --image-size HEIGHT WIDTH" in listener.messages[0]
+    sizes = r"such as \d+x6 \(train 0\) and \d+x6 \(train \d+\)"
+    expected = rf"The pictures differ in size, {sizes}: all are brought to 224x224\. Pass --image-size HEIGHT WIDTH .*"
+    assert re.fullmatch(expected, listener.messages[0])
+    assert listener.progress[0] == ("Looking at pictures", 44, 44)
     listener.messages.clear()
     assert opened(listener, **options, image_size=(4, 9)).read("train", 0)[0].shape == (4, 9, 3)
+    assert listener.messages == []
+
+
+@pytest.mark.parametrize("file_format", FORMATS)
+def test_pictures_of_one_size_that_is_not_promised_keep_it(write, file_format, listener):
+    data = opened(listener, **write(UnpromisedShapes, file_format))
+    assert data.image_shape == data.read("test", 0)[0].shape == (7, 6, 3)
     assert listener.messages == []
 
 

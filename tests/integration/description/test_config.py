@@ -190,6 +190,7 @@ def test_picture_options_are_options_of_the_data_set(tmp_path):
     changed = lay_over({"data": str(tmp_path)}, {"image_size": (32, 32), "skip_unreadable": True})
     assert changed["data"] == f"folder(image_size=(32, 32), path='{tmp_path}', skip_unreadable=True)"
     assert lay_over({}, {"image_size": (8, 8)})["data"] == "digits(image_size=(8, 8))"
+    assert lay_over({}, {"image_size": 8})["data"] == "digits(image_size=(8, 8))"
     with pytest.raises(DataError):
         lay_over({"data": "./nothing"}, {"image_size": (8, 8)})
 

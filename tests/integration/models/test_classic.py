@@ -184,10 +184,31 @@ def test_there_are_as_many_folds_as_the_smallest_class_allows(network):
     kept = np.r_[0:30, 30:60, 60:63]
     choice = FeatureClassifier(network, LinearSVC(), 3, (LogisticRegression(),))
     assert fit(choice, vectors[kept], labels[kept], seed=0).folds == 3
-    with pytest.raises(DataError, match=r"(?s)of class 2 there is only one training picture.*classifier=svm"):
-        fit(choice, vectors[:61], labels[:61], seed=0)
+    assert fit(choice, vectors[:61], labels[:61], seed=0).folds == 5  # of a class of one, nothing is tested
     alone = FeatureClassifier(network, LinearSVC(), 3)
     assert fit(alone, vectors[:61], labels[:61], seed=0).classifier.probabilities(vectors).shape == (90, 3)
+
+
+@pytest.mark.parametrize("counts", [(3, 2), (4, 1), (2, 2, 1), (3, 1, 1)])
+def test_the_best_for_five_images_is_among_those_that_can_learn_from_them(network, counts):
+    vectors, labels = blobs(range(len(counts)))
+    chosen = np.concatenate([np.flatnonzero(labels == label)[:count] for label, count in enumerate(counts)])
+    choice = FeatureClassifier(network, KNeighborsClassifier(5), len(counts), (LinearSVC(), LogisticRegression()))
+    fitted = fit(choice, vectors[chosen], labels[chosen], seed=0)
+    assert fitted.folds >= 2
+    assert [*fitted.scores] == ["LinearSVC", "LogisticRegression"]
+    assert "KNeighborsClassifier cannot learn from 5 training pictures" in fitted.left_out["KNeighborsClassifier"]
+    assert type(fitted.classifier.estimator.steps[-1][1]) is LinearSVC
+    assert fitted.classifier.probabilities(vectors[chosen]).argmax(axis=1).tolist() == labels[chosen].tolist()
+
+
+def test_with_one_image_a_class_the_first_that_can_be_fitted_is_taken(network):
+    vectors, labels = blobs(range(4))
+    chosen = [int(np.argmax(labels == label)) for label in range(4)]
+    choice = FeatureClassifier(network, KNeighborsClassifier(5), 4, (LogisticRegression(), LinearSVC()))
+    fitted = fit(choice, vectors[chosen], labels[chosen], seed=0)
+    assert (fitted.scores, fitted.folds, [*fitted.left_out]) == ({}, 0, ["KNeighborsClassifier"])
+    assert type(fitted.classifier.estimator.steps[-1][1]) is LogisticRegression
 
 
 def test_too_few_samples_are_refused(network):
@@ -197,7 +218,8 @@ def test_too_few_samples_are_refused(network):
     with pytest.raises(DataError, match=r"KNeighborsClassifier cannot learn from 4 training pictures: .*n_neighbors"):
         fit(FeatureClassifier(network, KNeighborsClassifier(), 2), vectors, labels, seed=0)
     with pytest.raises(DataError, match="KNeighborsClassifier cannot learn"):
-        fit(FeatureClassifier(network, LinearSVC(), 2, (KNeighborsClassifier(),)), vectors, labels, seed=0)
+        neighbours = FeatureClassifier(network, KNeighborsClassifier(), 2, (KNeighborsClassifier(6),))
+        fit(neighbours, vectors, labels, seed=0)
     with pytest.raises(DataError, match="NaN"):
         fit(FeatureClassifier(network, LinearSVC(), 2), vectors * np.nan, labels, seed=0)
 

@@ -1,5 +1,7 @@
 """The plots show what they say."""
 
+import warnings
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -66,3 +68,20 @@ def test_all_are_written_as_pictures(tmp_path, history, test_result, dataset):
         picture = matplotlib.image.imread(tmp_path / "plots" / f"{name}.png")
         assert min(picture.shape[:2]) > 200
         assert picture[..., :3].std() > 0.02  # something is drawn
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("猫", "🐶", "$x_1^2$"), ("a name that begins as the other 1", "a name that begins as the other 2", "c\nd")],
+)
+def test_names_in_any_script_and_of_any_length(tmp_path, history, test_result, dataset, names):
+    dataset.class_names = names
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        draw_plots(tmp_path / "plots", history, CLASSIFY.figures(test_result, dataset))
+    axes = confusion_matrix(test_result, names).axes[0]
+    for ticks in (axes.get_xticklabels(), axes.get_yticklabels()):
+        assert len({tick.get_text() for tick in ticks}) == 3
+    texts = [text.get_text() for text in worst_mistakes(test_result, dataset).axes[0].texts]
+    right = {text.partition("right: ")[2].rpartition(" (")[0] for text in texts if text.startswith("right")}
+    assert len(right) == 3

@@ -97,6 +97,8 @@ def test_data_that_is_in_the_workspace_is_used_as_it_is(packages, tmp_path):
     assert (made.asset, made.data) == ("azureml:mnist:1", None)
     assert described(made)["data"] == "data"
     assert made.arguments == ("--image-size 32 24", "--skip-unreadable", "--bit-depth 12")
+    square = staged(tmp_path, data="azureml(asset='azureml:mnist:1', image_size=32)")
+    assert square.arguments == ("--image-size 32",)
 
 
 def test_what_an_earlier_try_has_left_is_gone(packages, tmp_path):
