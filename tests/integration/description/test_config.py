@@ -76,7 +76,7 @@ def test_a_config_does_not_change():
     [
         ("model", 3, "str"),
         ("model", None, "str"),
-        ("data", ["digits"], "str"),
+        ("data", 3, "str"),
         ("augment", [1], "tuple[str, ...]"),
         ("augment", None, "tuple[str, ...]"),
         ("epochs", "10", "int"),
@@ -105,6 +105,12 @@ def test_a_wrong_value_names_the_setting(name, value, expected):
         RunConfig.from_dict({"model": "cnn", name: value})
     assert f"The setting {name!r} cannot be {value!r}." in str(caught.value)
     assert caught.value.expected == expected
+
+
+def test_names_of_several_data_sets_are_no_data():
+    with pytest.raises(ConfigError, match="The data is a list of 1") as caught:
+        RunConfig.from_dict({"model": "cnn", "data": ["digits"]})
+    assert "(x_train, y_train)" in caught.value.expected
 
 
 @pytest.mark.parametrize("change", [{"early_stopping": 2}, {"keep": "best"}])
