@@ -14,6 +14,7 @@ from keras_azure.cli.options import (
     MODEL_OPTIONS,
     SKIP_UNREADABLE,
     SPLIT_NAMES,
+    SizedCommand,
     given,
     with_config_options,
 )
@@ -35,7 +36,7 @@ _OF_CEILING = {
 
 
 def register(app: typer.Typer) -> None:
-    app.command("bench")(with_config_options(bench))
+    app.command("bench", cls=SizedCommand)(with_config_options(bench))
 
 
 def bench(

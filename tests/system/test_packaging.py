@@ -58,7 +58,8 @@ def test_the_wheel_registers_its_plugins_as_any_package_does(wheel):
     assert "kaz = keras_azure.cli:main" in text
     models = re.search(r"\[keras_azure\.models\]\n(.+?)\n\n", text + "\n\n", re.DOTALL)[1].splitlines()
     assert models == [
-        f"{name} = kaz_{name}:{name}" for name in ("autoencoder", "cnn", "features", "resnet50", "transfer")
+        "autoencoder = kaz_autoencoder:autoencoder [unlabelled]",
+        *(f"{name} = kaz_{name}:{name}" for name in ("cnn", "features", "resnet50", "transfer")),
     ]
     metadata = wheel.read(information.replace("entry_points.txt", "METADATA")).decode()
     assert "Requires-Python: >=3.11" in metadata

@@ -161,7 +161,7 @@ def refusal(path: Path, reason: str) -> UnreadableFile:
 
 
 def _names_in(folder: Path) -> list[str]:
-    with contextlib.suppress(OSError):  # such as a path that is too long
+    with contextlib.suppress(OSError, ValueError):  # such as a path that is too long, or has a null byte
         return sorted(child.name for child in folder.iterdir())
     return []
 

@@ -63,10 +63,12 @@ def test_predictions_show_no_names_raw(kaz, tmp_path):
     model = Sequential([layers.Input((4, 4, 1)), layers.Flatten(), layers.Dense(2, activation="softmax")])
     save_model(model, tmp_path / "model.keras")
     (tmp_path / "metrics.json").write_text(json.dumps({"class_names": ["\x1b[31mred", "\ud800"]}))
-    picture = tmp_path / "\x1b[2J\n.png"
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    picture = pictures / "\x1b[2J\n.png"
     Image.new("L", (4, 4)).save(picture)
     for options in ([], ["--json"], ["--top", "2"]):
-        code, out, _ = kaz("predict", str(tmp_path), str(tmp_path), str(picture), *options)
+        code, out, _ = kaz("predict", str(tmp_path), str(pictures), str(picture), *options)
         assert code == 0
         assert out.replace("\n", "").isprintable()
     picture.write_bytes(b"no picture")

@@ -119,7 +119,7 @@ def test_the_table_and_an_error(loaded_python):
 
 
 @pytest.mark.parametrize(
-    "arguments", [[], ["cnn", "--batch-size", "0"], ["cnn", "--image-size", "8"], ["cnn", "--engine", "paddle"]]
+    "arguments", [[], ["cnn", "--batch-size", "0"], ["cnn", "--image-size", "0"], ["cnn", "--engine", "paddle"]]
 )
 def test_wrong_calls_end_with_2(loaded_python, arguments):
     done = run_script(loaded_python, *arguments)
