@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
+from keras_azure.cli.options import sizes_as_one_word
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
 from keras_azure.redaction import escape_what_cannot_be_encoded
@@ -47,7 +48,7 @@ def main() -> None:
     arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
     with secrets_hidden():
         try:
-            app(arguments, prog_name="kaz")
+            app(sizes_as_one_word(arguments), prog_name="kaz")
         except Exception as error:
             if debug:
                 # At once, so that a secret of several lines is hidden as one.

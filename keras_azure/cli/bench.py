@@ -14,7 +14,6 @@ from keras_azure.cli.options import (
     MODEL_OPTIONS,
     SKIP_UNREADABLE,
     SPLIT_NAMES,
-    SizedCommand,
     given,
     with_config_options,
 )
@@ -36,7 +35,7 @@ _OF_CEILING = {
 
 
 def register(app: typer.Typer) -> None:
-    app.command("bench", cls=SizedCommand)(with_config_options(bench))
+    app.command("bench")(with_config_options(bench))
 
 
 def bench(

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperOption
+from typer.core import TyperCommand, TyperOption
 
 from keras_azure.backends.asked import backends_that
-from keras_azure.cli.options import SizedCommand
 from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.errors import ConfigError, SpecError
 from keras_azure.registry.options import option_parameters, option_texts, type_hints
@@ -29,7 +28,7 @@ EPILOG = "The options of a backend are options here too; with --backend NAME, --
 _TAKEN = ("confirm", "observer", "set")  # which mean something else to the functions behind the commands
 
 
-class RunCommand(SizedCommand):
+class RunCommand(TyperCommand):
     """A command that runs on one backend: that of --backend, else of the --config file, else the usual one."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

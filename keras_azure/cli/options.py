@@ -10,20 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from keras_azure.description.config import RunConfig
 
 
-class SizedCommand(TyperCommand):
-    """A command with the option --image-size, whose second number may be missing: no option of Typer's can do that."""
+def sizes_as_one_word(args: Sequence[str]) -> list[str]:
+    """`--image-size 64 48` as `--image-size 64x48`; of `--image-size 64 --epochs 1` nothing is taken.
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, _sizes_as_one_word(args))
-
-
-def _sizes_as_one_word(args: Sequence[str]) -> list[str]:
-    """`--image-size 64 48` as `--image-size 64x48`; of `--image-size 64 --epochs 1` nothing is taken."""
+    The second number may be missing, which no option of Typer's can do.
+    """
     given, words = list(args), []
     while given:
         words.append(given.pop(0))

@@ -13,7 +13,6 @@ from keras_azure.cli.options import (
     MODEL_OPTIONS,
     SKIP_UNREADABLE,
     SPLIT_NAMES,
-    SizedCommand,
     given,
     with_config_options,
 )
@@ -31,7 +30,7 @@ _BOUNDS = "bound: what a step takes longest for: compute, memory (moving tensors
 
 
 def register(app: typer.Typer) -> None:
-    app.command("plan", cls=SizedCommand)(with_config_options(plan))
+    app.command("plan")(with_config_options(plan))
 
 
 def plan(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from keras_azure.cli.options import BIT_DEPTH, IMAGE_SIZE, SKIP_UNREADABLE, SPLIT_NAMES, SizedCommand, option_of
+from keras_azure.cli.options import BIT_DEPTH, IMAGE_SIZE, SKIP_UNREADABLE, SPLIT_NAMES, option_of
 from keras_azure.cli.output import print_text
 from keras_azure.description.config import RunConfig
 from keras_azure.errors import OutputExists
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def register(app: typer.Typer) -> None:
-    app.command("preview", cls=SizedCommand)(preview)
+    app.command("preview")(preview)
 
 
 def preview(

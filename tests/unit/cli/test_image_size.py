@@ -2,16 +2,17 @@
 
 import pytest
 import typer
+from typer.core import TyperCommand
 from typer.testing import CliRunner
 
 from keras_azure.cli.flags import RunCommand
-from keras_azure.cli.options import IMAGE_SIZE, SizedCommand
+from keras_azure.cli.options import IMAGE_SIZE, sizes_as_one_word
 from keras_azure.data import open_dataset
 from keras_azure.description.events import Observer
 from keras_azure.errors import KerasAzureError
 from keras_azure.registry.options import coerce
 
-KINDS = {"preview": SizedCommand, "run": RunCommand}
+KINDS = {"preview": TyperCommand, "run": RunCommand}
 
 
 @pytest.fixture(params=KINDS)
@@ -24,7 +25,7 @@ def command(request):
         heard.append((image_size, model, epochs))
 
     def give(*words):
-        done = CliRunner().invoke(app, list(words))
+        done = CliRunner().invoke(app, sizes_as_one_word(words))
         return heard.pop() if done.exit_code == 0 else done.output
 
     return give
