@@ -1,15 +1,14 @@
 """The reader of the data set `archive`: the images that formats/archive.py finds, decoded."""
 
-import contextlib
 import functools
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from keras_azure.data.encoded import EncodedDataset, Reading
+from keras_azure.data.encoded import EncodedDataset
 from keras_azure.data.formats.archive import find_in_archive, image_name, look_through
-from keras_azure.data.formats.images import HINT, explained
+from keras_azure.data.formats.images import HINT
 from keras_azure.data.formats.members import Archive
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.labelled import FoundInFolders
 from keras_azure.description.events import Observer
 
@@ -17,8 +16,8 @@ from keras_azure.description.events import Observer
 class ArchiveDataset(EncodedDataset):
     """Images in the class folders of an archive, read in place each time; ready to use after `prepare`."""
 
-    def __init__(self, path: Path, split_names: str, labels: bool, **reading: Any) -> None:
-        super().__init__(f"archive of class folders {path}", Reading(**reading))
+    def __init__(self, path: Path, split_names: str, labels: bool, reading: Reading) -> None:
+        super().__init__(f"archive of class folders {path}", reading)
         self._path = path
         self._find = functools.partial(find_in_archive, split_names=split_names, labels=labels)
 
@@ -37,12 +36,8 @@ class FilesInArchive:
         self._archive = archive
         self._within = within
 
-    @contextlib.contextmanager
-    def open(self, key: str) -> Iterator[BinaryIO]:
-        with contextlib.ExitStack() as opened:
-            with explained(self.name(key), self.hint):
-                file = opened.enter_context(self._archive.open(self._archive.members[self._within + key]))
-            yield file
+    def open(self, key: str) -> BinaryIO:
+        return self._archive.image(self._archive.members[self._within + key], self.name(key))
 
     def name(self, key: str) -> str:
         return image_name(self._archive, self._within + key)

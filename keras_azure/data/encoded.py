@@ -5,18 +5,17 @@ import hashlib
 import os
 from abc import ABC, abstractmethod
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
 import numpy as np
 
 from keras_azure.data.decoding import BIT_DEPTH, Header, largest_level
 from keras_azure.data.formats.images import explained
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.hashes import Hashes, digest
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
 from keras_azure.data.labelled import Found, Key, Keys
-from keras_azure.data.resizing import Size
 from keras_azure.data.splits import check_index, described
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.events import Observer
@@ -50,15 +49,14 @@ class Files(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Reading:
-    """How images are read: the options that all data sets of encoded images have."""
+def part_of(ends: np.ndarray, key: int) -> tuple[int, int]:
+    """The part that an image is in, and its place there, where its key counts the images of several parts.
 
-    image_size: Size | None
-    channels: int | None
-    test_split: float
-    skip_unreadable: bool
-    bit_depth: int
+    Args:
+        ends: up to which key each part goes, int64 (parts,).
+    """
+    part = int(np.searchsorted(ends, key, side="right"))
+    return part, int(key - (ends[part - 1] if part else 0))
 
 
 class EncodedDataset(ABC):

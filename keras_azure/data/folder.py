@@ -3,11 +3,12 @@
 import functools
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from keras_azure.data.encoded import EncodedDataset, Reading
+from keras_azure.data.encoded import EncodedDataset
 from keras_azure.data.formats.folder import find_images
 from keras_azure.data.formats.images import HINT, open_image
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.labelled import FoundInFolders
 from keras_azure.description.events import Observer
 
@@ -15,8 +16,8 @@ from keras_azure.description.events import Observer
 class FolderDataset(EncodedDataset):
     """Images in class folders, read from their files each time; ready to use after `prepare`."""
 
-    def __init__(self, root: Path, split_names: str, labels: bool, **reading: Any) -> None:
-        super().__init__(f"image folder {root}", Reading(**reading))
+    def __init__(self, root: Path, split_names: str, labels: bool, reading: Reading) -> None:
+        super().__init__(f"image folder {root}", reading)
         self._root = root
         self._find = functools.partial(find_images, root, split_names=split_names, labels=labels)
 

@@ -9,7 +9,6 @@ What comes of a file, whatever its format:
   are taken as they are stored.
 """
 
-import hashlib
 from importlib.metadata import version
 from pathlib import Path
 from typing import BinaryIO
@@ -26,7 +25,6 @@ from keras_azure.data.decoding import (
     check_pixels,
     decoded_by_pillow,
     header_by_pillow,
-    largest_level,
 )
 from keras_azure.data.formats.images import HINT, JPEG_SIGNATURE, explained, image_format, open_image
 from keras_azure.data.orientation import UPRIGHT, is_lying, orientation_in_jpeg, orientation_of, turn
@@ -99,26 +97,6 @@ def decode_header(file: BinaryIO, name: str, *, hint: str = HINT) -> Header:
             if _decoded_jpeg(file, (1, 1), header.channels) is None:
                 check_pixels(file)
         return header
-
-
-def largest_level_in(path: Path) -> int:
-    """Of an image file of 16 bits a channel, 0..65535.
-
-    Raises:
-        UnreadableFile: it is damaged, or cannot be opened.
-    """
-    with open_image(path) as file, explained(f"The picture {path}"):
-        return largest_level(file)
-
-
-def hash_file(path: Path) -> bytes:
-    """A digest of the content of an image file, 16 bytes.
-
-    Raises:
-        UnreadableFile: it cannot be read.
-    """
-    with open_image(path) as file, explained(f"The picture {path}"):
-        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()
 
 
 def _jpeg_header(content: bytes, file: BinaryIO) -> Header | None:

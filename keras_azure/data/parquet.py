@@ -1,18 +1,18 @@
 """The reader of the data set `parquet`: encoded images in row groups."""
 
-import contextlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 import pyarrow
 import pyarrow.compute
 
-from keras_azure.data.encoded import EncodedDataset, Reading
+from keras_azure.data.encoded import EncodedDataset, part_of
 from keras_azure.data.formats.class_names import problem_with
 from keras_azure.data.formats.images import HINT, ImageError, explained
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.parquet import ENDING, METADATA, Column, Columns, choose_columns
 from keras_azure.data.formats.parts import parts_of
 from keras_azure.data.labelled import FoundWithLabels
@@ -27,8 +27,8 @@ _UNKNOWN = -1  # the label of images whose class a data set keeps to itself
 class ParquetDataset(EncodedDataset):
     """Images in Parquet files; ready to use after `prepare`."""
 
-    def __init__(self, path: Path, image: str | None, label: str | None, **reading: Any) -> None:
-        super().__init__(f"Parquet {'files' if path.is_dir() else 'file'} {path}", Reading(**reading))
+    def __init__(self, path: Path, image: str | None, label: str | None, reading: Reading) -> None:
+        super().__init__(f"Parquet {'files' if path.is_dir() else 'file'} {path}", reading)
         self._path = path
         self._named = {"image": image, "label": label}
 
@@ -100,27 +100,22 @@ class FilesInRows:
         self._ends = np.cumsum([len(part) for part in parts])
         self._groups = RowGroups(parts, columns.image, columns.field)
 
-    @contextlib.contextmanager
-    def open(self, key: int) -> Iterator[BinaryIO]:
-        number, row = self._found(key)
+    def open(self, key: int) -> BinaryIO:
+        number, row = part_of(self._ends, key)
         with damaged(self._parts[number].path):
             image = self._groups.image(number, row)
         with explained(self.name(key), self.hint):
             if image is None:
                 raise ImageError("its bytes are not in the file")
-        yield io.BytesIO(image)
+        return io.BytesIO(image)
 
     def name(self, key: int) -> str:
-        number, row = self._found(key)
+        number, row = part_of(self._ends, key)
         return f"The picture in row {row} of {self._parts[number].path}"
 
     def place(self, key: int) -> str:
-        number, row = self._found(key)
+        number, row = part_of(self._ends, key)
         return f"{self._parts[number].path.name} row {row}"
-
-    def _found(self, key: int) -> tuple[int, int]:
-        number = int(np.searchsorted(self._ends, key, side="right"))
-        return number, int(key - self._ends[number] + len(self._parts[number]))
 
 
 def _kinds(part: ParquetPart) -> list[Column]:

@@ -94,8 +94,7 @@ def _label(shard: Archive, name: str, member: Member) -> str:
     try:
         if member.size > _LONGEST_LABEL:
             raise ImageError(f"it has {member.size} bytes")
-        with shard.open(member) as content:
-            text = content.read().decode().strip()
+        text = shard.read(member).decode().strip()
         if "\0" in text:
             raise ImageError("it has control characters in it")
     except (ImageError, OSError, UnicodeDecodeError) as error:

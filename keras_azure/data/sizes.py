@@ -19,11 +19,6 @@ def different_sizes(examples: str) -> str:
     return _brought(f"The pictures differ in size, such as {examples}")
 
 
-def unknown_sizes(what: str) -> str:
-    """What to tell a user whose data set does not say what size its pictures have."""
-    return _brought(f"{what} names no size that all its pictures have")
-
-
 def too_large(size: Size) -> str:
     """What to tell a user whose pictures have one size, and a large one."""
     return _brought(f"The pictures are {in_words(size)}")

@@ -1,15 +1,15 @@
 """The reader of the data set `webdataset`: shards, by their indices."""
 
-import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
-from keras_azure.data.encoded import EncodedDataset, Reading
-from keras_azure.data.formats.images import HINT, explained
+from keras_azure.data.encoded import EncodedDataset, part_of
+from keras_azure.data.formats.images import HINT
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.parts import parts_of
 from keras_azure.data.formats.webdataset import ENDING
 from keras_azure.data.labelled import FoundWithLabels
@@ -21,8 +21,8 @@ from keras_azure.description.events import Observer
 class WebDatasetDataset(EncodedDataset):
     """Images in shards, read in place each time; ready to use after `prepare`."""
 
-    def __init__(self, path: Path, **reading: Any) -> None:
-        super().__init__(f"WebDataset shards {path}", Reading(**reading))
+    def __init__(self, path: Path, reading: Reading) -> None:
+        super().__init__(f"WebDataset shards {path}", reading)
         self._path = path
 
     def find(self, observer: Observer) -> tuple["FilesInShards", FoundWithLabels]:
@@ -55,13 +55,9 @@ class FilesInShards:
         self._shards = shards
         self._ends = np.cumsum([len(shard) for shard in shards])
 
-    @contextlib.contextmanager
-    def open(self, key: int) -> Iterator[BinaryIO]:
+    def open(self, key: int) -> BinaryIO:
         shard, number = self._found(key)
-        with contextlib.ExitStack() as opened:
-            with explained(self.name(key), self.hint):
-                file = opened.enter_context(shard.archive.open(shard.member(number)))
-            yield file
+        return shard.archive.image(shard.member(number), self.name(key))
 
     def name(self, key: int) -> str:
         shard, number = self._found(key)
@@ -72,9 +68,8 @@ class FilesInShards:
         return f"{shard.path.name}/{shard.name(number)}"
 
     def _found(self, key: int) -> tuple[ShardIndex, int]:
-        number = int(np.searchsorted(self._ends, key, side="right"))
-        shard = self._shards[number]
-        return shard, int(key - self._ends[number] + len(shard))
+        part, number = part_of(self._ends, key)
+        return self._shards[part], number
 
 
 def _numbers(texts: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -198,7 +198,7 @@ def _inverted(layout: Layout, rng: random.Random) -> Layout:
 
 
 def _unnamed(layout: Layout, rng: random.Random) -> Layout:
-    """Splits whose names nobody knows, and no option."""
+    """Splits with unknown names, and no option."""
     names = _some_classes(rng)
     for name in rng.choice((("A", "B"), ("fold1", "fold2", "fold3"), ("seg_train", "seg_test"), ("2019", "2020"))):
         inner = f"{name}/{name}" if rng.random() < 0.3 else name

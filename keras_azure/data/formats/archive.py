@@ -3,14 +3,13 @@
 import functools
 from pathlib import Path
 
-from keras_azure.data.formats.images import HINT, explained, image_format
+from keras_azure.data.formats.images import explained, image_format
 from keras_azure.data.formats.layout import ClassFolders, Listing, class_folders
 from keras_azure.data.formats.litter import is_ignored, may_be_image
 from keras_azure.data.formats.members import Archive, refusal
-from keras_azure.data.formats.options import check_reading
-from keras_azure.data.formats.shard_keys import are_samples
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.split_names import parse_split_names
-from keras_azure.data.formats.tar_index import first_names, look_through_tar
+from keras_azure.data.formats.tar_index import is_shard, look_through_tar
 from keras_azure.data.formats.zip_index import look_through_zip
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -18,7 +17,6 @@ from keras_azure.errors import DataError
 
 _COMPRESSED = (".gz", ".tgz", ".bz2", ".tbz", ".tbz2", ".xz", ".txz", ".zst", ".lz4", ".z", ".7z", ".rar")
 _PLAIN_ENDINGS = (".7z", ".rar", ".tgz", ".tbz", ".tbz2", ".txz")  # which say alone that it is an archive
-_LOOKED_AT = 64  # members, which tell shards from class folders
 
 
 class ImageArchive(OpenedLater):
@@ -51,17 +49,12 @@ class ImageArchive(OpenedLater):
         bit_depth: int = 16,
     ) -> None:
         parse_split_names(split_names)
-        check_reading(image_size, channels, test_split, bit_depth)
         super().__init__(
             "keras_azure.data.archive:ArchiveDataset",
             path=Path(path),
             split_names=split_names,
             labels=labels,
-            image_size=image_size,
-            channels=channels,
-            test_split=test_split,
-            skip_unreadable=skip_unreadable,
-            bit_depth=bit_depth,
+            reading=Reading(image_size, channels, test_split, skip_unreadable, bit_depth),
         )
         self._path = Path(path)
         self._skip_unreadable = skip_unreadable
@@ -73,7 +66,7 @@ class ImageArchive(OpenedLater):
         if not path.is_file():
             return False
         if ending == ".tar":
-            return not are_samples(first_names(path, _LOOKED_AT))
+            return not is_shard(path)
         return ending == ".zip" or _is_compressed(path)
 
     def files(self, observer: Observer) -> list[Path]:
@@ -82,8 +75,9 @@ class ImageArchive(OpenedLater):
         if not self._skip_unreadable:
             for done, place in enumerate(found.paths, start=1):
                 path = within + place
-                with explained(image_name(archive, path), HINT), archive.open(archive.members[path]) as file:
-                    image_format(file)
+                name = image_name(archive, path)
+                with explained(name):
+                    image_format(archive.image(archive.members[path], name))
                 observer.advance("Looking at pictures", done, len(found.paths))
         for note in found.notes:
             observer.message(note)

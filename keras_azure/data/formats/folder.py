@@ -8,7 +8,7 @@ from keras_azure.data.formats.entries import list_folder
 from keras_azure.data.formats.images import check_image, is_image
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
-from keras_azure.data.formats.options import check_reading
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -55,15 +55,10 @@ class Folder(OpenedLater):
         labels: bool = True,
     ) -> None:
         parse_split_names(split_names)
-        check_reading(image_size, channels, test_split, bit_depth)
         super().__init__(
             "keras_azure.data.folder:FolderDataset",
             root=Path(path),
-            image_size=image_size,
-            channels=channels,
-            test_split=test_split,
-            skip_unreadable=skip_unreadable,
-            bit_depth=bit_depth,
+            reading=Reading(image_size, channels, test_split, skip_unreadable, bit_depth),
             split_names=split_names,
             labels=labels,
         )

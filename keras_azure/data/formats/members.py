@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from keras_azure.data.formats.images import ImageError
+from keras_azure.data.formats.images import ImageError, explained
 from keras_azure.errors import DataError, UnreadableFile
 
 STORED, DEFLATED = 0, 8  # how a member is kept: the numbers that zip files have for it
@@ -63,9 +63,17 @@ class Archive:
     folders: tuple[str, ...] = ()
     has_headers: bool = False
 
-    @contextlib.contextmanager
-    def open(self, member: Member) -> Iterator[BinaryIO]:
-        """The content of a member. Threads may open members at the same time.
+    def image(self, member: Member, name: str) -> BinaryIO:
+        """A member that is an image, in memory; errors call it `name`.
+
+        Raises:
+            UnreadableFile: it cannot be read.
+        """
+        with explained(name):
+            return io.BytesIO(self.read(member))
+
+    def read(self, member: Member) -> bytes:
+        """The content of a member. Threads may read members at the same time.
 
         Raises:
             ImageError: it is damaged, or far too large for an image.
@@ -82,7 +90,7 @@ class Archive:
             packed = file.read(member.packed)
         if len(packed) < member.packed:
             raise ImageError(f"{self.path.name} ends within it")
-        yield io.BytesIO(_unpacked(packed, member))
+        return _unpacked(packed, member)
 
 
 def state_of(file: BinaryIO) -> tuple[int, int]:

@@ -1,5 +1,7 @@
 """What the options of data sets can be."""
 
+from dataclasses import dataclass
+
 SPLITS = ("train", "validation", "test")
 LARGEST_SIDE = 10_000  # of an image, in pixels
 
@@ -44,13 +46,22 @@ def check_channels(channels: int | None) -> None:
         raise ValueError(f"channels is 1 or 3, and not {channels}")
 
 
-def check_reading(image_size: tuple[int, int] | None, channels: int | None, test_split: float, bit_depth: int) -> None:
-    """Refuses what the options that all data sets of encoded images have cannot be.
+@dataclass(frozen=True)
+class Reading:
+    """How images are read: the options that all data sets of encoded images have.
 
     Raises:
         ValueError: one of them cannot be so.
     """
-    check_image_size(image_size)
-    check_channels(channels)
-    check_test_split(test_split)
-    check_bit_depth(bit_depth)
+
+    image_size: tuple[int, int] | None
+    channels: int | None
+    test_split: float
+    skip_unreadable: bool
+    bit_depth: int
+
+    def __post_init__(self) -> None:
+        check_image_size(self.image_size)
+        check_channels(self.channels)
+        check_test_split(self.test_split)
+        check_bit_depth(self.bit_depth)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_azure.data.formats.layout import some_of
-from keras_azure.data.formats.options import check_reading
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.parts import is_made_of, parts_of
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -49,17 +49,12 @@ class Parquet(OpenedLater):
         skip_unreadable: bool = False,
         bit_depth: int = 16,
     ) -> None:
-        check_reading(image_size, channels, test_split, bit_depth)
         super().__init__(
             "keras_azure.data.parquet:ParquetDataset",
             path=Path(path),
             image=image,
             label=label,
-            image_size=image_size,
-            channels=channels,
-            test_split=test_split,
-            skip_unreadable=skip_unreadable,
-            bit_depth=bit_depth,
+            reading=Reading(image_size, channels, test_split, skip_unreadable, bit_depth),
         )
         self._path = Path(path)
 
@@ -116,11 +111,11 @@ def choose_columns(
     features = _features(metadata)
     images = [column.name for column in columns if column.kind in ("image", "binary")]
     of_image_type = [name for name in images if features.get(name, {}).get("_type") == "Image"]
-    chosen = _chosen("image", image, of_image_type or images, _IMAGE_NAMES, columns, source)
+    chosen = _chosen("image", image, images, of_image_type or images, _IMAGE_NAMES, columns, source)
     labels = [column.name for column in columns if column.kind in ("number", "text")]
     with_names = [name for name in labels if features.get(name, {}).get("_type") == "ClassLabel"]
-    label = _chosen("label", label, with_names or labels, _LABEL_NAMES, columns, source)
-    names = features.get(label, {}).get("names") if label in with_names or label in labels else None
+    label = _chosen("label", label, labels, with_names or labels, _LABEL_NAMES, columns, source)
+    names = features.get(label, {}).get("names")
     kinds = {column.name: column.kind for column in columns}
     if names is not None and (
         kinds[label] != "number" or not isinstance(names, list) or not all(isinstance(name, str) for name in names)
@@ -136,17 +131,13 @@ def refusal(path: Path, reason: str) -> UnreadableFile:
 def _chosen(
     what: str,
     named: str | None,
+    possible: Sequence[str],
     found: Sequence[str],
     usual: Sequence[str],
     columns: Sequence[Column],
     source: str,
 ) -> str:
     shown = some_of([f"{column.name} ({column.kind})" for column in columns], most=6) or "none"
-    possible = (
-        [column.name for column in columns if column.kind in ("image", "binary")]
-        if what == "image"
-        else [column.name for column in columns if column.kind in ("number", "text")]
-    )
     if named is not None:
         if named not in possible:
             raise DataError(

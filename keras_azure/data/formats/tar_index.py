@@ -18,11 +18,13 @@ from keras_azure.data.formats.members import (
     state_of,
     with_links,
 )
+from keras_azure.data.formats.shard_keys import are_samples
 
 KIND = "tar file"
 _BLOCK = 512  # bytes
 _MAGIC, _MAGIC_AT = b"ustar", 257
 _CHUNK = 1 << 20
+_LOOKED_AT = 64  # members, which tell shards from class folders
 
 
 def look_through_tar(path: Path) -> Archive:
@@ -57,13 +59,18 @@ def look_through_tar(path: Path) -> Archive:
         return Archive(path, state, with_links(members, links, path, KIND), tuple(folders))
 
 
-def first_names(path: Path, count: int) -> list[str]:
+def is_shard(path: Path) -> bool:
+    """Whether a tar file has samples, and not class folders: its first members tell."""
+    return are_samples(_first_names(path))
+
+
+def _first_names(path: Path) -> list[str]:
     """The names of the first files in a tar file; fewer where it is damaged or none."""
     names: list[str] = []
     with contextlib.suppress(Exception), path.open("rb") as file:  # nearly anything, see `opened`
         if is_tar(file):
             with tarfile.open(fileobj=file, mode="r:") as archive:
-                names.extend(info.name for info in itertools.islice(archive, count) if not info.isdir())
+                names.extend(info.name for info in itertools.islice(archive, _LOOKED_AT) if not info.isdir())
     return names
 
 

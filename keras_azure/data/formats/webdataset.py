@@ -6,17 +6,16 @@ from pathlib import Path
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.litter import is_ignored
 from keras_azure.data.formats.members import Archive, Member
-from keras_azure.data.formats.options import check_reading
+from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.parts import is_made_of, parts_of
-from keras_azure.data.formats.shard_keys import IMAGE_ENDINGS, are_samples, key_and_ending
-from keras_azure.data.formats.tar_index import first_names, look_through_tar
+from keras_azure.data.formats.shard_keys import IMAGE_ENDINGS, key_and_ending
+from keras_azure.data.formats.tar_index import is_shard, look_through_tar
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 
 ENDING = ".tar"
 _LABEL_ENDINGS = ("cls", "cls.txt", "label", "class")
-_LOOKED_AT = 64  # members, which tell shards from class folders
 
 
 class WebDataset(OpenedLater):
@@ -44,15 +43,10 @@ class WebDataset(OpenedLater):
         skip_unreadable: bool = False,
         bit_depth: int = 16,
     ) -> None:
-        check_reading(image_size, channels, test_split, bit_depth)
         super().__init__(
             "keras_azure.data.webdataset:WebDatasetDataset",
             path=Path(path),
-            image_size=image_size,
-            channels=channels,
-            test_split=test_split,
-            skip_unreadable=skip_unreadable,
-            bit_depth=bit_depth,
+            reading=Reading(image_size, channels, test_split, skip_unreadable, bit_depth),
         )
         self._path = Path(path)
 
@@ -61,7 +55,7 @@ class WebDataset(OpenedLater):
         if not is_made_of(path, ENDING):
             return False
         shards = sorted(path.glob("*.[tT][aA][rR]")) if path.is_dir() else [path]
-        return are_samples(first_names(shards[0], _LOOKED_AT))
+        return is_shard(shards[0])
 
     def files(self, observer: Observer) -> list[Path]:
         shards = [shard for shards in parts_of(self._path, ENDING).values() for shard in shards]

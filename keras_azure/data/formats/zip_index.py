@@ -75,7 +75,6 @@ def _target(archive: Archive, name: str) -> str:
     if member.size > _LONGEST_TARGET:
         raise refusal(archive.path, KIND, f"its link {name!r} leads nowhere")
     try:
-        with archive.open(member) as content:
-            return content.read().decode()
+        return archive.read(member).decode()
     except ImageError as error:
         raise refusal(archive.path, KIND, f"its link {name!r} is damaged") from error

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, PngImagePlugin
 from pillow_heif import register_heif_opener
 
-from keras_azure.data.images import image_header, largest_level_in, read_image
+from keras_azure.data.decoding import largest_level
+from keras_azure.data.formats.images import open_image
+from keras_azure.data.images import image_header, read_image
 from keras_azure.data.orientation import orientation_in_jpeg, orientation_of
 from keras_azure.errors import UnreadableFile
 
@@ -311,7 +313,8 @@ def test_16_bits_are_scaled_by_the_bit_depth(scratch, kind, channels, bit_depth,
     path.write_bytes(DEEP[kind](levels))
     header = image_header(path)
     assert (header.deep, header.transparent, header.channels) == (True, channels in (2, 4), 1 if channels < 3 else 3)
-    assert largest_level_in(path) == colours.max()
+    with open_image(path) as file:
+        assert largest_level(file) == colours.max()
     exact = colours * 255 / (2**bit_depth - 1) * opaque + 255 * (1 - opaque)
     pixels = read_image(path, None, 3, bit_depth=bit_depth)
     assert_equal_to_one_level(pixels, np.broadcast_to(exact, (7, 9, 3)))

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 from PIL import Image
 from pillow_heif import register_heif_opener
 
-from keras_azure.data.images import MOST_PIXELS, hash_file, image_header, read_image
+from keras_azure.data.formats.images import open_image
+from keras_azure.data.hashes import digest
+from keras_azure.data.images import MOST_PIXELS, image_header, read_image
 from keras_azure.data.resizing import resize
 from keras_azure.errors import UnreadableFile
 
@@ -212,6 +214,11 @@ def test_a_truncated_jpeg_is_found_while_it_is_made_smaller(tmp_path, kept, prog
     path = save(tmp_path / "x.jpg", content[: int(len(content) * kept)])
     for read in (image_header, lambda path: read_image(path, (32, 32), 3)):
         assert refusal(path, read).startswith("it is damaged")
+
+
+def hash_file(path: Path) -> bytes:
+    with open_image(path) as file:
+        return digest(file)
 
 
 def test_the_hash_of_a_file_follows_from_its_content(tmp_path):
