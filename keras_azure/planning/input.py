@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, is_held
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
@@ -37,7 +37,7 @@ def input_cost(config: RunConfig, pictures: DataFacts, dataset: Dataset | None) 
         DataError: a picture cannot be read.
     """
     decoding = None
-    if dataset is not None and not hasattr(dataset, "arrays"):
+    if dataset is not None and not is_held(dataset):
         decoding = _core_seconds(open_source(dataset, "train", Observer(), "none"), config, pictures)
     shape = pictures.image_shape
     count = max(2, min(pictures.train, _TRIED_PICTURES))

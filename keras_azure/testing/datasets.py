@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from keras_azure.data import Dataset, open_dataset
+from keras_azure.data import Dataset, is_held, open_dataset
 from keras_azure.data.local_files import local_files
 from keras_azure.description.events import Observer
 from keras_azure.registry.registry import DATASETS, as_spec
@@ -57,7 +57,7 @@ def _description_problems(dataset: Dataset) -> Iterator[tuple[str, str]]:
 def _sample_problems(dataset: Dataset, split: str) -> Iterator[tuple[str, str]]:
     size, shape, num_classes = dataset.split_sizes[split], tuple(dataset.image_shape), len(dataset.class_names)
     chosen = sorted({0, size // 3, size // 2, size - 1})
-    arrays = dataset.arrays(split) if hasattr(dataset, "arrays") else None
+    arrays = dataset.arrays(split) if is_held(dataset) else None
     if arrays is not None and [len(array) for array in arrays] != [size, size]:
         yield f"arrays({split!r}) has {[len(array) for array in arrays]} samples", f"{size} pictures and {size} labels"
         return

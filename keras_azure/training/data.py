@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.data import Dataset, has_fingerprint, open_dataset
+from keras_azure.data import Dataset, has_fingerprint, is_held, open_dataset
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
 from keras_azure.data.sizes import LARGEST_KEPT
@@ -114,9 +114,9 @@ class RunData:
         """
         dataset = self.dataset
         contents = None
-        if hasattr(dataset, "arrays"):  # what is in memory anyway
+        if is_held(dataset):  # what is in memory anyway
             contents = {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
-        elif hasattr(dataset, "fingerprint"):
+        elif has_fingerprint(dataset):
             contents = {split: dataset.fingerprint(split, observer) for split in dataset.split_sizes}
         return {
             "class_names": list(dataset.class_names),
