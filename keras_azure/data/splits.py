@@ -56,6 +56,83 @@ def hold_out_test(
     return train, test, (f"There are no test images of {some_of(alone)}, which have one image each.",) if alone else ()
 
 
+def hold_out(
+    labels: np.ndarray, groups: np.ndarray | None, test_share: float, source: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `hold_out_test`, of images that are in groups, or have several labels or numbers each.
+
+    Args:
+        labels: classes (N,), or vectors (N, k): labels of 0 and 1, or numbers.
+        groups: of each image, int64 (N,), of which none is divided; None where each image stands alone.
+
+    Raises:
+        DataError: there are no two groups, or no two images.
+    """
+    of_image = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = int(of_image.max(initial=-1)) + 1
+    if count < 2:
+        what = "image" if groups is None else "group"
+        raise DataError(
+            f"There is just one {what} in {source}, which cannot be both trained and tested on.",
+            expected=f"two {what}s or more, or a split column",
+        )
+    is_test = chosen_groups(of_image, _indicators(labels), test_share)[of_image]
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def chosen_groups(groups: np.ndarray, indicators: np.ndarray, share: float, seed: int = _SEED) -> np.ndarray:
+    """Which groups of images make a share of each label, as near as whole groups allow: iterative stratification
+    (Sechidis et al., 2011), in which the label that has the fewest images left is divided next.
+
+    Args:
+        groups: of each image, int64 (N,), from 0 to G - 1.
+        indicators: whether an image has a label, (N, labels).
+        share: above 0 and below 1.
+
+    Returns:
+        bool (G,): at least one is chosen, and one is not.
+    """
+    count = int(groups.max()) + 1
+    sizes = np.bincount(groups, minlength=count)
+    having = np.stack([np.bincount(groups, each, minlength=count) for each in indicators.T.astype(np.float64)], axis=1)
+    order = np.random.RandomState(seed).permutation(count)
+    order = order[np.argsort(-sizes[order], kind="stable")]  # large ones first: small ones make up for them
+    wanted, wanted_images = having.sum(axis=0) * share, len(groups) * share
+    left = np.ones(count, bool)
+    remaining = having.sum(axis=0)
+    chosen = np.zeros(count, bool)
+    while left.any():
+        labels = np.flatnonzero(remaining > 0)
+        label = labels[np.argmin(remaining[labels])] if len(labels) else None
+        for group in order[left[order] & (having[order, label] > 0 if label is not None else True)]:
+            missing = wanted_images if label is None else wanted[label]
+            mine = sizes[group] if label is None else having[group, label]
+            taken = missing >= mine / 2  # nearer to what is wanted with it than without
+            if label is not None and missing == mine / 2:
+                taken = wanted_images >= sizes[group] / 2
+            left[group] = False
+            chosen[group] = taken
+            remaining -= having[group]
+            if taken:
+                wanted -= having[group]
+                wanted_images -= sizes[group]
+    if not chosen.any() or chosen.all():
+        smallest = order[-1]
+        chosen[smallest] = not chosen[smallest]
+    return chosen
+
+
+def _indicators(labels: np.ndarray) -> np.ndarray:
+    """What each image has of what should be divided evenly, bool (N, labels): its class, its labels, or which tenth its
+    first number is in."""
+    if labels.ndim == 2 and labels.dtype == np.uint8:
+        return labels.astype(bool)
+    if labels.ndim == 2:
+        tenths = np.quantile(labels[:, 0], np.linspace(0, 1, 11)[1:-1])
+        labels = np.searchsorted(tenths, labels[:, 0], side="right")
+    return labels[:, np.newaxis] == np.unique(labels)
+
+
 def _test_counts(counts: np.ndarray, test_share: float) -> np.ndarray:
     """How many of `counts` samples of each class are for the test: rounded so that the sum is right, too."""
     exact = counts * test_share
@@ -71,12 +148,22 @@ def check_index(split: str, index: int, split_sizes: Mapping[str, int]) -> None:
         raise IndexError(f"The split {split!r} has the samples 0 to {split_sizes[split] - 1}, and not {index}.")
 
 
-def described(source: str, split_sizes: Mapping[str, int], image_shape: tuple[int, int, int], num_classes: int) -> str:
+def described(
+    source: str, split_sizes: Mapping[str, int], image_shape: tuple[int, int, int], names: int, task: str = "classify"
+) -> str:
     """The description of a data set: "digits: 1437 training and 360 test pictures of 28x28x1 in 10 classes".
 
-    Without labels there are 0 classes.
+    Args:
+        names: how many classes, labels or numbers there are; 0 without labels.
     """
     *first, last = [f"{split_sizes[split]} {_IN_WORDS[split]}" for split in SPLITS if split in split_sizes]
     shape = "x".join(map(str, image_shape))
-    classes = f" in {num_classes} classes" if num_classes else ", without labels"
-    return f"{source}: {', '.join(first)} and {last} pictures of {shape}{classes}"
+    words = {
+        "classify": f" in {names} classes",
+        "multilabel": f" with {names} labels",
+        "regress": f" with {names} numbers",
+    }
+    said = words[task] if names else ", without labels"
+    if names == 1:
+        said = said.removesuffix("s")
+    return f"{source}: {', '.join(first)} and {last} pictures of {shape}{said}"
