@@ -170,7 +170,8 @@ def _refuse_objects(config: RunConfig) -> None:
             raise UsageError(
                 f"The data {spec} is in the memory of this program, which no node of {config.backend} has.",
                 expected="data that is on the disk, or goes by name",
-                hint="numpy.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...) and data='data.npz'",
+                hint="numpy.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...) and data='data.npz'; "
+                "of a DataFrame, frame.to_csv('labels.csv') and data='labels.csv'",
             )
         if spec.given is not None:
             raise UsageError(
