@@ -65,6 +65,8 @@ class Dataset(Protocol):
       none where a package brings all that it needs. A run on a cluster uploads these; links are followed. A data set
       with this method is looked at before a run is submitted. Without it, all files below its paths are uploaded, but
       hidden ones, and links are refused; a data set without paths goes by name, and each machine fetches it.
+    - `requirements() -> iterable of str`, asked after `files`: what pip is to install where these files are read,
+      beside what the plugin's package requires: "keras-azure[heic]", "openslide-python>=1.3".
     - An option `path`, or one whose name ends in `_path`, is a path: it is absolute in run.json, and on a cluster's
       node it is the place that its files have there. Each of `files` is, or lies below, what such an option names.
     - `asset`, the address of data that a cloud has already: a job there is given it, and finds out what it is.
@@ -117,6 +119,12 @@ class DatasetOfFiles(Dataset, Protocol):
     def files(self, observer: Observer) -> Iterable[str | Path]: ...
 
 
+class DatasetWithRequirements(Dataset, Protocol):
+    """A data set whose files take more to be read than its plugin's package requires."""
+
+    def requirements(self) -> Iterable[str]: ...
+
+
 def is_held(dataset: Dataset) -> TypeGuard[HeldDataset]:
     return hasattr(dataset, "arrays")
 
@@ -127,6 +135,10 @@ def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:
 
 def tells_files(dataset: Dataset) -> TypeGuard[DatasetOfFiles]:
     return hasattr(dataset, "files")
+
+
+def has_requirements(dataset: Dataset) -> TypeGuard[DatasetWithRequirements]:
+    return hasattr(dataset, "requirements")
 
 
 def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from keras_azure.data.formats import idx
 from keras_azure.data.formats.entries import list_folder
-from keras_azure.data.formats.images import check_image, is_image
+from keras_azure.data.formats.images import Format, check_image, is_image, requirements_of
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
 from keras_azure.data.formats.options import Reading
@@ -64,6 +64,7 @@ class Folder(OpenedLater):
         )
         self._root = Path(path)
         self._skip_unreadable = skip_unreadable
+        self._formats: set[Format] = set()
         self._find = functools.partial(find_images, Path(path), split_names=split_names, labels=labels)
 
     @staticmethod
@@ -81,7 +82,7 @@ class Folder(OpenedLater):
         images, others = [], []
         for done, path in enumerate(found.paths, start=1):
             try:
-                check_image(self._root / path)
+                self._formats.add(check_image(self._root / path))
                 images.append(path)
             except UnreadableFile:
                 if not self._skip_unreadable:
@@ -95,6 +96,9 @@ class Folder(OpenedLater):
         for note in dict.fromkeys((*found.notes, *kept.notes)):
             observer.message(note)
         return [self._root / path for path in kept.paths]
+
+    def requirements(self) -> list[str]:
+        return requirements_of(self._formats)
 
 
 def find_images(root: Path, *, split_names: str = "", labels: bool = True) -> ClassFolders:

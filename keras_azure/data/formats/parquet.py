@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_azure.data.formats.images import readable_here, requirements_of
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.parts import is_made_of, parts_of
@@ -67,6 +68,9 @@ class Parquet(OpenedLater):
         for path in files:
             _check_ends(path)
         return files
+
+    def requirements(self) -> list[str]:
+        return requirements_of(readable_here())
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_azure.data.formats.images import readable_here, requirements_of
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.litter import is_ignored
 from keras_azure.data.formats.members import Archive, Member
@@ -62,6 +63,9 @@ class WebDataset(OpenedLater):
         for shard in shards:
             samples_of(look_through_tar(shard))
         return shards
+
+    def requirements(self) -> list[str]:
+        return requirements_of(readable_here())
 
 
 @dataclass(frozen=True)
