@@ -74,8 +74,7 @@ def packages_of(
     extras: dict[str, set[str]] = {}
     waiting: list[tuple[str, str, frozenset[str]]] = [(name, "", frozenset()) for name in names]
     waiting.append(("keras-azure", "", frozenset({EXTRA_OF_ENGINE[engine]})))
-    for requirement in map(Requirement, requirements):
-        waiting.append((requirement.name, str(requirement), frozenset(requirement.extras)))
+    waiting += [(each.name, str(each), frozenset(each.extras)) for each in map(Requirement, requirements)]
     while waiting:
         name, requirement, wanted = waiting.pop()
         key = canonicalize_name(name)

@@ -124,7 +124,7 @@ def test_decoding_counts_where_the_pictures_are_here(tmp_path, monkeypatch):
                 raise AttributeError(name)
             return super().__getattribute__(name)
 
-    monkeypatch.setattr("keras_azure.planning.plan.open_dataset", lambda *_: Decoded())
+    monkeypatch.setattr("keras_azure.data.overview.open_dataset", lambda *_: Decoded())
     plan = planned(facts=None)
     assert plan["core_seconds_per_picture"]["decoding"] > 0
     assert plan["pictures"]["train"] == 36
