@@ -9,6 +9,7 @@ from keras_azure.data.formats.images import Format, check_image, is_image, requi
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
 from keras_azure.data.formats.options import Reading
+from keras_azure.data.formats.parts import is_made_of_parts
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -71,6 +72,8 @@ class Folder(OpenedLater):
     def recognises(path: Path) -> bool:
         # A folder of IDX files may hold other folders.
         if not path.is_dir() or idx.Idx.recognises(path):
+            return False
+        if is_made_of_parts(path):
             return False
         names = sorted(child.name for child in path.iterdir() if not is_ignored(child.name))
         return any((path / name).is_dir() for name in names) or any(
