@@ -14,7 +14,7 @@ from keras_azure.data.formats.images import explained
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.hashes import Hashes, digest
 from keras_azure.data.headers import Headers
-from keras_azure.data.images import decode_header, decode_image
+from keras_azure.data.images import DECODING, decode_header, decode_image
 from keras_azure.data.labelled import Found, Key, Keys
 from keras_azure.data.splits import check_index, described
 from keras_azure.data.threads import map_in_threads
@@ -61,6 +61,8 @@ def part_of(ends: np.ndarray, key: int) -> tuple[int, int]:
 
 class EncodedDataset(ABC):
     """Encoded images, wherever they are; ready to use after `prepare`."""
+
+    decoding = DECODING
 
     def __init__(self, source: str, reading: Reading) -> None:
         """
@@ -111,6 +113,9 @@ class EncodedDataset(ABC):
                 with explained(name, hint):
                     file = hashes.of_file(index, file)
             return decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth), int(labels[index])
+
+    def labels(self, split: str) -> np.ndarray:
+        return self._splits[split][1]
 
     def fingerprint(self, split: str, observer: Observer) -> str:
         keys, labels = self._splits[split]

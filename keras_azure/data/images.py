@@ -105,7 +105,9 @@ def _jpeg_header(content: bytes, file: BinaryIO) -> Header | None:
     if stored is None:
         return None
     height, width, channels = stored
-    return Header(*((width, height) if is_lying(_jpeg_orientation(content, file)) else (height, width)), channels)
+    orientation = _jpeg_orientation(content, file)
+    seen = (width, height) if is_lying(orientation) else (height, width)
+    return Header(*seen, channels, turned=orientation != UPRIGHT)
 
 
 def _stored_jpeg(content: bytes) -> tuple[int, int, int] | None:

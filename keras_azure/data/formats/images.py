@@ -4,11 +4,12 @@ FORMATS is the one table of what can be read: the reader, `kaz predict` and what
 uploaded go by it.
 """
 
+import importlib.util
 import io
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -46,6 +47,7 @@ class Format:
         decoder: the class of Pillow that reads it, as text: neither is needed where files are only looked at.
         reaches_end: whether a file seems to be whole; if not, only decoding tells.
         hint: what to install where the decoder is not there.
+        requirement: what brings the decoder, for pip; empty where keras_azure itself does.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Format:
     decoder: str
     reaches_end: Ending
     hint: str = "pip install --upgrade pillow"
+    requirement: str = ""
 
 
 def _starts(pattern: bytes) -> re.Pattern[bytes]:
@@ -80,21 +83,34 @@ FORMATS = (
         "pillow_heif:HeifImageFile",
         has_all_boxes,
         'pip install "keras-azure[heic]"',
+        "keras-azure[heic]",
     ),
 )
 _NAMES = [each.name for each in FORMATS]
 EXPECTED = f"a {', '.join(_NAMES[:-1])} or {_NAMES[-1]} picture"
 
 
-def check_image(path: Path) -> None:
-    """Looks at how a file begins and ends, as whoever reads it does first; links are followed.
+def check_image(path: Path) -> Format:
+    """Looks at how a file begins and ends, as whoever reads it does first, and gives its format; links are followed.
 
     Raises:
         UnreadableFile: it cannot be opened, does not begin as an image, or ends too early.
     """
     with open_image(path) as file, explained(f"The picture {path}"):
-        if not image_format(file).reaches_end(file):
+        found = image_format(file)
+        if not found.reaches_end(file):
             lazy("keras_azure.data.decoding:check_pixels")(file)
+        return found
+
+
+def requirements_of(formats: Iterable[Format]) -> list[str]:
+    """What pip is to install, beside keras_azure, where images of these formats are read."""
+    return sorted({each.requirement for each in formats if each.requirement})
+
+
+def readable_here() -> list[Format]:
+    """The formats whose decoders are installed: which of them its images have, a reader may be the first to know."""
+    return [each for each in FORMATS if importlib.util.find_spec(each.decoder.split(":")[0].split(".")[0])]
 
 
 def is_image(path: Path) -> bool:
