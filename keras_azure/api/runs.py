@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
 
-from keras_azure.api.plans import look_ahead
+from keras_azure.api.plans import Once, look_ahead, tell_of_data
 from keras_azure.api.settings import Settings
 from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
@@ -147,7 +147,9 @@ def dry_run(
         writes = "does not show what it would submit" if isinstance(backend, Submits) else "submits nothing"
         raise _refusal(described, writes)
     with _run_dir(described, output, resume=False) as (run_dir, _), display_for_here(observer) as display:
-        return backend.dry_run(described, run_dir, display)
+        once = Once(display)
+        tell_of_data(described, once)
+        return backend.dry_run(described, run_dir, once)
 
 
 def _described(

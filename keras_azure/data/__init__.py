@@ -54,6 +54,8 @@ class Dataset(Protocol):
       anything else is asked of the data set; the attributes below need not be there earlier.
     - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
       (N, height, width, channels) and int64 (N,), the samples in the order of their indices.
+    - `labels(split) -> array`, where they are known without decoding an image: int64 (N,), in the order of the indices.
+    - `decoding`, a text that says how pictures are decoded: with another text they may have other pixels.
     - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
       costs about as much as reading the files, and raises DataError where they cannot be read.
@@ -65,6 +67,8 @@ class Dataset(Protocol):
       none where a package brings all that it needs. A run on a cluster uploads these; links are followed. A data set
       with this method is looked at before a run is submitted. Without it, all files below its paths are uploaded, but
       hidden ones, and links are refused; a data set without paths goes by name, and each machine fetches it.
+    - `requirements() -> iterable of str`, asked after `files`: what pip is to install where these files are read,
+      beside what the plugin's package requires: "keras-azure[heic]", "openslide-python>=1.3".
     - An option `path`, or one whose name ends in `_path` or `_folder`, is a path: it is absolute in run.json, and on a
       cluster's node it is the place that its files have there. Each of `files` is, or lies below, what such an option
       names; where a file is all that they name, it may also lie below the folder of that.
@@ -106,6 +110,12 @@ class HeldDataset(Dataset, Protocol):
     def arrays(self, split: str) -> "tuple[np.ndarray, np.ndarray]": ...
 
 
+class LabelledDataset(Dataset, Protocol):
+    """A data set that knows its labels before its pictures are decoded."""
+
+    def labels(self, split: str) -> "np.ndarray": ...
+
+
 class FingerprintedDataset(Dataset, Protocol):
     """A data set whose decoded pictures may be stored on the disk."""
 
@@ -118,8 +128,18 @@ class DatasetOfFiles(Dataset, Protocol):
     def files(self, observer: Observer) -> Iterable[str | Path]: ...
 
 
+class DatasetWithRequirements(Dataset, Protocol):
+    """A data set whose files take more to be read than its plugin's package requires."""
+
+    def requirements(self) -> Iterable[str]: ...
+
+
 def is_held(dataset: Dataset) -> TypeGuard[HeldDataset]:
     return hasattr(dataset, "arrays")
+
+
+def tells_labels(dataset: Dataset) -> TypeGuard[LabelledDataset]:
+    return hasattr(dataset, "labels")
 
 
 def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:
@@ -128,6 +148,10 @@ def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:
 
 def tells_files(dataset: Dataset) -> TypeGuard[DatasetOfFiles]:
     return hasattr(dataset, "files")
+
+
+def has_requirements(dataset: Dataset) -> TypeGuard[DatasetWithRequirements]:
+    return hasattr(dataset, "requirements")
 
 
 def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:

@@ -15,7 +15,7 @@ from keras_azure.data.formats.images import explained
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.hashes import Hashes, digest
 from keras_azure.data.headers import Headers
-from keras_azure.data.images import decode_header, decode_image
+from keras_azure.data.images import DECODING, decode_header, decode_image
 from keras_azure.data.labelled import Found, Key, Keys
 from keras_azure.data.splits import check_index, described
 from keras_azure.data.threads import map_in_threads
@@ -62,6 +62,8 @@ def part_of(ends: np.ndarray, key: int) -> tuple[int, int]:
 
 class EncodedDataset(ABC):
     """Encoded images, wherever they are; ready to use after `prepare`."""
+
+    decoding = DECODING
 
     def __init__(self, source: str, reading: Reading) -> None:
         """
@@ -111,13 +113,16 @@ class EncodedDataset(ABC):
         check_index(split, index, self.split_sizes)
         keys, labels = self._splits[split]
         key, hashes, shape = keys[index], self._hashes[split], self.image_shape
-        name, hint, depth = self._files.name(key), self._files.hint, self._reading.bit_depth
+        name, hint, depth = functools.partial(self._files.name, key), self._files.hint, self._reading.bit_depth
         with self._files.open(key) as file:
             if not hashes.has(index):
                 with explained(name, hint):
                     file = hashes.of_file(index, file)
             image = decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth)
         return image, int(labels[index]) if labels.ndim == 1 else labels[index]
+
+    def labels(self, split: str) -> np.ndarray:
+        return self._splits[split][1]
 
     def fingerprint(self, split: str, observer: Observer) -> str:
         keys, labels = self._splits[split]
@@ -151,12 +156,13 @@ class EncodedDataset(ABC):
         return headers, left_out
 
     def _header(self, key: Key) -> Header | None:
+        name = functools.partial(self._files.name, key)
         try:
             with self._files.open(key) as file:
-                header = decode_header(file, self._files.name(key), hint=self._files.hint)
+                header = decode_header(file, name, hint=self._files.hint)
             if self._reading.skip_unreadable:
                 with self._files.open(key) as file:  # only decoding finds all damage
-                    decode_image(file, self._files.name(key), None, header.channels, hint=self._files.hint)
+                    decode_image(file, name, None, header.channels, hint=self._files.hint)
         except UnreadableFile:
             if self._reading.skip_unreadable:
                 return None
@@ -164,12 +170,14 @@ class EncodedDataset(ABC):
         return header
 
     def _largest_level(self, key: Key) -> int:
-        with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+        name = functools.partial(self._files.name, key)
+        with self._files.open(key) as file, explained(name, self._files.hint):
             return largest_level(file)
 
     def _hash(self, split: str, index: int) -> bytes:
         key, hashes = self._splits[split][0][index], self._hashes[split]
         if not hashes.has(index):
-            with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+            name = functools.partial(self._files.name, key)
+            with self._files.open(key) as file, explained(name, self._files.hint):
                 hashes.keep(index, digest(file))
         return hashes.get(index)

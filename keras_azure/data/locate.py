@@ -8,6 +8,7 @@ none of ours recognises a path.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from keras_azure.description.commands import command
 from keras_azure.errors import AmbiguousName, DataError, SpecError, UnknownName
 from keras_azure.registry import specs
 from keras_azure.registry.registry import DATASETS, Entry
@@ -96,7 +97,8 @@ def _recognise(path: Path) -> Spec:
         found = [*_recognising(path, asked, broken)]
         if len(found) > 1:
             raise AmbiguousName(
-                f"The data {path} is recognised by {' and '.join(found)}.", hint=f"--data \"{found[0]}(path='{path}')\""
+                f"The data {path} is recognised by {' and '.join(found)}.",
+                hint=command("--data", Spec(found[0], {"path": str(path)})),
             )
         if found:
             return Spec(found[0], {"path": str(path)})

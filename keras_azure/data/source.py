@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from keras_azure.data import Dataset, HeldDataset, has_fingerprint, is_held
+from keras_azure.data import Dataset, HeldDataset, LabelledDataset, has_fingerprint, is_held, tells_labels
 from keras_azure.data.memory import aligned_empty, require_memory
 from keras_azure.data.store import can_store, open_stored
 from keras_azure.data.streams import Streams
@@ -129,7 +129,7 @@ def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.nda
     def read(index: int) -> None:
         pictures[index], labels[index] = read_sample(index)
 
-    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count()), start=1):
+    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count() or 1), start=1):
         observer.advance(f"Reading {split} pictures", done, size)
 
 
@@ -238,5 +238,11 @@ def _streaming_source(dataset: Dataset, split: str) -> Source:
         pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.int64))
         return pictures, tf.ensure_shape(labels, (None,))
 
-    source = _source(dataset, split, read)
+    source = _source(dataset, split, read, _labels_reader(dataset, split) if tells_labels(dataset) else None)
     return source
+
+
+def _labels_reader(dataset: LabelledDataset, split: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    with tf.device("cpu:0"):
+        labels = tf.convert_to_tensor(np.asarray(dataset.labels(split), np.int64))
+    return lambda indices: tf.gather(labels, indices)

@@ -10,6 +10,7 @@ from keras_azure.errors import DataError
 
 _IN_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 _SEED = 20_160_901  # of every split that is made here; a run's own seed must not change what it is tested on
+_VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
 def stratified_split(labels: np.ndarray, test_share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -54,6 +55,41 @@ def hold_out_test(
         )
     alone = [class_names[label] for label in np.setdiff1d(labels, labels[test])]
     return train, test, (f"There are no test images of {some_of(alone)}, which have one image each.",) if alone else ()
+
+
+def hold_out_validation(size: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Divides the training samples of a run into those that it trains on and those that it validates on.
+
+    Args:
+        size: how many there are.
+        share: from 0 to below 1, for validation.
+        seed: the run's.
+
+    Returns:
+        The indices of either, sorted, so that reading them in order walks through the files in order.
+
+    Raises:
+        DataError: one of them would be empty.
+    """
+    held_out = size_held_out(size, share)
+    shuffled = np.random.default_rng([seed, _VALIDATION_STREAM]).permutation(size)
+    return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+
+
+def size_held_out(size: int, share: float) -> int:
+    """How many of the training samples of a run it validates on.
+
+    Raises:
+        DataError: it would have none to train or to validate on.
+    """
+    held_out = round(size * share)
+    if share and not 0 < held_out < size:
+        raise DataError(
+            f"A validation_split of {share} of {size} training pictures leaves none "
+            f"for {'training' if held_out else 'validation'}.",
+            hint="--validation-split 0, or more pictures",
+        )
+    return held_out
 
 
 def hold_out(

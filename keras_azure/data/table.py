@@ -61,9 +61,6 @@ class TableDataset(EncodedDataset):
         found = FoundInTable(labels, in_order, source, notes, is_labelled=bool(columns.labels))
         return FilesOfTable(self._folder, files), found
 
-    def labels(self, split: str) -> np.ndarray:
-        return self._splits[split][1]
-
     def _places(self, names: Texts, source: str, observer: Observer) -> tuple[Texts, np.ndarray, tuple[str, ...]]:
         """The places of the files that are there, the rows that have them, and a line on the others.
 

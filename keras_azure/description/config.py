@@ -272,12 +272,14 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
     Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), those of DATA_OPTIONS
-    (for the data set), and what is no field at all is an option of the backend.
+    (for the data set, also among `values`), and what is no field at all is an option of the backend.
 
     Raises:
         ConfigError: the backend has no such option either.
     """
     changes = {name: value for name, value in changes.items() if value is not None}
+    values = {name: value for name, value in values.items() if name not in DATA_OPTIONS or value is not None}
+    changes = {**{name: values.pop(name) for name in DATA_OPTIONS if name in values}, **changes}
     options = changes.pop("set", ())
     model_options = dict(map(specs.parse_option, [options] if isinstance(options, str) else options))
     data_options = {name: changes.pop(name) for name in DATA_OPTIONS if name in changes}
@@ -305,8 +307,10 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
 
 
 def height_and_width(image_size: Any) -> Any:
-    """A number as both; what is none stays as it is."""
-    return (image_size, image_size) if isinstance(image_size, int) else image_size
+    """A number as both, and a list as JSON has it as a tuple; what is neither stays as it is."""
+    if isinstance(image_size, int):
+        return (image_size, image_size)
+    return tuple(image_size) if isinstance(image_size, list) else image_size
 
 
 def describe_run(model: Plugin | None, config: str | Path | None, settings: Mapping[str, Any]) -> RunConfig:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -13,11 +13,13 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.data import Dataset, has_fingerprint, is_held, open_dataset
+from keras_azure.data import Dataset, has_fingerprint, is_held
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.memory import require_memory
+from keras_azure.data.overview import absent_classes, open_and_describe
 from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.data.splits import hold_out_validation
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
 _CONTENTS = "contents"  # which runs of older versions do not have
+_DECODING = "decoding"  # likewise
 _BYTES_OF_A_FEATURE = 4
-_VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,7 @@ class RunData:
             "image_shape": list(dataset.image_shape),
             "split_sizes": dict(dataset.split_sizes),
             "steps_per_epoch": self.steps_per_epoch,
+            **({_DECODING: dataset.decoding} if hasattr(dataset, "decoding") else {}),
             **({} if contents is None else {_CONTENTS: contents}),
         }
 
@@ -290,7 +293,7 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if name != _CONTENTS and _composed(before.get(name)) != now[name]
+        if name not in (_CONTENTS, _DECODING) and _composed(before.get(name)) != now[name]
     ]
     if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
         changes = ["its images, their labels or their order are others"]
@@ -301,10 +304,18 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
         )
 
 
-def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """The classes that do not occur in labels, (n,)."""
-    present = {*np.unique(labels).tolist()}
-    return [name for label, name in enumerate(class_names) if label not in present]
+def tell_other_decoding(before: Mapping[str, Any], now: Mapping[str, Any], observer: Observer) -> None:
+    """Says that images may have other pixels than when the run began; takes what `require_same_data` does."""
+    if _DECODING not in now or before.get(_DECODING) == now[_DECODING]:
+        return
+    if _DECODING in before:
+        what = f"Images are decoded otherwise than when the run began: {before[_DECODING]} then, {now[_DECODING]} now."
+    else:
+        what = (
+            "The run began with an older version of keras_azure, which read images otherwise that are turned by EXIF "
+            "data, transparent in parts, of 16 bits a channel or resized."
+        )
+    observer.message(f"{what} It goes on with what they are now.")
 
 
 def _composed(value: Any) -> Any:
@@ -358,10 +369,7 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
-    observer.message(dataset.description)
-    if "validation" in dataset.split_sizes and not config.validation_split:
-        observer.message("The validation images of the data are not used, as --validation-split is 0.")
+    dataset = open_and_describe(_as_large_as(before, config.data_to_open), config.validation_split, observer)
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))
@@ -371,14 +379,5 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
         validation = open_source(dataset, "validation", observer, config.cache)
         validation_part = Part(validation, np.arange(validation.size))
         return RunData(config, dataset, everything, validation_part, test_part, augment)
-    _, held_out = sizes_of_parts({"train": train.size}, config.validation_split)
-    if config.validation_split and not 0 < held_out < train.size:
-        raise DataError(
-            f"A validation_split of {config.validation_split} of {train.size} training pictures leaves none "
-            f"for {'training' if held_out else 'validation'}.",
-            hint="--validation-split 0, or more pictures",
-        )
-    shuffled = np.random.default_rng([config.seed, _VALIDATION_STREAM]).permutation(train.size)
-    # Sorted, so that reading a part in order walks through the files in order.
-    chosen, rest = np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+    chosen, rest = hold_out_validation(train.size, config.validation_split, config.seed)
     return RunData(config, dataset, Part(train, chosen), Part(train, rest), test_part, augment)

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 
+from keras_azure.data.overview import absent_classes, listed, not_learned
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
@@ -33,7 +34,7 @@ from keras_azure.training.building_callbacks import build_callbacks, check_run, 
 from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
-from keras_azure.training.data import RunData, absent_classes, open_data, require_same_data
+from keras_azure.training.data import RunData, open_data, require_same_data, tell_other_decoding
 from keras_azure.training.evaluation import Evaluation, ImageEvaluation
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
@@ -46,7 +47,6 @@ from keras_azure.training.state import TrainingState
 from keras_azure.training.tasks import CLASSIFY, Task, task_of
 from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
-_MOST_NAMED = 10  # classes, in a message
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
 
@@ -83,13 +83,14 @@ def train(
         identity = data.identity(observer)
         if found is not None:
             require_same_data(found.state.data, identity, run_dir)
+            tell_other_decoding(found.state.data, identity, observer)
         statistics = _statistics(config, data, run_dir if found else None, observer)
         with without_weights() if found else contextlib.nullcontext():
             model = build_model(config, data.dataset, statistics)
         task = task_of(model)
         data = dataclasses.replace(data, targets=task.targets)
         if task.targets == "labels" and (absent := data.absent_from_training()):
-            observer.message(f"There is no training image of {_listed(absent)}: these classes cannot be learned.")
+            observer.message(not_learned(absent))
         monitor = check_run(config, callbacks, task, metrics)
         upcoming = phases(config, model, data.facts, device_name)
         state = State(data=identity) if found is None else found.state
@@ -140,7 +141,7 @@ def train(
             saved = task.kind.load(path, own_objects(config))
             test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop)
             if isinstance(test, Evaluation) and (absent := absent_classes(test.labels, data.dataset.class_names)):
-                observer.message(f"There is no test image of {_listed(absent)}: averages over classes leave them out.")
+                observer.message(f"There is no test image of {listed(absent)}: averages over classes leave them out.")
             figures = task.figures(test, tested.test_view)
             lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures)
 
@@ -322,11 +323,6 @@ def _performance(model: keras.Model, training: TrainingState, history: History, 
         **training.times.to_json(),
         "epoch_images_per_second": [row["images_per_second"] for row in history],
     }
-
-
-def _listed(class_names: Sequence[str]) -> str:
-    named = ", ".join(map(repr, class_names[:_MOST_NAMED]))
-    return named + (f" and {len(class_names) - _MOST_NAMED} more" if len(class_names) > _MOST_NAMED else "")
 
 
 def _statistics(config: RunConfig, data: RunData, saved_in: Path | None, observer: Observer) -> Statistics | None:

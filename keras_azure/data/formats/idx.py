@@ -17,8 +17,10 @@ from typing import BinaryIO, cast
 from keras_azure.data.formats.litter import IDX_IMAGES
 from keras_azure.data.formats.options import check_image_size
 from keras_azure.data.opened_later import ReadAtOnce
+from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
+from keras_azure.registry.specs import Spec
 
 _STEMS = {"train": ("train",), "test": ("t10k", "test")}
 # MNIST's own names, and its successors': emnist-letters-test-images-idx3-ubyte.gz, qmnist-train-labels-idx2-int.
@@ -80,7 +82,7 @@ def idx_files(folder: Path, prefix: str | None = None) -> dict[str, tuple[Path, 
             raise DataError(
                 f"The IDX folder {folder} holds {len(prefixes)} data sets: their names begin with "
                 f"{' and '.join(each or 'train' for each in prefixes)}.",
-                hint=f"--data \"idx(path='{folder}', prefix='{prefixes[0]}')\"",
+                hint=command("--data", Spec("idx", {"path": str(folder), "prefix": prefixes[0]})),
             )
         prefix = next(iter(prefixes), "")
     chosen = {name: match for name, match in found.items() if (match["prefix"] or "") == prefix}

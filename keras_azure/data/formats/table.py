@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 
-from keras_azure.data.formats.images import check_image
+from keras_azure.data.formats.images import Format, check_image, requirements_of
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.table_columns import IMAGE_NAMES, Meaning, choose_columns, usual_column
 from keras_azure.data.formats.table_places import Places, left_out, missing_files, name_in
@@ -72,6 +72,7 @@ class Table(OpenedLater):
             needs_labels=labels,
         )
         self._skip_unreadable = skip_unreadable
+        self._formats: set[Format] = set()
         super().__init__(
             "keras_azure.data.table:TableDataset",
             table=self._table,
@@ -115,7 +116,7 @@ class Table(OpenedLater):
         images = []
         for done, place in enumerate(found, start=1):
             try:
-                check_image(self._folder / place)
+                self._formats.add(check_image(self._folder / place))
                 images.append(self._folder / place)
             except UnreadableFile as error:
                 if not self._skip_unreadable:
@@ -123,6 +124,9 @@ class Table(OpenedLater):
                 observer.message(f"Not uploaded: {error}")
             observer.advance("Looking at pictures", done, len(found))
         return [self._table, *images]
+
+    def requirements(self) -> list[str]:
+        return requirements_of(self._formats)
 
 
 def names_files(path: Path) -> bool:

@@ -1,13 +1,13 @@
 """Which column of a table is what: by its name, or as the user says."""
 
 import re
-import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.table_rows import Rows
+from keras_azure.description.commands import command
 from keras_azure.errors import DataError
 
 NONE = "none"  # of the option: there is no such column, though one is called so
@@ -103,7 +103,7 @@ def _missing(what: str, usual: Sequence[str], option: str, columns: Sequence[str
     return DataError(
         f"No column of the {source} is called as the {what} are: its columns are {_shown(columns)}.",
         expected=f"one called {', '.join(usual)}, in a first line that names the columns",
-        hint=f"{option} {shlex.quote(example)}" + ("" if option == "--image-column" else ", with those that are meant"),
+        hint=command(option, example) + ("" if option == "--image-column" else ", with those that are meant"),
     )
 
 

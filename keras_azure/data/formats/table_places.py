@@ -10,6 +10,7 @@ from typing import Any
 
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.shard_keys import IMAGE_ENDINGS
+from keras_azure.description.commands import command
 from keras_azure.errors import DataError
 
 _SHOWN = 3  # names in a message
@@ -115,7 +116,7 @@ def missing_files(missing: Sequence[str], count: int, total: int, places: Places
     hint = "--skip-unreadable, which leaves such rows out"
     if count == total:
         folder = _where(missing, places, source)
-        hint = f"--image-folder {folder or 'FOLDER, with the one that they are in'}"
+        hint = command("--image-folder", folder) if folder else "--image-folder FOLDER, with the one that they are in"
     return DataError(
         f"{count} of {total} rows of the {source} name files that are not in {places.folder}: {_some(missing, count)}.",
         hint=hint,
