@@ -112,61 +112,72 @@ def hold_out(
             f"There is just one {what} in {source}, which cannot be both trained and tested on.",
             expected=f"two {what}s or more, or a split column",
         )
-    is_test = chosen_groups(of_image, _indicators(labels), test_share)[of_image]
+    is_test = _chosen_groups(of_image, labels, test_share)[of_image]
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 
 
-def chosen_groups(groups: np.ndarray, indicators: np.ndarray, share: float, seed: int = _SEED) -> np.ndarray:
+def _chosen_groups(groups: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
     """Which groups of images make a share of each label, as near as whole groups allow: iterative stratification
     (Sechidis et al., 2011), in which the label that has the fewest images left is divided next.
 
     Args:
         groups: of each image, int64 (N,), from 0 to G - 1.
-        indicators: whether an image has a label, (N, labels).
+        labels: as in `hold_out`.
         share: above 0 and below 1.
 
     Returns:
         bool (G,): at least one is chosen, and one is not.
     """
-    count = int(groups.max()) + 1
-    sizes = np.bincount(groups, minlength=count)
-    having = np.stack([np.bincount(groups, each, minlength=count) for each in indicators.T.astype(np.float64)], axis=1)
-    order = np.random.RandomState(seed).permutation(count)
+    sizes = np.bincount(groups)
+    rows, columns = _having(labels)
+    num_labels = int(columns.max(initial=-1)) + 1
+    # How many images of a group have a label, where some have; by group, and in the order of labels.
+    pairs, counts = np.unique(groups[rows] * max(num_labels, 1) + columns, return_counts=True)
+    of_group, of_label = np.divmod(pairs, max(num_labels, 1))
+    starts = np.searchsorted(of_group, np.arange(len(sizes) + 1))
+    rank = np.empty(len(sizes), np.int64)
+    order = np.random.RandomState(_SEED).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]  # large ones first: small ones make up for them
-    wanted, wanted_images = having.sum(axis=0) * share, len(groups) * share
-    left = np.ones(count, bool)
-    remaining = having.sum(axis=0)
-    chosen = np.zeros(count, bool)
-    while left.any():
-        labels = np.flatnonzero(remaining > 0)
-        label = labels[np.argmin(remaining[labels])] if len(labels) else None
-        for group in order[left[order] & (having[order, label] > 0 if label is not None else True)]:
-            missing = wanted_images if label is None else wanted[label]
-            mine = sizes[group] if label is None else having[group, label]
-            taken = missing >= mine / 2  # nearer to what is wanted with it than without
-            if label is not None and missing == mine / 2:
-                taken = wanted_images >= sizes[group] / 2
-            left[group] = False
-            chosen[group] = taken
-            remaining -= having[group]
-            if taken:
-                wanted -= having[group]
-                wanted_images -= sizes[group]
+    rank[order] = np.arange(len(sizes))
+    by_label = np.lexsort((rank[of_group], of_label))
+    places = np.searchsorted(of_label[by_label], np.arange(num_labels + 1))
+    remaining = np.bincount(of_label, counts, num_labels)
+    wanted, wanted_images = remaining * share, len(groups) * share
+    left, chosen = np.ones(len(sizes), bool), np.zeros(len(sizes), bool)
+
+    def decide(group: int, missing: float, mine: float) -> None:
+        """Takes a group if that is nearer to what is missing than without."""
+        nonlocal wanted_images
+        taken = wanted_images >= sizes[group] / 2 if missing == mine / 2 else missing > mine / 2
+        left[group], chosen[group] = False, taken
+        mine_of = slice(starts[group], starts[group + 1])
+        remaining[of_label[mine_of]] -= counts[mine_of]
+        if taken:
+            wanted[of_label[mine_of]] -= counts[mine_of]
+            wanted_images -= sizes[group]
+
+    while (remaining > 0).any():
+        label = int(np.argmin(np.where(remaining > 0, remaining, np.inf)))
+        for pair in by_label[places[label] : places[label + 1]]:
+            if left[of_group[pair]]:
+                decide(of_group[pair], wanted[label], counts[pair])
+    for group in order[left[order]]:  # images without any label
+        decide(group, wanted_images, sizes[group])
     if not chosen.any() or chosen.all():
-        smallest = order[-1]
-        chosen[smallest] = not chosen[smallest]
+        chosen[order[-1]] = not chosen[order[-1]]  # the smallest
     return chosen
 
 
-def _indicators(labels: np.ndarray) -> np.ndarray:
-    """What each image has of what should be divided evenly, bool (N, labels): its class, its labels, or which tenth its
-    first number is in."""
+def _having(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which images have what of that which is to be divided evenly, two arrays (pairs,): their classes, their labels,
+    or the tenth that their first number is in."""
     if labels.ndim == 2 and labels.dtype == np.uint8:
-        return labels.astype(bool)
+        rows, columns = np.nonzero(labels)
+        return rows, columns
     if labels.ndim == 2:
         tenths = np.quantile(labels[:, 0], np.linspace(0, 1, 11)[1:-1])
         labels = np.searchsorted(tenths, labels[:, 0], side="right")
-    return labels[:, np.newaxis] == np.unique(labels)
+    return np.arange(len(labels)), np.unique(labels, return_inverse=True)[1]
 
 
 def _test_counts(counts: np.ndarray, test_share: float) -> np.ndarray:
