@@ -243,7 +243,7 @@ def _of_columns(columns: Sequence[Cells], meaning: Meaning, source: str) -> RowL
         )
     for cells in columns:
         _require_all(cells, source)
-    are_bits = all({*_distinct(cells)} <= _BITS for cells in columns)
+    are_bits = all(text in _BITS for cells in columns for text in cells.texts)
     if meaning.task == "regress" or (meaning.task == "auto" and not are_bits):
         return _numbers_of(columns, f"numbers in {shown}", source)
     vectors = _zeros_and_ones(columns, source)

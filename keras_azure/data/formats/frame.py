@@ -58,7 +58,7 @@ class FrameTable(OpenedLater):
         super().__init__(
             "keras_azure.data.table:TableDataset",
             table=_rows_of(self.frame),
-            folder=Path(image_folder) if image_folder else Path(),
+            folder=Path(image_folder or "").expanduser(),
             meaning=Meaning(
                 task,
                 image_column,

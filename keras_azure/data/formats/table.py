@@ -37,7 +37,7 @@ class Table(OpenedLater):
         test_split: the share to test on, where there is no test split.
         skip_unreadable: leaves out rows whose file is missing, is no picture or is damaged.
         bit_depth: how many bits the levels of pictures of 16 bits a channel use.
-        labels: False takes a table without labels, too, for what is trained without them.
+        labels: False takes the images alone, for what is trained without labels.
     """
 
     def __init__(

@@ -21,7 +21,7 @@ class Meaning:
     """What the user says of a table.
 
     Attributes:
-        needs_labels: False takes a table without labels, too.
+        needs_labels: False takes no column of labels.
     """
 
     task: Literal["auto", "classify", "multilabel", "regress"] = "auto"
@@ -62,7 +62,7 @@ def choose_columns(rows: Rows, meaning: Meaning) -> TableColumns:
     split = meaning.split_column or usual_column(columns, _SPLIT_NAMES)
     if split == NONE and NONE not in columns:
         split = None
-    labels = _label_columns(columns, meaning.label_column)
+    labels = _label_columns(columns, meaning.label_column) if meaning.needs_labels else ()
     others = {image, split, meaning.group_column, meaning.weight_column}
     if not labels and meaning.needs_labels:
         rest = [name for name in columns if name not in others]

@@ -1,6 +1,6 @@
 """The rows of a table, one after the other: of CSV and its relatives, of lines of JSON, of Parquet.
 
-Nothing is held but the row at hand: a table may have millions.
+Nothing is held but the row at hand: a table may have millions. Messages count rows from 1, below the names of columns.
 """
 
 import codecs

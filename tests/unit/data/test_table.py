@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import tracemalloc
 
 import numpy as np
 import pyarrow
@@ -316,9 +317,24 @@ def test_whole_numbers_with_a_point_are_classes(table, listener):
 
 
 def test_without_labels(table, listener):
-    dataset = opened(table("file,x", *CAT_OR_DOG), listener, labels=False)
-    assert "without labels" in dataset.description
-    assert len(dataset.class_names) == 1
+    """With a column of labels or not: what is trained without them needs none, and none of any kind is a problem."""
+    for header in ("file,x", "file,label"):
+        dataset = opened(table(header, *rows(lambda n: n if n else "many")), listener, labels=False)
+        assert "without labels" in dataset.description
+        assert len(dataset.class_names) == 1
+        assert listener.messages[-1].endswith("files in column 'file', no labels")
+
+
+def test_rows_take_little_memory(table, listener):
+    """A million of them add less than 400 MB: here are some thousand, of few files."""
+    count = 20_000
+    path = table("file,label,group,weight", *(f"{n % 30:02}.png,{'ab'[n % 2]},{n % 30},0.5" for n in range(count)))
+    opened(path, listener, group_column="group", weight_column="weight")  # all is loaded then
+    tracemalloc.start()
+    opened(path, listener, group_column="group", weight_column="weight")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak / count < 400
 
 
 # Splits, groups and weights.
