@@ -107,7 +107,7 @@ class EncodedDataset(ABC):
         check_index(split, index, self.split_sizes)
         keys, labels = self._splits[split]
         key, hashes, shape = keys[index], self._hashes[split], self.image_shape
-        name, hint, depth = self._files.name(key), self._files.hint, self._reading.bit_depth
+        name, hint, depth = functools.partial(self._files.name, key), self._files.hint, self._reading.bit_depth
         with self._files.open(key) as file:
             if not hashes.has(index):
                 with explained(name, hint):
@@ -145,12 +145,13 @@ class EncodedDataset(ABC):
         return headers, left_out
 
     def _header(self, key: Key) -> Header | None:
+        name = functools.partial(self._files.name, key)
         try:
             with self._files.open(key) as file:
-                header = decode_header(file, self._files.name(key), hint=self._files.hint)
+                header = decode_header(file, name, hint=self._files.hint)
             if self._reading.skip_unreadable:
                 with self._files.open(key) as file:  # only decoding finds all damage
-                    decode_image(file, self._files.name(key), None, header.channels, hint=self._files.hint)
+                    decode_image(file, name, None, header.channels, hint=self._files.hint)
         except UnreadableFile:
             if self._reading.skip_unreadable:
                 return None
@@ -158,12 +159,14 @@ class EncodedDataset(ABC):
         return header
 
     def _largest_level(self, key: Key) -> int:
-        with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+        name = functools.partial(self._files.name, key)
+        with self._files.open(key) as file, explained(name, self._files.hint):
             return largest_level(file)
 
     def _hash(self, split: str, index: int) -> bytes:
         key, hashes = self._splits[split][0][index], self._hashes[split]
         if not hashes.has(index):
-            with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+            name = functools.partial(self._files.name, key)
+            with self._files.open(key) as file, explained(name, self._files.hint):
                 hashes.keep(index, digest(file))
         return hashes.get(index)

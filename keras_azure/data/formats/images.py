@@ -4,12 +4,12 @@ FORMATS is the one table of what can be read: the reader, `kaz predict` and what
 uploaded go by it.
 """
 
-import contextlib
 import importlib.util
 import io
+import os
 import re
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,11 @@ from keras_azure.lazy import lazy
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 HINT = "remove it, or pass --skip-unreadable"
 _START = 64  # bytes, which hold every signature
+_SMALL = 1 << 16  # bytes of a file that is read at once
+# Opening a pipe would wait for whoever writes to it.
+_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+Name = str | Callable[[], str]
 
 
 class ImageError(Exception):
@@ -135,34 +140,55 @@ def image_format(file: BinaryIO) -> Format:
     raise ImageError("it is no picture")
 
 
-@contextlib.contextmanager
-def open_image(path: Path, hint: str = HINT) -> Iterator[io.BufferedReader]:
-    """The file, opened to be read; a link is followed.
+def open_image(path: str | Path, hint: str = HINT) -> BinaryIO:
+    """The file, opened to be read; a link is followed. What is small is in memory then, and the file closed again.
 
     Raises:
         UnreadableFile: it cannot be opened, or is no ordinary file.
     """
-    with explained(f"The picture {path}", hint):
-        # Opening a pipe or a device would wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError("it is no ordinary file")
-        file = path.open("rb")
-    with file:
-        yield file
+    with explained(lambda: f"The picture {path}", hint):
+        descriptor = os.open(path, _TO_READ)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise ImageError("it is no ordinary file")
+            if found.st_size <= _SMALL and len(content := os.read(descriptor, _SMALL)) == found.st_size:
+                return io.BytesIO(content)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return os.fdopen(os.dup(descriptor), "rb")
+        finally:
+            os.close(descriptor)
 
 
-@contextlib.contextmanager
-def explained(name: str, hint: str = HINT) -> Iterator[None]:
+class explained:  # noqa: N801 - it is used as a function is
     """Turns whatever goes wrong with an image within into one error that names it.
+
+        with explained("The picture a.png"):
+            ...
+
+    Args:
+        name: what errors call the image, or what gives that: few images have an error.
+        hint: what they tell to do.
 
     Raises:
         UnreadableFile: something went wrong.
     """
-    try:
-        yield
-    except Exception as error:  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
-        hint = getattr(error, "hint", "") or hint
-        raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.", expected=EXPECTED, hint=hint) from error
+
+    def __init__(self, name: Name, hint: str = HINT) -> None:
+        self._name = name
+        self._hint = hint
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(
+            error, Exception
+        ):  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
+            name = self._name if isinstance(self._name, str) else self._name()
+            hint = getattr(error, "hint", "") or self._hint
+            problem = f"{name} cannot be read: {_reason(error)}."
+            raise UnreadableFile(problem, expected=EXPECTED, hint=hint) from error
 
 
 def _reason(error: Exception) -> str:
