@@ -129,7 +129,7 @@ def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.nda
     def read(index: int) -> None:
         pictures[index], labels[index] = read_sample(index)
 
-    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count()), start=1):
+    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count() or 1), start=1):
         observer.advance(f"Reading {split} pictures", done, size)
 
 

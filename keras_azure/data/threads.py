@@ -32,12 +32,16 @@ def map_in_threads(function: Callable[[Item], Result], items: Iterable[Item], th
     if quickest < _WORTH_A_THREAD:
         yield from map(function, items)
         return
+
+    def work(share: list[Item]) -> list[Result]:
+        return [function(item) for item in share]
+
     shares = iter(lambda: list(itertools.islice(items, _AT_ONCE)), [])
     under_way: deque[Future[list[Result]]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         try:
             for share in shares:
-                under_way.append(pool.submit(lambda share=share: [function(item) for item in share]))
+                under_way.append(pool.submit(work, share))
                 if len(under_way) > _WAITING * threads:
                     yield from under_way.popleft().result()
             while under_way:
