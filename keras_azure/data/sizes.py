@@ -28,8 +28,18 @@ def _brought(why: str) -> str:
     return f"{why}: all are brought to {in_words(DEFAULT_SIZE)}. Pass --image-size HEIGHT WIDTH for another size."
 
 
-def resized(dataset: ArrayDataset, image_size: Size | None) -> "ArrayDataset | ResizedDataset":
-    """The data set with pictures of `image_size`; None leaves them as they are."""
+def resized(
+    dataset: ArrayDataset, image_size: Size | None, observer: Observer | None = None
+) -> "ArrayDataset | ResizedDataset":
+    """The data set with pictures of `image_size`; None leaves them as they are, if they are not large.
+
+    Args:
+        observer: hears of large ones.
+    """
+    size = dataset.image_shape[:2]
+    if image_size is None and max(size) > LARGEST_KEPT:
+        (observer or Observer()).message(too_large(size))
+        image_size = DEFAULT_SIZE
     if image_size is None or image_size == dataset.image_shape[:2]:
         return dataset
     return ResizedDataset(dataset, image_size)
