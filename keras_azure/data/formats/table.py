@@ -8,7 +8,7 @@ from keras_azure.data.formats.images import Format, check_image, requirements_of
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.table_columns import IMAGE_NAMES, Meaning, choose_columns, usual_column
 from keras_azure.data.formats.table_places import Places, left_out, missing_files, name_in
-from keras_azure.data.formats.table_rows import DELIMITED, LINES_OF_JSON, PARQUET, Rows, open_table
+from keras_azure.data.formats.table_rows import DELIMITED, LINES_OF_JSON, PARQUET, Rows, first_lines, open_table
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
@@ -143,12 +143,10 @@ def _has_numbers_alone(path: Path) -> bool:
     """Whether a table has numbers in its first row, and no column that is called as those of files are: such a one is
     of pixels or measurements, which other packages may read. What cannot be read is refused by who reads tables."""
     try:
-        rows = open_table(path)
-        first = next(rows.of(rows.columns), ())
+        columns, first = first_lines(path)
     except DataError:
         return False
-    is_named = usual_column(rows.columns, IMAGE_NAMES) is not None
-    return not is_named and bool(first) and all(_is_number(value) for value in first)
+    return usual_column(columns, IMAGE_NAMES) is None and bool(first) and all(map(_is_number, " ".join(first).split()))
 
 
 def _is_number(text: str) -> bool:

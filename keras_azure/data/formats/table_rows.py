@@ -57,55 +57,76 @@ def source_of(path: Path) -> str:
     return f"table {path}"
 
 
-def check_row(row: int, fields: Sequence[str], columns: Sequence[str], source: str, delimiter: str) -> None:
-    """Refuses a row that has not one value for each column."""
-    if len(fields) != len(columns):
-        shown = "tab" if delimiter == "\t" else delimiter
-        raise DataError(
-            f"Row {row} of the {source} has {len(fields)} values, and there are {len(columns)} columns.",
-            expected="the same number in each row",
-            hint=f'a value with the delimiter ({shown}) in it stands in quotes: "a{shown}b"',
-        )
+def first_lines(path: Path) -> tuple[tuple[str, ...], list[str]]:
+    """The names of columns of delimited text and the values of its first row, which need not be as many.
+
+    Raises:
+        DataError: it cannot be read.
+    """
+    fields = _Delimited(path).fields()
+    return tuple(next(fields, [])), next(fields, [])
 
 
-def _delimited_rows(path: Path) -> Rows:
-    source = source_of(path)
-    with _opened(path, source) as file:
-        lines = _lines(file, source)
-        first = next(lines, "")
-        named = _LINE_OF_EXCEL.fullmatch(first)
-        header = next(lines, "") if named else first
-        bare = _QUOTED.sub("", header)
-        delimiter = named[1] if named else max(_DELIMITERS, key=bare.count)
+class _Delimited:
+    """Delimited text: the delimiter is what its first line has most of, or what a line of Excel's says."""
 
-    def rows() -> Iterator[list[str]]:
-        with _opened(path, source) as file:
-            lines = _lines(file, source)
-            if named:
+    def __init__(self, path: Path) -> None:
+        self.source = source_of(path)
+        self._path = path
+        with _opened(path, self.source) as file:
+            lines = _lines(file, self.source)
+            first = next(lines, "")
+            named = _LINE_OF_EXCEL.fullmatch(first)
+            bare = _QUOTED.sub("", first)
+        self._begins_with_delimiter = named is not None
+        self.delimiter = named[1] if named else max(_DELIMITERS, key=bare.count)
+
+    def fields(self) -> Iterator[list[str]]:
+        """The values in each line, the names of columns first."""
+        with _opened(self._path, self.source) as file:
+            lines = _lines(file, self.source)
+            if self._begins_with_delimiter:
                 next(lines)
             try:
-                yield from csv.reader(lines, delimiter=delimiter, skipinitialspace=delimiter != "\t", strict=True)
+                yield from csv.reader(
+                    lines, delimiter=self.delimiter, skipinitialspace=self.delimiter != "\t", strict=True
+                )
             except csv.Error as error:
                 raise DataError(
-                    f"The {source} cannot be read: {error}.",
+                    f"The {self.source} cannot be read: {error}.",
                     expected='values with quotes in them in quotes, and those twice: "a ""quoted"" word"',
                 ) from error
 
+
+def _delimited_rows(path: Path) -> Rows:
+    text = _Delimited(path)
+    columns = tuple(name.strip() for name in next(text.fields(), []))
+    if not any(columns):
+        raise DataError(f"The {text.source} is empty.", expected="a first line with the names of the columns")
+
     def values_of(chosen: Sequence[str]) -> Iterator[list[str]]:
         places = [columns.index(name) for name in chosen]
-        found = rows()
+        found = text.fields()
         next(found, None)
         row = 0
         for fields in found:
             if any(map(str.strip, fields)):  # else a line without anything in it
                 row += 1
-                check_row(row, fields, columns, source, delimiter)
+                _check_row(row, fields, columns, text)
                 yield [fields[place] for place in places]
 
-    columns = tuple(name.strip() for name in next(rows(), []))
-    if not any(columns):
-        raise DataError(f"The {source} is empty.", expected="a first line with the names of the columns")
-    return Rows(source, columns, False, values_of)
+    return Rows(text.source, columns, False, values_of)
+
+
+def _check_row(row: int, fields: Sequence[str], columns: Sequence[str], text: _Delimited) -> None:
+    """Refuses a row that has not one value for each column."""
+    if len(fields) != len(columns):
+        shown = "tab" if text.delimiter == "\t" else text.delimiter
+        raise DataError(
+            f"Row {row} of the {text.source} has {len(fields)} values, and there are {len(columns)} columns.",
+            expected="the same number in each row",
+            hint=f'a value with the delimiter ({shown}) in it stands in quotes: "a{shown}b"',
+        )
 
 
 def _rows_of_json(path: Path) -> Rows:

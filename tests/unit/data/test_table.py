@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import tracemalloc
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow
@@ -337,6 +338,12 @@ def test_rows_take_little_memory(table, listener):
     assert peak / count < 400
 
 
+def test_a_table_that_does_not_fit_into_memory_is_refused(table, listener, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
+    path = table("file,label", *CAT_OR_DOG)
+    assert re.search(rf"table {path} needs .* GB of memory, and 0.0 GB are free", refused(path, listener))
+
+
 # Splits, groups and weights.
 
 
@@ -522,7 +529,9 @@ def test_tables_of_parquet_are_told_from_images(tmp_path, images):
 
 
 def test_tables_of_pixels_are_left_to_others(table, images):
-    assert not Table.recognises(table("label,pixel0,pixel1", "7,0,255", name="mnist.csv"))
+    for header in ("label,pixel0,pixel1", "label and pixels", "label"):
+        assert not Table.recognises(table(header, "7,0,255", name="mnist.csv"))
+    assert not Table.recognises(table("label pixels", "7 0 255", name="mnist.csv"))
     assert Table.recognises(table("breed,picture", "cat,00.png", name="other.csv"))
     assert not Table.recognises(images)
 
