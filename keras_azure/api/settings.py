@@ -18,6 +18,9 @@ class SettingsElsewhere(TypedDict, total=False):
     data: Data | None
     """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet."""
 
+    task: Literal["auto", "classify", "multilabel", "regress"] | None
+    """What is learned: a class for each image, several labels, or numbers; auto: what the labels say."""
+
     augment: Plugin | Sequence[Plugin] | None
     """An augmentation; may be given several times and keeps its order."""
 

@@ -112,6 +112,9 @@ class EncodedDataset(ABC):
                     file = hashes.of_file(index, file)
             return decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth), int(labels[index])
 
+    def labels(self, split: str) -> np.ndarray:
+        return self._splits[split][1]
+
     def fingerprint(self, split: str, observer: Observer) -> str:
         keys, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)

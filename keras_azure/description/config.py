@@ -48,6 +48,7 @@ PLUGINS = {
 DATA_OPTIONS = ("image_size", "skip_unreadable", "split_names", "bit_depth")
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
+_TASK = "task"  # the option of a data set that says what its labels are for
 _LABELS = "labels"  # the option of a data set that says whether images must have classes
 
 
@@ -69,6 +70,10 @@ class RunConfig:
     data: str = _setting(
         "digits",
         "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet.",
+    )
+    task: Literal["auto", "classify", "multilabel", "regress"] = _setting(
+        "auto",
+        "What is learned: a class for each image, several labels, or numbers; auto: what the labels say.",
     )
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
     augment_on: Literal["auto", "host", "device"] = _setting(
@@ -230,13 +235,16 @@ class RunConfig:
 
     @functools.cached_property
     def data_to_open(self) -> Spec:
-        """The data set as this run reads it: images without classes will do where the model is trained without labels.
+        """The data set as this run reads it: its labels for the task, where one is named; and images without classes
+        will do where the model is trained without labels.
 
         Raises:
             SpecError: the data is not found yet, see `resolved`.
             UnknownName, AmbiguousName: the model or the data set is none, or not one alone.
         """
         data = self.data_spec
+        if self.task != "auto" and DATASETS.takes(data, _TASK):
+            data = data.with_options(**{_TASK: self.task, **data.options})
         if MODELS.find(self.model_spec).needs_labels or not DATASETS.takes(data, _LABELS):
             return data
         return data.with_options(**{_LABELS: False, **data.options})

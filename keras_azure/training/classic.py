@@ -78,7 +78,7 @@ def _augmented(
     """Features and labels of the training pictures as each epoch has them, and of the validation pictures."""
 
     def computed(stream: Stream, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-        return compute_features(classifier.features, stream, pictures, listener, stop.check)
+        return compute_features(classifier.features, stream, pictures, data.train.source.form, listener, stop.check)
 
     training = computed(lambda: data.train_batches(0, config.epochs), config.epochs * data.images_per_epoch)
     if not data.validation_steps:

@@ -13,15 +13,16 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.data import Dataset, has_fingerprint, is_held, open_dataset
+from keras_azure.data import Dataset, has_fingerprint, is_held, open_dataset, task_of_data
 from keras_azure.data.arrays import fingerprint_of
+from keras_azure.data.label_forms import Label
 from keras_azure.data.memory import require_memory
 from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError, UnreadableFile
+from keras_azure.errors import DataError, UnreadableFile, UsageError
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
 from keras_azure.registry.registry import DATASETS
@@ -249,7 +250,7 @@ class RunData:
         needed = sum(source.size for source in sources.values()) * network.output_shape[-1] * _BYTES_OF_A_FEATURE
         require_memory(needed, "The features of all pictures", hint="--cache none, which computes them in each step")
         computed = {
-            id(source): held_source(*self._features(network, split, source, observer, stop), source.num_classes)
+            id(source): held_source(*self._features(network, split, source, observer, stop), source.form)
             for split, source in sources.items()
         }
         train, validation = (Part(computed[id(part.source)], part.samples) for part in (self.train, self.validation))
@@ -265,7 +266,7 @@ class RunData:
         dataset, may_store = self.dataset, self.config.cache in ("auto", "disk")
         if may_store and has_fingerprint(dataset) and can_store_features(network, dataset, split):
             return stored_features(network, dataset, split, stream, observer, stop.check)
-        return compute_features(network, stream, source.size, observer, stop.check)
+        return compute_features(network, stream, source.size, source.form, observer, stop.check)
 
 
 class _TestView:
@@ -277,7 +278,7 @@ class _TestView:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._data.dataset, name)
 
-    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+    def read(self, split: str, index: int) -> tuple[np.ndarray, Label]:
         return self._data.dataset.read(split, int(self._data.test.samples[index]) if split == "test" else index)
 
 
@@ -359,6 +360,8 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
         DataError: the data set cannot be used, or is too small for the split.
     """
     dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
+    if task_of_data(dataset) != "classify":
+        raise UsageError(f"The labels of the data are for {task_of_data(dataset)}, which no model is trained for.")
     observer.message(dataset.description)
     if "validation" in dataset.split_sizes and not config.validation_split:
         observer.message("The validation images of the data are not used, as --validation-split is 0.")
