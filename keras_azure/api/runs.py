@@ -9,6 +9,7 @@ from keras_azure.api.plans import look_ahead
 from keras_azure.api.settings import Settings
 from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
+from keras_azure.data import TaskChoice
 from keras_azure.data.given import Data, data_as_text
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.commands import command
@@ -61,7 +62,8 @@ def run(
             the name of a loss, a metric, an optimizer, an augmentation or a callback there may be a function, a
             class or an object of Keras's kind: see `keras_azure.registry.given`. `data` may also be arrays,
             `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a `tf.data.Dataset` of (image, label),
-            or a data set such as a `keras_azure.ArrayDataset`.
+            or a data set such as a `keras_azure.ArrayDataset`. Labels of arrays may be classes; 0 and 1,
+            (n, labels), where an image has several; or numbers to predict.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
@@ -231,6 +233,7 @@ def preview(
     draws: int = 6,
     seed: int = RunConfig.seed,
     observer: Observer | None = None,
+    task: TaskChoice = RunConfig.task,
     image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
     split_names: str | None = None,
@@ -239,7 +242,7 @@ def preview(
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
-        data, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
+        data, task, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
         augment: the augmentations, in their order; names, or layers and functions of images.
         samples: how many pictures.
         draws: how many epochs of each.
@@ -262,7 +265,10 @@ def preview(
         "split_names": split_names,
         "bit_depth": bit_depth,
     }
-    named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
+    found = find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"])
+    if task != "auto" and DATASETS.takes(found, "task"):
+        found = found.with_options(**{"task": task, **found.options})
+    named = str(found)
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)
     prepare_keras()

@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_azure.augmentations import build_augment
 from keras_azure.backends.machine import Machine, Price
-from keras_azure.data import Dataset, open_dataset
+from keras_azure.data import Dataset, TaskName, open_dataset
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
@@ -122,7 +122,8 @@ def plan_run(
 def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], classes: int) -> DataFacts:
     parts = sizes_of_parts({"train": number}, config.validation_split)
     augment = build_augment(config.augment, shape, classes)
-    return DataFacts(shape, tuple(map(str, range(classes))), *parts, test=0, augment=augment)
+    labels: TaskName = "classify" if config.task == "auto" else config.task
+    return DataFacts(shape, tuple(map(str, range(classes))), *parts, test=0, augment=augment, task=labels)
 
 
 def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost) -> Estimate:

@@ -13,29 +13,47 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.data import Dataset, has_fingerprint, is_held, open_dataset, task_of_data
+from keras_azure.augmentations.plan import MixingStage
+from keras_azure.data import (
+    Dataset,
+    TaskName,
+    has_fingerprint,
+    has_groups,
+    has_weights,
+    is_held,
+    open_dataset,
+    task_of_data,
+)
 from keras_azure.data.arrays import fingerprint_of
-from keras_azure.data.label_forms import Label
+from keras_azure.data.label_forms import Label, Scaling
 from keras_azure.data.memory import require_memory
 from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
+from keras_azure.data.splits import iterative_split
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError, UnreadableFile, UsageError
+from keras_azure.errors import BrokenPlugin, DataError, UnreadableFile, UsageError
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
-from keras_azure.registry.registry import DATASETS
+from keras_azure.registry.registry import DATASETS, MODELS
 from keras_azure.registry.specs import Spec
+from keras_azure.training.compiling import check_task
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
+from keras_azure.training.tasks import CLASSIFY, Task
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
+Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, and targets (batch, n)
 _CONTENTS = "contents"  # which runs of older versions do not have
 _BYTES_OF_A_FEATURE = 4
+_WHY: dict[TaskName, str] = {
+    "classify": "as each picture has one class",
+    "multilabel": "as a picture may have several labels",
+    "regress": "as labels are numbers",
+}
 _VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
@@ -59,6 +77,7 @@ class DataFacts:
         class_names: of all classes.
         train, validation, test: how many images there are of each.
         augment: what changes the images that are trained on.
+        task: that the labels are for.
     """
 
     image_shape: tuple[int, int, int]
@@ -67,6 +86,7 @@ class DataFacts:
     validation: int
     test: int
     augment: Augment | None = None
+    task: TaskName = "classify"
 
     @property
     def total(self) -> int:
@@ -87,7 +107,7 @@ class RunData:
     validation: Part
     test: Part
     augment: Augment | None
-    targets: Literal["labels", "pictures"] = "labels"
+    task: Task = CLASSIFY
 
     def close(self) -> None:
         """Ends all streams of batches. Before it, none may be let go of that is not at its end."""
@@ -97,7 +117,8 @@ class RunData:
     @functools.cached_property
     def facts(self) -> DataFacts:
         sizes = (len(self.train), len(self.validation), len(self.test))
-        return DataFacts(_shape_of(self.dataset), tuple(self.dataset.class_names), *sizes, self.augment)
+        names, labels = tuple(self.dataset.class_names), task_of_data(self.dataset)
+        return DataFacts(_shape_of(self.dataset), names, *sizes, self.augment, labels)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -124,6 +145,7 @@ class RunData:
             "image_shape": list(dataset.image_shape),
             "split_sizes": dict(dataset.split_sizes),
             "steps_per_epoch": self.steps_per_epoch,
+            **({} if task_of_data(dataset) == "classify" else {"task": task_of_data(dataset)}),
             **({} if contents is None else {_CONTENTS: contents}),
         }
 
@@ -188,8 +210,35 @@ class RunData:
             augment=self.augment,
             augment_on=augment_on,
             class_weights=self.class_weights,
-            targets=self.targets,
+            weights=self.weights,
+            scaling=self.task.scaling,
+            targets=self.task.targets,
         )
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Of the numbers of the images that are trained on; None of other labels. Where these are known only when
+        images are decoded, all are decoded for it."""
+        if task_of_data(self.dataset) != "regress":
+            return None
+        return Scaling.of(labels_of(self.train.source, self.train.samples))
+
+    @functools.cached_property
+    def weights(self) -> np.ndarray | None:
+        """What each image of the training split counts in the loss, float32 (n,); None if they count the same.
+
+        Raises:
+            BrokenPlugin: the data set gives something else.
+        """
+        if not has_weights(self.dataset):
+            return None
+        found = np.asarray(self.dataset.weights("train"))
+        if found.shape != (self.train.source.size,) or not np.all(np.isfinite(found) & (found >= 0)):
+            raise BrokenPlugin(
+                f"The weights of {self.dataset.description} are of type {found.dtype} and shape {found.shape}.",
+                expected=f"({self.train.source.size},) finite numbers, 0 or more",
+            )
+        return found.astype(np.float32)
 
     @functools.cached_property
     def class_weights(self) -> np.ndarray | None:
@@ -209,14 +258,14 @@ class RunData:
         self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"]
     ) -> "tf.data.Dataset":
         """The validation part as it is, in the form of `train_batches`: once for each epoch, in one stream."""
-        plain = self.ordered_batches(self.validation, last_epoch - first_epoch)
+        plain = self.ordered_batches(self.validation, last_epoch - first_epoch, self.task.scaling)
         if augment_on == "host" or self.augment is None:
             return plain
         return self.validation.source.streams.kept(plain.map(self.augment.unchanged))
 
     def absent_from_training(self) -> list[str]:
         """The classes without an image to train on; none where labels are known only when images are decoded."""
-        if self.train.source.read_labels is None:
+        if self.train.source.read_labels is None or task_of_data(self.dataset) == "regress":
             return []
         return absent_classes(labels_of(self.train.source, self.train.samples), self.dataset.class_names)
 
@@ -233,10 +282,20 @@ class RunData:
                 raise self.failure from None
             raise
 
-    def ordered_batches(self, part: Part, epochs: int = 1) -> "tf.data.Dataset":
-        """Some epochs of a part, in order and as it is."""
-        steps = epochs * steps_in_epoch(len(part), self.config.batch_size)
-        return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps, targets=self.targets)
+    def ordered_batches(self, part: Part, epochs: int = 1, scaling: Scaling | None = None) -> "tf.data.Dataset":
+        """Some epochs of a part, in order and as it is.
+
+        Args:
+            scaling: of numbers.
+        """
+        return batches(
+            part.source,
+            part.samples,
+            batch_size=self.config.batch_size,
+            steps=epochs * steps_in_epoch(len(part), self.config.batch_size),
+            scaling=scaling,
+            targets=self.task.targets,
+        )
 
     def with_features(self, network: keras.Model, observer: Observer, stop: StopRequests) -> "RunData":
         """The same samples for training and validation, with what the network makes of each in place of its picture.
@@ -303,7 +362,9 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
 
 
 def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """The classes that do not occur in labels, (n,)."""
+    """The classes that do not occur in labels, (n,); or the labels, of vectors (n, labels) of 0 and 1."""
+    if labels.ndim > 1:
+        return [name for name, occurs in zip(class_names, np.any(labels, axis=0).tolist(), strict=True) if not occurs]
     present = {*np.unique(labels).tolist()}
     return [name for label, name in enumerate(class_names) if label not in present]
 
@@ -327,9 +388,9 @@ def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
     """What is known of a run's data before any of its images is read."""
     shape, classes = _shape_of(dataset), tuple(dataset.class_names)
     sizes = sizes_of_parts(dataset.split_sizes, config.validation_split)
-    return DataFacts(
-        shape, classes, *sizes, dataset.split_sizes["test"], build_augment(config.augment, shape, len(classes))
-    )
+    augment, labels = build_augment(config.augment, shape, len(classes)), task_of_data(dataset)
+    _check_mixing(augment, labels)
+    return DataFacts(shape, classes, *sizes, dataset.split_sizes["test"], augment, labels)
 
 
 def _shape_of(dataset: Dataset) -> tuple[int, int, int]:
@@ -360,13 +421,16 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
         DataError: the data set cannot be used, or is too small for the split.
     """
     dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
-    if task_of_data(dataset) != "classify":
-        raise UsageError(f"The labels of the data are for {task_of_data(dataset)}, which no model is trained for.")
+    labels = task_of_data(dataset)
+    check_task(config, labels)
     observer.message(dataset.description)
+    if MODELS.find(config.model_spec).needs_labels:
+        observer.message(f"Task: {labels}, {_WHY[labels]}" if config.task == "auto" else f"Task: {labels}, as asked")
     if "validation" in dataset.split_sizes and not config.validation_split:
         observer.message("The validation images of the data are not used, as --validation-split is 0.")
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
+    _check_mixing(augment, labels)
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))
     everything = Part(train, np.arange(train.size))
     test_part = Part(test, np.arange(test.size))
@@ -381,7 +445,54 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
             f"for {'training' if held_out else 'validation'}.",
             hint="--validation-split 0, or more pictures",
         )
-    shuffled = np.random.default_rng([config.seed, _VALIDATION_STREAM]).permutation(train.size)
     # Sorted, so that reading a part in order walks through the files in order.
-    chosen, rest = np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+    rest = np.sort(_held_out(dataset, train, held_out, np.random.default_rng([config.seed, _VALIDATION_STREAM])))
+    chosen = np.setdiff1d(np.arange(train.size), rest)
     return RunData(config, dataset, Part(train, chosen), Part(train, rest), test_part, augment)
+
+
+def _held_out(dataset: Dataset, source: Source, count: int, random: np.random.Generator) -> np.ndarray:
+    """The samples of the training split to validate on: any; whole groups, where there are groups; and of several
+    labels such that each gives its share.
+
+    Raises:
+        DataError: all images are of one group.
+    """
+    if not count:
+        return np.empty(0, np.int64)
+    if has_groups(dataset):
+        return _held_out_groups(np.asarray(dataset.groups("train")), count, random, dataset.description)
+    shuffled = random.permutation(source.size)
+    if task_of_data(dataset) == "multilabel":
+        return iterative_split(labels_of(source, np.arange(source.size)), count, shuffled)
+    return shuffled[:count]
+
+
+def _held_out_groups(groups: np.ndarray, count: int, random: np.random.Generator, description: str) -> np.ndarray:
+    """Whole groups, as near to `count` samples as they come in a random order."""
+    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+    if len(sizes) < 2:
+        raise DataError(
+            f"All training images of {description} are of one group, which cannot be trained and validated on.",
+            hint="--validation-split 0",
+        )
+    chosen = np.zeros(len(sizes), bool)
+    for group in random.permutation(len(sizes)).tolist():
+        held = sizes[chosen].sum()
+        chosen[group] = abs(held + sizes[group] - count) < abs(held - count)
+    if not chosen.any() or chosen.all():  # a few large groups
+        chosen[:] = False
+        chosen[sizes.argmin()] = True
+    return np.flatnonzero(chosen[group_of])
+
+
+def _check_mixing(augment: Augment | None, labels: TaskName) -> None:
+    """
+    Raises:
+        UsageError: images are mixed in a way that says nothing of their numbers.
+    """
+    for stage in augment.stages if augment is not None and labels == "regress" else ():
+        if isinstance(stage, MixingStage) and not stage.layer.mixes_numbers:
+            raise UsageError(
+                f"The augmentation {stage.steps[0].label} mixes classes and labels, and no numbers.", hint="mixup"
+            )

@@ -2,13 +2,14 @@
 
 import keras
 
-from keras_azure import transfer_model
+from keras_azure import TaskName, transfer_model
 
 
 def resnet50(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
+    task: TaskName = "classify",
     head: str = "mlp(units=256)",
     weights: str = "imagenet",
     trainable_blocks: int | None = None,
@@ -18,7 +19,8 @@ def resnet50(
 
     Args:
         input_shape: height, width and channels of a picture with pixels 0..255.
-        num_classes: how many probabilities come out.
+        num_classes: how many probabilities or numbers come out.
+        task: what for: "classify", "multilabel" or "regress".
         head: "linear", or "mlp(units=256, dropout=0.0)".
         weights: "imagenet", "none", or a file of weights without the top: `.keras`, `.weights.h5` or `.h5`.
         trainable_blocks: how many of the 16 residual blocks are trained, counted from the end. By default none, and
@@ -30,6 +32,7 @@ def resnet50(
         "resnet50",
         input_shape,
         num_classes,
+        task=task,
         head=head,
         weights=weights,
         trainable_blocks=trainable_blocks,

@@ -2,13 +2,14 @@
 
 import keras
 
-from keras_azure import transfer_model
+from keras_azure import TaskName, transfer_model
 
 
 def transfer(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
+    task: TaskName = "classify",
     backbone: str = "efficientnetv2b0",
     head: str = "linear",
     weights: str = "imagenet",
@@ -19,7 +20,8 @@ def transfer(
 
     Args:
         input_shape: height, width and channels of a picture with pixels 0..255.
-        num_classes: how many probabilities come out.
+        num_classes: how many probabilities or numbers come out.
+        task: what for: "classify", "multilabel" or "regress".
         backbone: a network of keras.applications in lower case, such as "mobilenetv3small", "inceptionv3" or
             "convnexttiny"; or "encoder", for the one in the model.keras that `weights` names.
         head: "linear", or "mlp(units=256, dropout=0.0)".
@@ -33,6 +35,7 @@ def transfer(
         backbone,
         input_shape,
         num_classes,
+        task=task,
         head=head,
         weights=weights,
         trainable_blocks=trainable_blocks,
