@@ -88,9 +88,9 @@ def _parts(estimator: BaseEstimator) -> Iterator[BaseEstimator]:
         case Pipeline():
             within = [each for _, each in estimator.steps]
         case OneVsRestClassifier() | MultiOutputRegressor():
-            within = [estimator.estimator, *estimator.estimators_]
+            within = list(estimator.estimators_)
         case TransformedTargetRegressor():
-            within = [estimator.regressor, estimator.regressor_, estimator.transformer_]
+            within = [estimator.regressor_, estimator.transformer_]
         case _:
             yield estimator
             return

@@ -10,11 +10,11 @@ def cnn(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
-    task: TaskName = "classify",
     filters: tuple[int, ...] = (16, 32),
     dense: tuple[int, ...] = (256,),
     dropout: float = 0.0,
     weights: str = "none",
+    task: TaskName = "classify",
 ) -> keras.Model:
     """Convolutions that halve the picture one after another, then fully connected layers.
 
@@ -23,12 +23,12 @@ def cnn(
     Args:
         input_shape: height, width and channels of a picture with pixels 0..255.
         num_classes: how many probabilities or numbers come out.
-        task: what for: "classify", "multilabel" or "regress".
         filters: the filters of each 3x3 convolution; a maximum over 2x2 pixels follows each.
         dense: the units of each fully connected layer.
         dropout: the share of units that is left out in training behind each fully connected layer.
         weights: "none", or the run or model.keras of another `cnn` or of an `autoencoder`, from which all layers start
             but the last.
+        task: what for: "classify", "multilabel" or "regress".
 
     Raises:
         ValueError: an option is out of its range.

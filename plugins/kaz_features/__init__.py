@@ -16,21 +16,19 @@ def features(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
-    task: TaskName = "classify",
     backbone: str = "inceptionv3",
     weights: str = "imagenet",
     image_size: tuple[int, int] | int | None = None,
     classifier: Literal["svm", "logistic", "knn", "boosting", "best"] = "svm",
     regularization: float = 1.0,
     neighbors: int = 5,
+    task: TaskName = "classify",
 ) -> FeatureClassifier:
     """A network that stays as it is, without its top and with average pooling, and a classifier on what it gives.
 
     Args:
         input_shape: height, width and channels of a picture with pixels 0..255.
         num_classes: how many probabilities or numbers come out.
-        task: what for: "classify", "multilabel", with a classifier for each label, or "regress", with a regressor for
-            each number.
         backbone: a network of keras.applications in lower case, such as "inceptionv3"; or "encoder", for the one in
             the model.keras that `weights` names.
         weights: "imagenet", "none", or a file of weights without the top: `.keras`, `.weights.h5` or `.h5`.
@@ -41,6 +39,8 @@ def features(
             same kind; "logistic" is ridge regression.
         regularization: how small "svm" and "logistic" hold their weights; scikit-learn's C is its inverse.
         neighbors: how many "knn" asks.
+        task: what for: "classify", "multilabel", with a classifier for each label, or "regress", with a regressor for
+            each number.
 
     Raises:
         ValueError: an option is out of its range.

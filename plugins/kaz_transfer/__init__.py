@@ -9,19 +9,18 @@ def transfer(
     input_shape: tuple[int, int, int],
     num_classes: int,
     *,
-    task: TaskName = "classify",
     backbone: str = "efficientnetv2b0",
     head: str = "linear",
     weights: str = "imagenet",
     trainable_blocks: int | None = None,
     image_size: tuple[int, int] | int | None = None,
+    task: TaskName = "classify",
 ) -> keras.Model:
     """A network that was trained elsewhere, without its top, average pooling, and a head.
 
     Args:
         input_shape: height, width and channels of a picture with pixels 0..255.
         num_classes: how many probabilities or numbers come out.
-        task: what for: "classify", "multilabel" or "regress".
         backbone: a network of keras.applications in lower case, such as "mobilenetv3small", "inceptionv3" or
             "convnexttiny"; or "encoder", for the one in the model.keras that `weights` names.
         head: "linear", or "mlp(units=256, dropout=0.0)".
@@ -30,6 +29,7 @@ def transfer(
             all where there are no weights to keep.
         image_size: the height and width that pictures are brought to in the model. By default those that the backbone
             was trained on, and without weights the pictures' own.
+        task: what for: "classify", "multilabel" or "regress".
     """
     return transfer_model(
         backbone,
