@@ -1,5 +1,6 @@
 """The pictures that the benchmarks work on: made up, but as large and as costly to decode as real ones."""
 
+import io
 import struct
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,3 +66,16 @@ def write_idx(folder: Path, train: Pictures, test: Pictures) -> None:
         for content, values in (("images", images), ("labels", labels)):
             header = struct.pack(f">HBB{values.ndim}I", 0, 0x08, values.ndim, *values.shape)
             (folder / f"{stem}-{content}-idx{values.ndim}-ubyte").write_bytes(header + values.tobytes())
+
+
+def write_small_files(root: Path, count: int) -> None:
+    """JPEG files of 28x28 noise in `train/class/` and, each seventh, `test/class/`, of some 700 bytes each."""
+    rng, contents = np.random.default_rng(0), []
+    for _ in range(64):
+        file = io.BytesIO()
+        Image.fromarray(rng.integers(0, 256, (28, 28), np.uint8)).save(file, "JPEG", quality=80)
+        contents.append(file.getvalue())
+    for number in range(count):
+        folder = root / ("train" if number % 7 else "test") / f"class_{number % CLASSES}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{number:06}.jpg").write_bytes(contents[number % len(contents)])

@@ -6,8 +6,6 @@ Processes of their own, timed from when they are started. One does nothing but `
 too, and which nobody can do without: what a run's first step takes beside it, is ours.
 """
 
-import json
-import os
 import subprocess
 import sys
 import time
@@ -15,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.first_step import first_step
 from benchmarks.rounds import ROUNDS, Group, Lap, Outcome
 
 TITLE = "start of kaz run cnn on the digits"
@@ -26,27 +25,6 @@ import time
 begun = time.perf_counter()
 import tensorflow
 print(time.perf_counter() - begun)
-"""
-# A run that tells when the first step was made, and the first epoch over.
-_RUN = """
-import json, sys, time
-from keras_azure import api, display
-
-times = {}
-
-class Told(display.PlainDisplay):
-    def step_done(self, step, logs):
-        float(logs["loss"])  # the device is waited for
-        times.setdefault("step", time.time())
-        super().step_done(step, logs)
-
-    def epoch_done(self, epoch, row):
-        times.setdefault("epoch", time.time())
-        super().epoch_done(epoch, row)
-
-told = Told(display.Console(stderr=True, highlight=False))
-api.run("cnn", data="digits", epochs=1, output=sys.argv[1], observer=told)
-print(json.dumps(times))
 """
 
 
@@ -75,13 +53,8 @@ def _seconds(*arguments: str) -> float:
 
 
 def _run(folder: Path) -> dict[str, float]:
-    environment = {**os.environ, "KAZ_RUNS": str(folder)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
-    command = [sys.executable, "-c", _RUN, str(folder / "run")]
-    begun = time.time()
-    done = subprocess.run(command, check=True, capture_output=True, text=True, env=environment)
-    times = json.loads(done.stdout.splitlines()[-1])
-    return {STEP: times["step"] - begun, EPOCH: times["epoch"] - begun}
+    seconds = first_step(folder / "run", data="digits")
+    return {STEP: seconds["step"], EPOCH: seconds["epoch"]}
 
 
 @pytest.mark.parametrize("candidate", CANDIDATES)

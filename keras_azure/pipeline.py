@@ -88,13 +88,13 @@ def batches(
             images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
             images = tf.ensure_shape(images, (None, *source.image_shape))
             labels = source.targets(labels)
-        counts = None if weights is None else tf.gather(weights, indices)
         if targets == "pictures":
-            labels = tf.cast(images, tf.float32) / 255
-        elif class_weights is not None:
+            return images, tf.cast(images, tf.float32) / 255
+        counts = None if weights is None else tf.gather(weights, indices)
+        if class_weights is not None:
             of_classes = tf.linalg.matvec(labels, class_weights)  # of mixed labels, the mean
             counts = of_classes if counts is None else of_classes * counts
-        elif scaling is not None:
+        if scaling is not None:
             labels = scaling.apply(labels)
         return (images, labels) if counts is None else (images, labels, counts)
 

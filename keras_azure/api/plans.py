@@ -8,10 +8,12 @@ from keras_azure.api.settings import SettingsElsewhere
 from keras_azure.backends.asked import all_machines, machine_of
 from keras_azure.backends.machine import Machine
 from keras_azure.data.local_files import is_here
+from keras_azure.data.locate import paths_in
 from keras_azure.description.config import RunConfig, describe_run, height_and_width
 from keras_azure.description.events import Observer
 from keras_azure.errors import DoesNotFit, TooExpensive, UsageError
 from keras_azure.keras_engine import asked_engine, load_on
+from keras_azure.lazy import lazy
 from keras_azure.listeners.display import display_for_here, span
 from keras_azure.registry.given import Plugin
 
@@ -62,14 +64,14 @@ def plan(
     backends = [backend] if isinstance(backend, str) else list(backend)
     facts = (pictures, (*image_size, channels), classes) if pictures is not None and image_size is not None else None
     with display_for_here(observer) as display:
-        once = _Once(display)
+        once = Once(display)
         machines = [machine_of(each, once, prices=prices, region=region) for each in backends]
         machines = machines or all_machines(once, prices=prices, region=region)
         return _plan_run(described, machines, display, facts)
 
 
-class _Once(Observer):
-    """Passes each message on once: backends of one kind say the same of each machine."""
+class Once(Observer):
+    """Passes each message on once: backends of one kind say the same of each machine, and data is looked at twice."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -79,6 +81,9 @@ class _Once(Observer):
         if text not in self._told:
             self._told.add(text)
             self._observer.message(text)
+
+    def advance(self, activity: str, done: int, total: int) -> None:
+        self._observer.advance(activity, done, total)
 
 
 def look_ahead(
@@ -92,7 +97,7 @@ def look_ahead(
     """Looks, before a run is submitted, whether it fits and what it will cost, and says so.
 
     Args:
-        force: submits what does not fit, and does not look.
+        force: submits what does not fit, and looks at the data alone.
         max_cost: US dollars up to which nobody is asked.
         confirm: asks; without it what may cost more is refused.
 
@@ -101,12 +106,14 @@ def look_ahead(
         TooExpensive: it may cost more, and nobody agreed to that.
     """
     if force and max_cost is None:
+        tell_of_data(config, observer)
         return
     if asked_engine(config.engine) != "tensorflow":
         if max_cost is not None:
             raise UsageError(
                 "What a run costs is known before on TensorFlow alone.", hint="--engine tensorflow, or no --max-cost"
             )
+        tell_of_data(config, observer)
         return
     if not is_here(config.data):  # the node fetches it
         if max_cost is not None:
@@ -123,6 +130,7 @@ def look_ahead(
                     hint="no --max-cost",
                 )
             display.message(f"{machine.backend}: {machine.note or 'its memory is not known'}")
+            tell_of_data(config, display)
             return
         if max_cost is not None and machine.price is None:
             machine = machine_of(config.backend, display, prices=True)
@@ -137,6 +145,18 @@ def look_ahead(
         if text:
             display.message(text)
     _agree(estimate, max_cost, confirm)
+
+
+def tell_of_data(config: RunConfig, observer: Observer | None) -> None:
+    """Looks at data that lies on this machine, and says of it what a run here would say.
+
+    Raises:
+        DataError: it cannot be used as it is.
+    """
+    if paths_in(config.data_spec):
+        with display_for_here(observer) as display:
+            look_at_data: Callable[[RunConfig, Observer], None] = lazy("keras_azure.data.overview:look_at_data")
+            look_at_data(config, display)
 
 
 def _agree(estimate: Mapping[str, Any], max_cost: float | None, confirm: Callable[[str], bool] | None) -> None:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from keras_azure.augmentations import build_augment
 from keras_azure.data import Dataset, TaskName, open_dataset, task_of_data
 from keras_azure.data.figure_text import drawable, drawable_labels, style_of
+from keras_azure.data.overview import absent_classes, known_labels, not_learned
 from keras_azure.data.source import open_source
 from keras_azure.description.events import Observer
 from keras_azure.engines.keras_settings import keras_settings
@@ -56,6 +57,9 @@ def _contact_sheet(
 ) -> ContactSheet:
     dataset = open_dataset(data, observer)
     observer.message(dataset.description)
+    labels = known_labels(dataset, "train")
+    if labels is not None and (absent := absent_classes(labels, dataset.class_names)):
+        observer.message(not_learned(absent))
     augmentation = build_augment(augment, dataset.image_shape, len(dataset.class_names))
     source = open_source(dataset, "train", observer, cache="none")  # only some of the pictures are looked at
     chosen = _of_different_classes(dataset, samples, seed)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from keras_azure.cli.output import print_json, print_text
-from keras_azure.data.formats.litter import is_ignored
+from keras_azure.data.formats.layout import some_of
+from keras_azure.data.formats.litter import is_ignored, is_litter
 from keras_azure.description.events import Observer
 from keras_azure.errors import UnreadableFile, UsageError
 from keras_azure.lazy import lazy
@@ -35,9 +36,10 @@ def predict(
 
     Files are known by their content. Those that cannot be read are named on stderr, and the exit code is 1 then.
     """
-    paths = [path for picture in pictures for path in _expanded(picture)]
+    observer = _Told()
+    paths = [path for picture in pictures for path in _expanded(picture, observer)]
     predictor: Predictor = lazy("keras_azure.api.runs:load")(run)
-    outcomes = [*predictor.predict_each(paths, _Told())]
+    outcomes = [*predictor.predict_each(paths, observer)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, UnreadableFile)]
     predictions = [outcome for outcome in outcomes if not isinstance(outcome, UnreadableFile)]
     if json:
@@ -70,8 +72,10 @@ def _all_in_one(failures: Sequence[UnreadableFile]) -> UnreadableFile:
     return UnreadableFile("\n".join(each.problem for each in failures), expected=failures[0].expected, hint=hints)
 
 
-def _expanded(path: Path) -> Sequence[Path]:
+def _expanded(path: Path, observer: Observer) -> Sequence[Path]:
     """The path of a picture, or of all files directly in a folder but hidden ones and what systems leave behind.
+
+    The observer hears of what else is in the folder.
 
     Raises:
         UsageError: the folder holds none, or cannot be read.
@@ -79,12 +83,19 @@ def _expanded(path: Path) -> Sequence[Path]:
     if not path.is_dir():
         return [path]
     try:
-        found = sorted(each for each in path.iterdir() if not is_ignored(each.name) and not each.is_dir())
+        inside = sorted(each for each in path.iterdir() if not is_litter(each.name))
+        folders = [each.name for each in inside if each.is_dir() and not is_ignored(each.name)]
+        found = [each for each in inside if not is_ignored(each.name) and not each.is_dir()]
     except OSError as error:
         raise UsageError(f"The folder {path} cannot be read: {error.strerror}.") from error
     if not found:
         raise UsageError(
             f"The folder {path} has no pictures directly in it.",
             expected="picture files, known by their content",
+            hint=f"the folders in it: {some_of(folders)}" if folders else "",
         )
+    hidden = [each.name for each in inside if is_ignored(each.name)]
+    for why, names in (("hidden files and folders are", hidden), ("folders in a folder are", folders)):
+        if names:
+            observer.message(f"Left out of {path}, as {why}: {some_of(names)}")
     return found

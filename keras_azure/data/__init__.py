@@ -74,10 +74,11 @@ class Dataset(Protocol):
     - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
       (N, height, width, channels) and int64 (N,), the samples in the order of their indices; labels of the other
       tasks are uint8 (N, labels) and float32 (N, numbers).
-    - `labels(split)`, the same labels, for a data set that knows them before an image is read.
+    - `labels(split)`, the same labels, where they are known without decoding an image.
     - `groups(split) -> int64 (N,)`: images of one group, such as a patient's, stay together where a validation part is
       drawn.
     - `weights(split) -> float32 (N,)`: how much each image counts in the loss, in training.
+    - `decoding`, a text that says how pictures are decoded: with another text they may have other pixels.
     - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
       costs about as much as reading the files, and raises DataError where they cannot be read.
@@ -89,8 +90,11 @@ class Dataset(Protocol):
       none where a package brings all that it needs. A run on a cluster uploads these; links are followed. A data set
       with this method is looked at before a run is submitted. Without it, all files below its paths are uploaded, but
       hidden ones, and links are refused; a data set without paths goes by name, and each machine fetches it.
-    - An option `path`, or one whose name ends in `_path`, is a path: it is absolute in run.json, and on a cluster's
-      node it is the place that its files have there. Each of `files` is, or lies below, what such an option names.
+    - `requirements() -> iterable of str`, asked after `files`: what pip is to install where these files are read,
+      beside what the plugin's package requires: "keras-azure[heic]", "openslide-python>=1.3".
+    - An option `path`, or one whose name ends in `_path` or `_folder`, is a path: it is absolute in run.json, and on a
+      cluster's node it is the place that its files have there. Each of `files` is, or lies below, what such an option
+      names; where a file is all that they name, it may also lie below the folder of that.
     - `asset`, the address of data that a cloud has already: a job there is given it, and finds out what it is.
 
     The plugin itself, a class or a function, may have two more, which are called without a data set:
@@ -129,6 +133,12 @@ class HeldDataset(Dataset, Protocol):
     def arrays(self, split: str) -> "tuple[np.ndarray, np.ndarray]": ...
 
 
+class LabelledDataset(Dataset, Protocol):
+    """A data set that knows its labels before its pictures are decoded."""
+
+    def labels(self, split: str) -> "np.ndarray": ...
+
+
 class FingerprintedDataset(Dataset, Protocol):
     """A data set whose decoded pictures may be stored on the disk."""
 
@@ -153,16 +163,16 @@ class WeightedDataset(Dataset, Protocol):
     def weights(self, split: str) -> "np.ndarray": ...
 
 
-class LabelledDataset(Dataset, Protocol):
-    """A data set that knows its labels before an image is read."""
-
-    def labels(self, split: str) -> "np.ndarray": ...
-
-
 def task_of_data(dataset: object) -> TaskName:
     """What the labels of a data set are for."""
     named: TaskName = getattr(dataset, "task", "classify")
     return named
+
+
+class DatasetWithRequirements(Dataset, Protocol):
+    """A data set whose files take more to be read than its plugin's package requires."""
+
+    def requirements(self) -> Iterable[str]: ...
 
 
 def is_held(dataset: Dataset) -> TypeGuard[HeldDataset]:
@@ -177,7 +187,7 @@ def has_weights(dataset: Dataset) -> TypeGuard[WeightedDataset]:
     return callable(getattr(dataset, "weights", None))
 
 
-def knows_labels(dataset: Dataset) -> TypeGuard[LabelledDataset]:
+def tells_labels(dataset: Dataset) -> TypeGuard[LabelledDataset]:
     return callable(getattr(dataset, "labels", None))
 
 
@@ -187,6 +197,10 @@ def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:
 
 def tells_files(dataset: Dataset) -> TypeGuard[DatasetOfFiles]:
     return hasattr(dataset, "files")
+
+
+def has_requirements(dataset: Dataset) -> TypeGuard[DatasetWithRequirements]:
+    return hasattr(dataset, "requirements")
 
 
 def open_dataset(spec: str | Spec, observer: Observer) -> Dataset:

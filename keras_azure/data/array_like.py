@@ -71,7 +71,7 @@ def as_dataset(
     sizes = {split: len(classes) for split, (_, classes) in made.items()}
     description = described(source, sizes, made["train"][0].shape[1:], len(class_names), taken)
     description = "; ".join([description, *said])
-    return resized(ArrayDataset(class_names, made, description, taken), image_size)
+    return resized(ArrayDataset(class_names, made, description, taken), image_size, observer)
 
 
 def _array(value: Any, name: str) -> np.ndarray:

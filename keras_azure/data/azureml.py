@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from keras_azure.data.formats.images import readable_here, requirements_of
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataUnavailable
@@ -33,6 +34,9 @@ class AzureMl:
     @staticmethod
     def from_text(text: str) -> Mapping[str, str]:
         return {"asset": text}
+
+    def requirements(self) -> list[str]:
+        return requirements_of(readable_here())
 
     def prepare(self, observer: Observer) -> None:
         raise DataUnavailable(

@@ -43,6 +43,7 @@ class Header(NamedTuple):
         transparent: whether parts of it may be.
         deep: whether it has 16 bits a channel.
         animated: whether it has more than one frame.
+        turned: whether it is stored otherwise than it is to be seen.
     """
 
     height: int
@@ -51,6 +52,7 @@ class Header(NamedTuple):
     transparent: bool = False
     deep: bool = False
     animated: bool = False
+    turned: bool = False
 
 
 def header_by_pillow(file: BinaryIO) -> Header:
@@ -102,10 +104,13 @@ def _header(file: BinaryIO) -> Header:
     if image.format == "PNG" and _has_more_behind_pixels(file):
         image.load()
     height, width = image.height, image.width
-    if is_lying(_orientation(image)):
+    orientation = _orientation(image)
+    if is_lying(orientation):
         height, width = width, height
     gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I;16") or raw == _GRAY_AND_ALPHA
-    return Header(height, width, 1 if gray else 3, image.has_transparency_data, deep, _is_animated(image))
+    return Header(
+        height, width, 1 if gray else 3, image.has_transparency_data, deep, _is_animated(image), orientation != UPRIGHT
+    )
 
 
 def _is_animated(image: ImageFile.ImageFile) -> bool:

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
@@ -14,7 +15,7 @@ from keras_azure.data.formats.images import explained
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.hashes import Hashes, digest
 from keras_azure.data.headers import Headers
-from keras_azure.data.images import decode_header, decode_image
+from keras_azure.data.images import DECODING, decode_header, decode_image
 from keras_azure.data.labelled import Found, Key, Keys
 from keras_azure.data.splits import check_index, described
 from keras_azure.data.threads import map_in_threads
@@ -62,6 +63,8 @@ def part_of(ends: np.ndarray, key: int) -> tuple[int, int]:
 class EncodedDataset(ABC):
     """Encoded images, wherever they are; ready to use after `prepare`."""
 
+    decoding = DECODING
+
     def __init__(self, source: str, reading: Reading) -> None:
         """
         Args:
@@ -97,20 +100,26 @@ class EncodedDataset(ABC):
         self._hashes = {split: Hashes(size) for split, size in self.split_sizes.items()}
         self.image_shape = headers.image_shape(reading.image_size, reading.channels, observer)
         headers.check_levels(self._largest_level, reading.bit_depth, observer)
-        num_classes = len(self.class_names) if divided.is_labelled else 0
-        description = described(self._source, self.split_sizes, self.image_shape, num_classes)
+        self.task = divided.task
+        if divided.groups:  # methods that are there if there are groups and weights
+            self.groups: Callable[[str], np.ndarray] = divided.groups.__getitem__
+        if divided.weights:
+            self.weights: Callable[[str], np.ndarray] = divided.weights.__getitem__
+        names = len(self.class_names) if divided.is_labelled else 0
+        description = described(self._source, self.split_sizes, self.image_shape, names, divided.task)
         self.description = "; ".join(filter(None, [description, divided.origins]))
 
-    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+    def read(self, split: str, index: int) -> tuple[np.ndarray, int | np.ndarray]:
         check_index(split, index, self.split_sizes)
         keys, labels = self._splits[split]
         key, hashes, shape = keys[index], self._hashes[split], self.image_shape
-        name, hint, depth = self._files.name(key), self._files.hint, self._reading.bit_depth
+        name, hint, depth = functools.partial(self._files.name, key), self._files.hint, self._reading.bit_depth
         with self._files.open(key) as file:
             if not hashes.has(index):
                 with explained(name, hint):
                     file = hashes.of_file(index, file)
-            return decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth), int(labels[index])
+            image = decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth)
+        return image, int(labels[index]) if labels.ndim == 1 else labels[index]
 
     def labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
@@ -122,8 +131,12 @@ class EncodedDataset(ABC):
             content.update(f"bit depth {self._reading.bit_depth}".encode())
         hashes = map_in_threads(functools.partial(self._hash, split), range(len(keys)), _THREADS)
         for done, (key, label, file_hash) in enumerate(zip(keys, labels, hashes, strict=True), start=1):
-            content.update(os.fsencode(f"{self._files.place(key)}\0{label}\0") + file_hash)
+            shown = label if labels.ndim == 1 else label.tobytes().hex()
+            content.update(os.fsencode(f"{self._files.place(key)}\0{shown}\0") + file_hash)
             observer.advance(f"Looking for changes in {split} pictures", done, len(keys))
+        for column in ("groups", "weights"):  # which decide what is trained on, too
+            if hasattr(self, column):
+                content.update(column.encode() + getattr(self, column)(split).tobytes())
         return content.hexdigest()
 
     def _look(self, keys: Keys, observer: Observer) -> tuple[Headers, set[Key]]:
@@ -143,12 +156,13 @@ class EncodedDataset(ABC):
         return headers, left_out
 
     def _header(self, key: Key) -> Header | None:
+        name = functools.partial(self._files.name, key)
         try:
             with self._files.open(key) as file:
-                header = decode_header(file, self._files.name(key), hint=self._files.hint)
+                header = decode_header(file, name, hint=self._files.hint)
             if self._reading.skip_unreadable:
                 with self._files.open(key) as file:  # only decoding finds all damage
-                    decode_image(file, self._files.name(key), None, header.channels, hint=self._files.hint)
+                    decode_image(file, name, None, header.channels, hint=self._files.hint)
         except UnreadableFile:
             if self._reading.skip_unreadable:
                 return None
@@ -156,12 +170,14 @@ class EncodedDataset(ABC):
         return header
 
     def _largest_level(self, key: Key) -> int:
-        with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+        name = functools.partial(self._files.name, key)
+        with self._files.open(key) as file, explained(name, self._files.hint):
             return largest_level(file)
 
     def _hash(self, split: str, index: int) -> bytes:
         key, hashes = self._splits[split][0][index], self._hashes[split]
         if not hashes.has(index):
-            with self._files.open(key) as file, explained(self._files.name(key), self._files.hint):
+            name = functools.partial(self._files.name, key)
+            with self._files.open(key) as file, explained(name, self._files.hint):
                 hashes.keep(index, digest(file))
         return hashes.get(index)

@@ -33,10 +33,13 @@ class Hashes:
 
     def of_file(self, index: int, file: BinaryIO) -> BinaryIO:
         """Hashes an open file, which is at its beginning and can seek, and gives what has the same content."""
-        content = file.read(_LARGEST_HELD)
-        if file.read(1):
-            file.seek(0)
+        size = file.seek(
+            0, io.SEEK_END
+        )  # not found out by reading up to a limit: Python makes room for all of it first
+        file.seek(0)
+        if size > _LARGEST_HELD:
             return file
+        content = file.read()
         self.keep(index, hashlib.blake2b(content, digest_size=_BYTES).digest())
         return io.BytesIO(content)
 

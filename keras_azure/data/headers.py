@@ -26,7 +26,7 @@ class Headers:
         """
         self.deep: list[Any] = []
         self._named = named
-        self._count = self._transparent = self._animated = 0
+        self._count = self._transparent = self._animated = self._turned = 0
         self._channels = 1
         self._first: tuple[Any, Size] | None = None
         self._other: tuple[Any, Size] | None = None
@@ -41,6 +41,7 @@ class Headers:
         self._channels = max(self._channels, header.channels)
         self._transparent += header.transparent
         self._animated += header.animated
+        self._turned += header.turned
         if header.deep:
             self.deep.append(key)
 
@@ -78,6 +79,8 @@ class Headers:
 
     def tell(self, observer: Observer) -> None:
         """Says which images are not taken as they are."""
+        if self._turned:
+            observer.message(f"{self._turned} of {self._count} pictures are turned upright, as their EXIF data says.")
         if self._transparent:
             observer.message(f"{self._transparent} of {self._count} pictures may be transparent in parts: on white.")
         if self._animated:

@@ -26,7 +26,7 @@ from keras_azure.data.decoding import (
     decoded_by_pillow,
     header_by_pillow,
 )
-from keras_azure.data.formats.images import HINT, JPEG_SIGNATURE, explained, image_format, open_image
+from keras_azure.data.formats.images import HINT, JPEG_SIGNATURE, Name, explained, image_format, open_image
 from keras_azure.data.orientation import UPRIGHT, is_lying, orientation_in_jpeg, orientation_of, turn
 from keras_azure.data.resizing import Size, resize
 
@@ -56,7 +56,7 @@ def read_image(
         UnreadableFile: it is no such image, is damaged, too large, or cannot be opened.
     """
     with open_image(path, hint) as file:
-        return decode_image(file, f"The picture {path}", size, channels, hint=hint, bit_depth=bit_depth)
+        return decode_image(file, lambda: f"The picture {path}", size, channels, hint=hint, bit_depth=bit_depth)
 
 
 def image_header(path: Path) -> Header:
@@ -66,11 +66,11 @@ def image_header(path: Path) -> Header:
         UnreadableFile: it is no image, too large, ends too early, or cannot be opened.
     """
     with open_image(path) as file:
-        return decode_header(file, f"The picture {path}")
+        return decode_header(file, lambda: f"The picture {path}")
 
 
 def decode_image(
-    file: BinaryIO, name: str, size: Size | None, channels: int, *, hint: str = HINT, bit_depth: int = BIT_DEPTH
+    file: BinaryIO, name: Name, size: Size | None, channels: int, *, hint: str = HINT, bit_depth: int = BIT_DEPTH
 ) -> np.ndarray:
     """As `read_image`, from an open file; errors call it `name` and give the `hint`."""
     with explained(name, hint):
@@ -81,7 +81,7 @@ def decode_image(
     return pixels if orientation == UPRIGHT else turn(pixels, orientation)
 
 
-def decode_header(file: BinaryIO, name: str, *, hint: str = HINT) -> Header:
+def decode_header(file: BinaryIO, name: Name, *, hint: str = HINT) -> Header:
     """As `image_header`, from an open file, which can seek; errors call it `name` and give the `hint`.
 
     A file that does not end as its format says is decoded, to know whether it can be.
@@ -105,7 +105,9 @@ def _jpeg_header(content: bytes, file: BinaryIO) -> Header | None:
     if stored is None:
         return None
     height, width, channels = stored
-    return Header(*((width, height) if is_lying(_jpeg_orientation(content, file)) else (height, width)), channels)
+    orientation = _jpeg_orientation(content, file)
+    seen = (width, height) if is_lying(orientation) else (height, width)
+    return Header(*seen, channels, turned=orientation != UPRIGHT)
 
 
 def _stored_jpeg(content: bytes) -> tuple[int, int, int] | None:
@@ -149,8 +151,9 @@ def _decoded_jpeg(
         uint8 (height, width, channels) as it is stored, how much of the height and width is the image: the last row and
         column may stand for less than the others; and the orientation. None leaves it to Pillow.
     """
-    start = file.read(len(JPEG_SIGNATURE))
-    content = start + file.read() if start == JPEG_SIGNATURE else b""
+    is_jpeg = file.read(len(JPEG_SIGNATURE)) == JPEG_SIGNATURE
+    file.seek(0)
+    content = file.read() if is_jpeg else b""  # from the start: of what is in memory, this is no copy
     file.seek(0)
     stored = _stored_jpeg(content)
     if stored is None:

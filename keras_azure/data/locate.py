@@ -8,6 +8,7 @@ none of ours recognises a path.
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from keras_azure.description.commands import command
 from keras_azure.errors import AmbiguousName, DataError, SpecError, UnknownName
 from keras_azure.registry import specs
 from keras_azure.registry.registry import DATASETS, Entry
@@ -51,7 +52,7 @@ def paths_in(spec: Spec) -> dict[str, str]:
     return {
         option: value
         for option, value in spec.options.items()
-        if isinstance(value, str) and (option == "path" or option.endswith("_path"))
+        if isinstance(value, str) and (option == "path" or option.endswith(("_path", "_folder")))
     }
 
 
@@ -96,7 +97,8 @@ def _recognise(path: Path) -> Spec:
         found = [*_recognising(path, asked, broken)]
         if len(found) > 1:
             raise AmbiguousName(
-                f"The data {path} is recognised by {' and '.join(found)}.", hint=f"--data \"{found[0]}(path='{path}')\""
+                f"The data {path} is recognised by {' and '.join(found)}.",
+                hint=command("--data", Spec(found[0], {"path": str(path)})),
             )
         if found:
             return Spec(found[0], {"path": str(path)})
@@ -126,7 +128,7 @@ def _no_dataset(path: Path, problem: str, note: str = "") -> DataError:
     return DataError(
         f"The data folder {path} {problem}.",
         expected="one folder of pictures per class, a .zip or .tar file of such folders, a folder of IDX files, "
-        "or files such as .npz and .parquet",
+        "a table such as .csv, or files such as .npz and .parquet",
         hint=f"kaz list datasets shows the data sets that go by name{note}",
     )
 

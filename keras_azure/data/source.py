@@ -12,7 +12,7 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from keras_azure.data import Dataset, HeldDataset, has_fingerprint, is_held, knows_labels
+from keras_azure.data import Dataset, HeldDataset, LabelledDataset, has_fingerprint, is_held, tells_labels
 from keras_azure.data.label_forms import Label, LabelForm
 from keras_azure.data.memory import aligned_empty, require_memory
 from keras_azure.data.store import can_store, open_stored
@@ -136,7 +136,7 @@ def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.nda
     def read(index: int) -> None:
         pictures[index], labels[index] = read_sample(index)
 
-    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count()), start=1):
+    for done, _ in enumerate(map_in_threads(read, range(size), os.cpu_count() or 1), start=1):
         observer.advance(f"Reading {split} pictures", done, size)
 
 
@@ -261,12 +261,11 @@ def _streaming_source(dataset: Dataset, split: str) -> Source:
         pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.as_dtype(form.dtype)))
         return pictures, tf.ensure_shape(labels, (None, *form.shape))
 
-    read_labels = None
-    if knows_labels(dataset):
-        known = tf.convert_to_tensor(np.asarray(dataset.labels(split), form.dtype))
-
-        def read_labels(indices: tf.Tensor) -> tf.Tensor:
-            return tf.gather(known, indices)
-
-    source = _source(dataset, split, read, read_labels)
+    source = _source(dataset, split, read, _labels_reader(dataset, split) if tells_labels(dataset) else None)
     return source
+
+
+def _labels_reader(dataset: LabelledDataset, split: str) -> Callable[[tf.Tensor], tf.Tensor]:
+    with tf.device("cpu:0"):
+        labels = tf.convert_to_tensor(np.asarray(dataset.labels(split), LabelForm.of(dataset).dtype))
+    return lambda indices: tf.gather(labels, indices)

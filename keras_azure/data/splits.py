@@ -4,35 +4,29 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from keras_azure.data import TaskName
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.options import SPLITS
 from keras_azure.errors import DataError
 
 _IN_WORDS = {"train": "training", "validation": "validation", "test": "test"}
 _SEED = 20_160_901  # of every split that is made here; a run's own seed must not change what it is tested on
+_VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
 def stratified_split(labels: np.ndarray, test_share: float) -> tuple[np.ndarray, np.ndarray]:
     """Divides samples into training and test samples, the same ones every time and on every machine.
 
     Each class gives its share to the test samples, and at least one if it has two; the whole test share is as near to
-    `test_share` as that allows. Of several labels each does, as far as that goes together; numbers are divided at
-    random.
+    `test_share` as that allows.
 
     Args:
-        labels: the class of each sample, (N,); or 0 and 1, uint8 (N, labels); or numbers, float32 (N, numbers).
+        labels: the class of each sample, (N,).
         test_share: above 0 and below 1.
 
     Returns:
         The indices of the training samples and of the test samples, each sorted.
     """
     labels = np.asarray(labels)
-    if labels.ndim > 1:
-        order = np.random.RandomState(_SEED).permutation(len(labels))
-        count = min(max(round(len(labels) * test_share), 1), len(labels) - 1)
-        test = iterative_split(labels, count, order) if labels.dtype.kind != "f" else np.sort(order[:count])
-        return np.setdiff1d(np.arange(len(labels)), test), test
     # RandomState and not default_rng: NumPy promises that its numbers never change.
     order = np.random.RandomState(_SEED).permutation(len(labels))
     order = order[np.argsort(labels[order], kind="stable")]  # class by class, shuffled within each
@@ -40,44 +34,6 @@ def stratified_split(labels: np.ndarray, test_share: float) -> tuple[np.ndarray,
     rank = np.arange(len(labels)) - np.repeat(starts, counts)  # of each sample within its class
     is_test = rank < np.repeat(_test_counts(counts, test_share), counts)
     return np.sort(order[~is_test]), np.sort(order[is_test])
-
-
-def iterative_split(labels: np.ndarray, count: int, order: np.ndarray) -> np.ndarray:
-    """Chooses samples so that each label gives its share of them: iterative stratification.
-
-    After Sechidis, Tsoumakas and Vlahavas, "On the stratification of multi-label data", 2011: always the rarest label
-    among what is left is dealt out next, each of its samples to the part that lacks most of that label.
-
-    Args:
-        labels: 0 and 1, (N, labels).
-        count: how many to choose.
-        order: (N,): of equally good samples the first.
-
-    Returns:
-        Their indices, sorted.
-    """
-    labels = np.asarray(labels, bool)
-    share = count / max(len(labels), 1)
-    # How many samples of each label, and in all, the chosen part and the rest still lack.
-    lacking = np.outer((share, 1 - share), labels.sum(axis=0))
-    room = [count, len(labels) - count]
-    left = labels.sum(axis=0)
-    part = np.full(len(labels), -1)
-
-    def put(sample: int, into: int) -> None:
-        part[sample] = into
-        room[into] -= 1
-        lacking[into] -= labels[sample]
-
-    while left.any():
-        rarest = int(np.argmin(np.where(left > 0, left, np.iinfo(left.dtype).max)))
-        for sample in order[labels[order, rarest] & (part[order] < 0)].tolist():
-            wanted = lacking[0, rarest] - lacking[1, rarest] or room[0] - room[1]
-            put(sample, 0 if room[0] and (wanted > 0 or not room[1]) else 1)
-            left -= labels[sample]
-    rest = order[part[order] < 0]
-    part[rest[: room[0]]] = 0
-    return np.flatnonzero(part == 0)
 
 
 def hold_out_test(
@@ -92,16 +48,7 @@ def hold_out_test(
         DataError: no class has two images.
     """
     if labels.ndim > 1:
-        if len(labels) < 2:
-            raise DataError(
-                f"There is one image in {source}, which cannot be both trained and tested on.", hint="add images"
-            )
-        train, test = stratified_split(labels, test_share)
-        if labels.dtype.kind == "f":
-            return train, test, ()
-        few = np.flatnonzero(labels[train].any(axis=0) & ~labels[test].any(axis=0)).tolist()
-        named = some_of([class_names[label] for label in few])
-        return train, test, (f"There are no test images of {named}, which have too few.",) if few else ()
+        return *hold_out(labels, None, test_share, source), ()
     train, test = stratified_split(labels, test_share)
     if not len(test):
         raise DataError(
@@ -110,6 +57,148 @@ def hold_out_test(
         )
     alone = [class_names[label] for label in np.setdiff1d(labels, labels[test])]
     return train, test, (f"There are no test images of {some_of(alone)}, which have one image each.",) if alone else ()
+
+
+def hold_out_validation(
+    size: int,
+    share: float,
+    seed: int,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    source: str = "the data",
+) -> tuple[np.ndarray, np.ndarray]:
+    """Divides the training samples of a run into those that it trains on and those that it validates on.
+
+    Args:
+        size: how many there are.
+        share: from 0 to below 1, for validation.
+        seed: the run's.
+        labels: as in `hold_out`, each of which gives its share; None draws samples at random.
+        groups: as in `hold_out`.
+        source: what the data is called in messages.
+
+    Returns:
+        The indices of either, sorted, so that reading them in order walks through the files in order.
+
+    Raises:
+        DataError: one of them would be empty.
+    """
+    held_out, random = size_held_out(size, share), np.random.default_rng([seed, _VALIDATION_STREAM])
+    if held_out and labels is not None:
+        return hold_out(labels, groups, share, source, random)
+    shuffled = random.permutation(size)
+    return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
+
+
+def size_held_out(size: int, share: float) -> int:
+    """How many of the training samples of a run it validates on.
+
+    Raises:
+        DataError: it would have none to train or to validate on.
+    """
+    held_out = round(size * share)
+    if share and not 0 < held_out < size:
+        raise DataError(
+            f"A validation_split of {share} of {size} training pictures leaves none "
+            f"for {'training' if held_out else 'validation'}.",
+            hint="--validation-split 0, or more pictures",
+        )
+    return held_out
+
+
+def hold_out(
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    test_share: float,
+    source: str,
+    random: np.random.Generator | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `hold_out_test`, of images that are in groups, or have several labels or numbers each.
+
+    Args:
+        random: in which order images are looked at; by default always the same.
+        labels: classes (N,), or vectors (N, k): labels of 0 and 1, or numbers.
+        groups: of each image, int64 (N,), of which none is divided; None where each image stands alone.
+
+    Raises:
+        DataError: there are no two groups, or no two images.
+    """
+    of_image = np.arange(len(labels)) if groups is None else np.unique(groups, return_inverse=True)[1]
+    count = int(of_image.max(initial=-1)) + 1
+    if count < 2:
+        what = "image" if groups is None else "group"
+        raise DataError(
+            f"There is just one {what} in {source}, which cannot be both trained and tested on.",
+            expected=f"two {what}s or more, or a split column",
+        )
+    is_test = _chosen_groups(of_image, labels, test_share, random or np.random.RandomState(_SEED))[of_image]
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def _chosen_groups(
+    groups: np.ndarray, labels: np.ndarray, share: float, random: np.random.Generator | np.random.RandomState
+) -> np.ndarray:
+    """Which groups of images make a share of each label, as near as whole groups allow: iterative stratification
+    (Sechidis et al., 2011), in which the label that has the fewest images left is divided next.
+
+    Args:
+        groups: of each image, int64 (N,), from 0 to G - 1.
+        labels: as in `hold_out`.
+        share: above 0 and below 1.
+
+    Returns:
+        bool (G,): at least one is chosen, and one is not.
+    """
+    sizes = np.bincount(groups)
+    rows, columns = _having(labels)
+    num_labels = int(columns.max(initial=-1)) + 1
+    # How many images of a group have a label, where some have; by group, and in the order of labels.
+    pairs, counts = np.unique(groups[rows] * max(num_labels, 1) + columns, return_counts=True)
+    of_group, of_label = np.divmod(pairs, max(num_labels, 1))
+    starts = np.searchsorted(of_group, np.arange(len(sizes) + 1))
+    rank = np.empty(len(sizes), np.int64)
+    order = random.permutation(len(sizes))
+    order = order[np.argsort(-sizes[order], kind="stable")]  # large ones first: small ones make up for them
+    rank[order] = np.arange(len(sizes))
+    by_label = np.lexsort((rank[of_group], of_label))
+    places = np.searchsorted(of_label[by_label], np.arange(num_labels + 1))
+    remaining = np.bincount(of_label, counts, num_labels)
+    wanted, wanted_images = remaining * share, len(groups) * share
+    left, chosen = np.ones(len(sizes), bool), np.zeros(len(sizes), bool)
+
+    def decide(group: int, missing: float, mine: float) -> None:
+        """Takes a group if that is nearer to what is missing than without."""
+        nonlocal wanted_images
+        taken = wanted_images >= sizes[group] / 2 if missing == mine / 2 else missing > mine / 2
+        left[group], chosen[group] = False, taken
+        mine_of = slice(starts[group], starts[group + 1])
+        remaining[of_label[mine_of]] -= counts[mine_of]
+        if taken:
+            wanted[of_label[mine_of]] -= counts[mine_of]
+            wanted_images -= sizes[group]
+
+    while (remaining > 0).any():
+        label = int(np.argmin(np.where(remaining > 0, remaining, np.inf)))
+        for pair in by_label[places[label] : places[label + 1]]:
+            if left[of_group[pair]]:
+                decide(of_group[pair], wanted[label], counts[pair])
+    for group in order[left[order]]:  # images without any label
+        decide(group, wanted_images, sizes[group])
+    if not chosen.any() or chosen.all():
+        chosen[order[-1]] = not chosen[order[-1]]  # the smallest
+    return chosen
+
+
+def _having(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Which images have what of that which is to be divided evenly, two arrays (pairs,): their classes, their labels,
+    or the tenth that their first number is in."""
+    if labels.ndim == 2 and labels.dtype == np.uint8:
+        rows, columns = np.nonzero(labels)
+        return rows, columns
+    if labels.ndim == 2:
+        tenths = np.quantile(labels[:, 0], np.linspace(0, 1, 11)[1:-1])
+        labels = np.searchsorted(tenths, labels[:, 0], side="right")
+    return np.arange(len(labels)), np.unique(labels, return_inverse=True)[1]
 
 
 def _test_counts(counts: np.ndarray, test_share: float) -> np.ndarray:
@@ -128,20 +217,21 @@ def check_index(split: str, index: int, split_sizes: Mapping[str, int]) -> None:
 
 
 def described(
-    source: str,
-    split_sizes: Mapping[str, int],
-    image_shape: tuple[int, int, int],
-    num_classes: int,
-    task: TaskName = "classify",
+    source: str, split_sizes: Mapping[str, int], image_shape: tuple[int, int, int], names: int, task: str = "classify"
 ) -> str:
     """The description of a data set: "digits: 1437 training and 360 test pictures of 28x28x1 in 10 classes".
 
-    Without labels there are 0 classes. Of other tasks it ends "with 20 labels" or "with 1 number".
+    Args:
+        names: how many classes, labels or numbers there are; 0 without labels.
     """
     *first, last = [f"{split_sizes[split]} {_IN_WORDS[split]}" for split in SPLITS if split in split_sizes]
     shape = "x".join(map(str, image_shape))
-    classes = f" in {num_classes} classes" if num_classes else ", without labels"
-    if task != "classify":
-        called = {"multilabel": "label", "regress": "number"}[task]
-        classes = f" with {num_classes} {called}{'' if num_classes == 1 else 's'}"
-    return f"{source}: {', '.join(first)} and {last} pictures of {shape}{classes}"
+    words = {
+        "classify": f" in {names} classes",
+        "multilabel": f" with {names} labels",
+        "regress": f" with {names} numbers",
+    }
+    said = words[task] if names else ", without labels"
+    if names == 1:
+        said = said.removesuffix("s")
+    return f"{source}: {', '.join(first)} and {last} pictures of {shape}{said}"

@@ -47,7 +47,8 @@ Fill = Callable[[np.ndarray, np.ndarray], None]
 _FORMAT = 1  # of the files here
 _PICTURES, _LABELS, _NOTE = "pictures.raw", "labels.raw", "entry.json"
 _KEY = re.compile("[0-9a-f]{32}")
-_CHUNK = 16 << 20  # bytes that have a checksum, and are read at once
+_CHUNK = 16 << 20  # bytes that have a checksum
+_PIECE = 1 << 20  # bytes that are read at once
 _DEFAULT_GIGABYTES = 50.0
 _SHARE_LEFT_FREE = 0.1  # of the disk
 
@@ -282,9 +283,13 @@ def _checksums(entry: Path, content: _Content, activity: str, observer: Observer
 
     def checksum(chunk: tuple[str, int]) -> int:
         name, start = chunk
+        found, piece = 0, memoryview(bytearray(_PIECE))
         with (entry / name).open("rb", buffering=0) as file:
             file.seek(start)
-            return zlib.crc32(file.read(_CHUNK))
+            left = min(_CHUNK, sizes[name] - start)
+            while left and (read := file.readinto(piece[:left])):
+                found, left = zlib.crc32(piece[:read], found), left - read
+        return found
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         try:

@@ -3,6 +3,8 @@
 import os
 import shlex
 
+_SPECIAL = {*'"$`\\!\n'}  # within double quotes
+
 
 def command(*words: object) -> str:
     """What somebody can copy into a shell: `command("kaz", "resume", Path("my runs"))` is "kaz resume 'my runs'".
@@ -14,4 +16,9 @@ def command(*words: object) -> str:
         from subprocess import list2cmdline  # which nobody else needs
 
         return list2cmdline(texts)
-    return shlex.join(texts)
+    return " ".join(map(_quoted, texts))
+
+
+def _quoted(word: str) -> str:
+    """With double quotes where they leave a word as it is: single ones of its own would be quoted one by one."""
+    return f'"{word}"' if "'" in word and not _SPECIAL & {*word} else shlex.quote(word)

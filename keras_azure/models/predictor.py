@@ -16,7 +16,7 @@ from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
 from keras_azure.description.commands import command
-from keras_azure.description.config import RunConfig
+from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.engines.keras_settings import keras_settings
@@ -305,14 +305,13 @@ def _bit_depth(run_dir: Path) -> int:
     description = run_dir / DESCRIPTION
     if not description.is_file():
         return BIT_DEPTH
+    data = read_config_file(description).get("data", RunConfig.data)
+    if not isinstance(data, str):
+        raise RunFailed(f"The file {description} has the data {data!r}.", expected="a text")
     try:
-        data = json.loads(description.read_text(encoding="utf-8")).get("data", RunConfig.data)
         depth = as_spec(data).options.get("bit_depth", BIT_DEPTH)
     except SpecError:  # data that was given in Python
         return BIT_DEPTH
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        problem = f"The file {description} does not tell the data: {type(error).__name__}: {reason(error)}."
-        raise RunFailed(problem) from error
     if not isinstance(depth, int) or depth not in range(1, 17):
         raise RunFailed(f"The file {description} has a bit_depth of {depth!r}.", expected="1 to 16")
     return depth

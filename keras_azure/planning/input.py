@@ -15,7 +15,9 @@ from keras_azure.pipeline import batches, steps_in_epoch
 from keras_azure.training.data import DataFacts
 
 _TRIED_PICTURES = 256
-_TRIED_BYTES = 32 << 20  # of pixels: small pictures are gone over several times
+_TRIED_BYTES = 32 << 20  # of pixels: small pictures are gone over several times, ...
+_TRIED_SECONDS = 0.5  # ... but not for longer: beside it, the beginning of a stream is little already
+_MOST_AT_ONCE = 16  # times as many batches as before: the first ones are slow
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ def input_cost(config: RunConfig, pictures: DataFacts, dataset: Dataset | None) 
 
 
 def _core_seconds(source: Source, config: RunConfig, pictures: DataFacts, *, at_least: int = 1) -> float:
-    """Seconds a picture, of `at_least` so many batches."""
+    """Seconds a picture, of `at_least` so many batches, or of fewer that take long enough."""
     samples = np.arange(min(source.size, _TRIED_PICTURES))
 
     def go_over(steps: int) -> int:
@@ -61,9 +63,14 @@ def _core_seconds(source: Source, config: RunConfig, pictures: DataFacts, *, at_
 
     try:
         go_over(1)  # traces, and compiles what augments
-        steps = max(at_least, steps_in_epoch(len(samples), config.batch_size))
-        begun = time.process_time()
-        done = go_over(steps)
-        return (time.process_time() - begun) / done
+        steps = steps_in_epoch(len(samples), config.batch_size)
+        while True:
+            begun = time.process_time()
+            done = go_over(steps)
+            taken = time.process_time() - begun
+            if steps >= at_least or taken >= _TRIED_SECONDS:
+                return taken / done
+            more = min(_MOST_AT_ONCE, 1.2 * _TRIED_SECONDS / max(taken, 1e-6))
+            steps = min(at_least, math.ceil(steps * more))
     finally:
         source.streams.close()

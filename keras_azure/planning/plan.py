@@ -7,7 +7,8 @@ from typing import Any
 
 from keras_azure.augmentations import build_augment
 from keras_azure.backends.machine import Machine, Price
-from keras_azure.data import Dataset, TaskName, open_dataset
+from keras_azure.data import Dataset, TaskName
+from keras_azure.data.overview import open_and_describe, tell_absent_classes
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.planning.cost import START_MINUTES, Range, run_cost
@@ -106,13 +107,14 @@ def plan_run(
     check_options(config)
     dataset: Dataset | None = None
     if facts is None:
-        dataset = open_dataset(config.data_to_open, observer)
-        observer.message(dataset.description)
+        dataset = open_and_describe(config, observer)
         pictures = facts_of(dataset, config)
     else:
         pictures = _imagined(config, *facts)
     observer.message("Tracing the training step")
     work = work_of(config, pictures)
+    if dataset is not None and work.targets == "labels":
+        tell_absent_classes(dataset, config, observer)
     observer.message("Trying what the input pipeline costs here")
     cost = input_cost(config, pictures, dataset)
     estimates = [estimate(work, config, machine, cost) for machine in machines]

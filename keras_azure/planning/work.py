@@ -69,6 +69,7 @@ class Work:
         parameters: of the whole model.
         epochs: of all stages.
         pictures: of the data; `train` of them make an epoch.
+        targets: what the images are trained towards.
         notes: what is not counted.
     """
 
@@ -77,6 +78,7 @@ class Work:
     parameters: int
     epochs: int
     pictures: DataFacts
+    targets: Literal["labels", "pictures"]
     notes: tuple[str, ...]
 
     @property
@@ -115,7 +117,9 @@ def work_of(config: RunConfig, pictures: DataFacts) -> Work:
         listed = ", ".join(uncounted[:3]) + (", ..." if len(uncounted) > 3 else "")
         notes.append(f"The operations of {len(uncounted)} layers are not counted: {listed}.")
     parameters = task.kind.network(model).count_params()
-    return Work(tuple(computed), tuple(run_phases), parameters, config.total_epochs, pictures, tuple(notes))
+    return Work(
+        tuple(computed), tuple(run_phases), parameters, config.total_epochs, pictures, task.targets, tuple(notes)
+    )
 
 
 def _computed(phase: RunPhase, config: RunConfig, pictures: DataFacts) -> Iterator[Phase]:

@@ -7,6 +7,7 @@ import numpy as np
 from keras.src.utils.naming import reset_uids
 
 from keras_azure.data import Dataset, TaskName, task_of_data
+from keras_azure.data.overview import check_task
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, UsageError
@@ -45,45 +46,6 @@ def check_options(config: RunConfig) -> None:
     build_optimizer(config, 1.0, 1)
     build_loss(config, CLASSIFY.loss if config.task == "auto" else task_of_labels(config.task).loss)
     build_metrics(config)
-
-
-def check_task(config: RunConfig, labels: TaskName) -> None:
-    """Refuses what a run cannot do with labels of a kind.
-
-    Args:
-        labels: what those of the data are for.
-
-    Raises:
-        UsageError: the model does not learn from such labels, or a setting means nothing for them.
-    """
-    spec = config.model_spec
-    if not MODELS.find(spec).needs_labels:
-        if config.task != "auto":
-            raise UsageError(
-                f"The model {spec.name!r} learns without labels: it has no task {config.task!r}.", hint="no --task"
-            )
-        return
-    if "task" in spec.options and MODELS.takes(spec, "task"):
-        raise UsageError(f"The task is a setting of the run, and no option of {spec.name!r}.", hint="--task")
-    if config.task not in ("auto", labels):
-        raise UsageError(
-            f"The task is {config.task!r}, and the labels of the data are for {labels!r}.", hint=f"--task {labels}"
-        )
-    if labels == "classify":
-        return
-    if not MODELS.takes(spec, "task"):
-        raise UsageError(
-            f"The model {spec.name!r} serves to classify only, and the task is {labels!r}.",
-            expected="a model that takes `task`, such as cnn or transfer",
-        )
-    if config.class_weights != "none":
-        raise UsageError(
-            f"Class weights are of classes, and the task is {labels!r}.",
-            hint="no --class-weights"
-            + ("; --loss 'binary_focal_crossentropy(apply_class_balancing=True)'" if labels == "multilabel" else ""),
-        )
-    if labels == "regress" and config.label_smoothing:
-        raise UsageError("Label smoothing is of classes and labels, and the task is 'regress'.", hint="no smoothing")
 
 
 def build_model(config: RunConfig, dataset: "Dataset | DataFacts", statistics: Statistics | None = None) -> Model:

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import os
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -18,27 +18,24 @@ from keras_azure.data import (
     Dataset,
     TaskName,
     has_fingerprint,
-    has_groups,
     has_weights,
     is_held,
-    open_dataset,
     task_of_data,
 )
 from keras_azure.data.arrays import fingerprint_of
 from keras_azure.data.label_forms import Label, Scaling
 from keras_azure.data.memory import require_memory
+from keras_azure.data.overview import absent_classes, divided, open_and_describe
 from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
-from keras_azure.data.splits import iterative_split
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, DataError, UnreadableFile, UsageError
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
-from keras_azure.registry.registry import DATASETS, MODELS
+from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
-from keras_azure.training.compiling import check_task
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
 from keras_azure.training.tasks import CLASSIFY, Task
@@ -48,13 +45,8 @@ if TYPE_CHECKING:
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, and targets (batch, n)
 _CONTENTS = "contents"  # which runs of older versions do not have
+_DECODING = "decoding"  # likewise
 _BYTES_OF_A_FEATURE = 4
-_WHY: dict[TaskName, str] = {
-    "classify": "as each picture has one class",
-    "multilabel": "as a picture may have several labels",
-    "regress": "as labels are numbers",
-}
-_VALIDATION_STREAM = 2  # the second seed of the split, so that it equals nothing else drawn from the run's seed
 
 
 @dataclass(frozen=True)
@@ -146,6 +138,7 @@ class RunData:
             "split_sizes": dict(dataset.split_sizes),
             "steps_per_epoch": self.steps_per_epoch,
             **({} if task_of_data(dataset) == "classify" else {"task": task_of_data(dataset)}),
+            **({_DECODING: dataset.decoding} if hasattr(dataset, "decoding") else {}),
             **({} if contents is None else {_CONTENTS: contents}),
         }
 
@@ -350,7 +343,7 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if name != _CONTENTS and _composed(before.get(name)) != now[name]
+        if name not in (_CONTENTS, _DECODING) and _composed(before.get(name)) != now[name]
     ]
     if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
         changes = ["its images, their labels or their order are others"]
@@ -361,12 +354,18 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
         )
 
 
-def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """The classes that do not occur in labels, (n,); or the labels, of vectors (n, labels) of 0 and 1."""
-    if labels.ndim > 1:
-        return [name for name, occurs in zip(class_names, np.any(labels, axis=0).tolist(), strict=True) if not occurs]
-    present = {*np.unique(labels).tolist()}
-    return [name for label, name in enumerate(class_names) if label not in present]
+def tell_other_decoding(before: Mapping[str, Any], now: Mapping[str, Any], observer: Observer) -> None:
+    """Says that images may have other pixels than when the run began; takes what `require_same_data` does."""
+    if _DECODING not in now or before.get(_DECODING) == now[_DECODING]:
+        return
+    if _DECODING in before:
+        what = f"Images are decoded otherwise than when the run began: {before[_DECODING]} then, {now[_DECODING]} now."
+    else:
+        what = (
+            "The run began with an older version of keras_azure, which read images otherwise that are turned by EXIF "
+            "data, transparent in parts, of 16 bits a channel or resized."
+        )
+    observer.message(f"{what} It goes on with what they are now.")
 
 
 def _composed(value: Any) -> Any:
@@ -420,17 +419,10 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_dataset(_as_large_as(before, config.data_to_open), observer)
-    labels = task_of_data(dataset)
-    check_task(config, labels)
-    observer.message(dataset.description)
-    if MODELS.find(config.model_spec).needs_labels:
-        observer.message(f"Task: {labels}, {_WHY[labels]}" if config.task == "auto" else f"Task: {labels}, as asked")
-    if "validation" in dataset.split_sizes and not config.validation_split:
-        observer.message("The validation images of the data are not used, as --validation-split is 0.")
+    dataset = open_and_describe(config, observer, _as_large_as(before, config.data_to_open))
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
-    _check_mixing(augment, labels)
+    _check_mixing(augment, task_of_data(dataset))
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))
     everything = Part(train, np.arange(train.size))
     test_part = Part(test, np.arange(test.size))
@@ -438,52 +430,8 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
         validation = open_source(dataset, "validation", observer, config.cache)
         validation_part = Part(validation, np.arange(validation.size))
         return RunData(config, dataset, everything, validation_part, test_part, augment)
-    _, held_out = sizes_of_parts({"train": train.size}, config.validation_split)
-    if config.validation_split and not 0 < held_out < train.size:
-        raise DataError(
-            f"A validation_split of {config.validation_split} of {train.size} training pictures leaves none "
-            f"for {'training' if held_out else 'validation'}.",
-            hint="--validation-split 0, or more pictures",
-        )
-    # Sorted, so that reading a part in order walks through the files in order.
-    rest = np.sort(_held_out(dataset, train, held_out, np.random.default_rng([config.seed, _VALIDATION_STREAM])))
-    chosen = np.setdiff1d(np.arange(train.size), rest)
+    chosen, rest = divided(dataset, config, lambda: labels_of(train, everything.samples))
     return RunData(config, dataset, Part(train, chosen), Part(train, rest), test_part, augment)
-
-
-def _held_out(dataset: Dataset, source: Source, count: int, random: np.random.Generator) -> np.ndarray:
-    """The samples of the training split to validate on: any; whole groups, where there are groups; and of several
-    labels such that each gives its share.
-
-    Raises:
-        DataError: all images are of one group.
-    """
-    if not count:
-        return np.empty(0, np.int64)
-    if has_groups(dataset):
-        return _held_out_groups(np.asarray(dataset.groups("train")), count, random, dataset.description)
-    shuffled = random.permutation(source.size)
-    if task_of_data(dataset) == "multilabel":
-        return iterative_split(labels_of(source, np.arange(source.size)), count, shuffled)
-    return shuffled[:count]
-
-
-def _held_out_groups(groups: np.ndarray, count: int, random: np.random.Generator, description: str) -> np.ndarray:
-    """Whole groups, as near to `count` samples as they come in a random order."""
-    _, group_of, sizes = np.unique(groups, return_inverse=True, return_counts=True)
-    if len(sizes) < 2:
-        raise DataError(
-            f"All training images of {description} are of one group, which cannot be trained and validated on.",
-            hint="--validation-split 0",
-        )
-    chosen = np.zeros(len(sizes), bool)
-    for group in random.permutation(len(sizes)).tolist():
-        held = sizes[chosen].sum()
-        chosen[group] = abs(held + sizes[group] - count) < abs(held - count)
-    if not chosen.any() or chosen.all():  # a few large groups
-        chosen[:] = False
-        chosen[sizes.argmin()] = True
-    return np.flatnonzero(chosen[group_of])
 
 
 def _check_mixing(augment: Augment | None, labels: TaskName) -> None:

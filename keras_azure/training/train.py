@@ -12,6 +12,7 @@ from typing import Any
 import keras
 
 from keras_azure.data import has_weights
+from keras_azure.data.overview import absent_classes, listed, not_learned
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
@@ -34,7 +35,7 @@ from keras_azure.training.building_callbacks import build_callbacks, check_befor
 from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
-from keras_azure.training.data import RunData, absent_classes, open_data, require_same_data
+from keras_azure.training.data import RunData, open_data, require_same_data, tell_other_decoding
 from keras_azure.training.evaluation import Evaluation, LabelsEvaluation, NumbersEvaluation
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
@@ -47,7 +48,6 @@ from keras_azure.training.state import TrainingState
 from keras_azure.training.tasks import About, Task, Test, task_of
 from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
-_MOST_NAMED = 10  # classes, in a message
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
 
 
@@ -84,6 +84,7 @@ def train(
         identity = data.identity(observer)
         if found is not None:
             require_same_data(found.state.data, identity, run_dir)
+            tell_other_decoding(found.state.data, identity, observer)
         statistics = _statistics(config, data, run_dir if found else None, observer)
         with without_weights() if found else contextlib.nullcontext():
             model = build_model(config, data.dataset, statistics)
@@ -93,9 +94,11 @@ def train(
                 f"The images of the data have weights, which {config.model_spec.name!r} does not learn by.",
                 expected="a network, in whose loss they count",
             )
+        if has_weights(data.dataset) and task.targets == "pictures":
+            observer.message("All images count the same: weights are of what is learned from labels.")
         data = dataclasses.replace(data, task=task)
         if task.targets == "labels" and (absent := data.absent_from_training()):
-            observer.message(f"There is no training image of {_listed(absent)}: these classes cannot be learned.")
+            observer.message(not_learned(absent))
         monitor = check_run(config, callbacks, task, metrics)
         upcoming = phases(config, model, data.facts, device_name, task)
         state = State(data=identity) if found is None else found.state
@@ -153,7 +156,7 @@ def train(
             test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop, about)
             labels = test.labels if isinstance(test, Evaluation | LabelsEvaluation) else None
             if labels is not None and (absent := absent_classes(labels, data.dataset.class_names)):
-                observer.message(f"There is no test image of {_listed(absent)}: averages over classes leave them out.")
+                observer.message(f"There is no test image of {listed(absent)}: averages over classes leave them out.")
             figures = task.figures(test, tested.test_view)
             curves = ("loss", *(metric.name for metric in task.metrics()))
             lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures, curves)
@@ -353,11 +356,6 @@ def _performance(model: keras.Model, training: TrainingState, history: History, 
         **training.times.to_json(),
         "epoch_images_per_second": [row["images_per_second"] for row in history],
     }
-
-
-def _listed(class_names: Sequence[str]) -> str:
-    named = ", ".join(map(repr, class_names[:_MOST_NAMED]))
-    return named + (f" and {len(class_names) - _MOST_NAMED} more" if len(class_names) > _MOST_NAMED else "")
 
 
 def _statistics(config: RunConfig, data: RunData, saved_in: Path | None, observer: Observer) -> Statistics | None:

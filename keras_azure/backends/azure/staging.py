@@ -12,12 +12,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from packaging.requirements import Requirement
+
 from keras_azure.backends.azure.manifest import FileSet, files_of_dataset, files_of_weights
 from keras_azure.backends.azure.wheels import make_wheel, packages_of
+from keras_azure.data import Dataset, has_requirements
 from keras_azure.data.local_files import moved
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION
+from keras_azure.errors import BrokenPlugin
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
 from keras_azure.registry.registry import DATASETS, as_spec
@@ -80,7 +84,8 @@ def stage(config: RunConfig, folder: Path, observer: Observer) -> Staged:
         changes["model"] = str(model.with_options(weights=weights.files[0].name))
     node_config = dataclasses.replace(config, **changes)
     write_text(code / DESCRIPTION, node_config.to_json())
-    packages = packages_of([(registry.kind, spec) for registry, spec in config.plugins()], engine)
+    plugins = [(registry.kind, spec) for registry, spec in config.plugins()]
+    packages = packages_of(plugins, engine, _requirements(data_spec, dataset))
     for package in packages.shipped:
         observer.message(f"Packing {package.metadata['Name']} {package.version}, which no index has")
         make_wheel(package, code / "wheels")
@@ -95,6 +100,19 @@ def conda_file(requirements: Iterable[str]) -> dict[str, object]:
         "channels": ["conda-forge"],
         "dependencies": [python, "pip", {"pip": list(requirements)}],
     }
+
+
+def _requirements(spec: Spec, dataset: Dataset) -> list[str]:
+    """What the files of a data set, which was asked for them, take to be read beside its plugin's package."""
+    if not has_requirements(dataset):
+        return []
+    try:
+        return [str(Requirement(text)) for text in dataset.requirements()]
+    except Exception as error:  # a plugin may raise anything
+        raise BrokenPlugin(
+            f"The data set {spec} cannot say what its files take to be read: {type(error).__name__}: {error}.",
+            expected="requirements() that gives texts such as 'keras-azure[heic]'",
+        ) from error
 
 
 def _weights(model: Spec, observer: Observer) -> FileSet | None:

@@ -56,12 +56,15 @@ class Packages:
     pinned: tuple[str, ...]
 
 
-def packages_of(specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow") -> Packages:
+def packages_of(
+    specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow", requirements: Iterable[str] = ()
+) -> Packages:
     """The packages of a run's plugins, of keras_azure, of tracking in the workspace, and of what they need.
 
     Args:
         specs: the kind ("model", "loss", "data set") and the spec of each plugin.
         engine: what the run computes on, one of EXTRA_OF_ENGINE.
+        requirements: what is needed besides, as pip writes it: "keras-azure[heic]".
     """
     registries = {registry.kind: registry for registry in REGISTRIES}
     packages = [registries[kind].find(spec).package for kind, spec in specs]
@@ -71,6 +74,7 @@ def packages_of(specs: Iterable[tuple[str, Spec]], engine: str = "tensorflow") -
     extras: dict[str, set[str]] = {}
     waiting: list[tuple[str, str, frozenset[str]]] = [(name, "", frozenset()) for name in names]
     waiting.append(("keras-azure", "", frozenset({EXTRA_OF_ENGINE[engine]})))
+    waiting += [(each.name, str(each), frozenset(each.extras)) for each in map(Requirement, requirements)]
     while waiting:
         name, requirement, wanted = waiting.pop()
         key = canonicalize_name(name)

@@ -3,7 +3,7 @@
 import functools
 from pathlib import Path
 
-from keras_azure.data.formats.images import explained, image_format
+from keras_azure.data.formats.images import Format, explained, image_format, readable_here, requirements_of
 from keras_azure.data.formats.layout import ClassFolders, Listing, class_folders
 from keras_azure.data.formats.litter import is_ignored, may_be_image
 from keras_azure.data.formats.members import Archive, refusal
@@ -58,6 +58,7 @@ class ImageArchive(OpenedLater):
         )
         self._path = Path(path)
         self._skip_unreadable = skip_unreadable
+        self._formats: set[Format] = set(readable_here())
         self._find = functools.partial(find_in_archive, split_names=split_names, labels=labels)
 
     @staticmethod
@@ -73,15 +74,19 @@ class ImageArchive(OpenedLater):
         archive = look_through(self._path)
         found, within = self._find(archive)
         if not self._skip_unreadable:
+            self._formats.clear()
             for done, place in enumerate(found.paths, start=1):
                 path = within + place
                 name = image_name(archive, path)
                 with explained(name):
-                    image_format(archive.image(archive.members[path], name))
+                    self._formats.add(image_format(archive.image(archive.members[path], name)))
                 observer.advance("Looking at pictures", done, len(found.paths))
         for note in found.notes:
             observer.message(note)
         return [self._path]
+
+    def requirements(self) -> list[str]:
+        return requirements_of(self._formats)
 
 
 def look_through(path: Path) -> Archive:

@@ -5,10 +5,11 @@ from pathlib import Path
 
 from keras_azure.data.formats import idx
 from keras_azure.data.formats.entries import list_folder
-from keras_azure.data.formats.images import check_image, is_image
+from keras_azure.data.formats.images import Format, check_image, is_image, requirements_of
 from keras_azure.data.formats.layout import ClassFolders, class_folders
 from keras_azure.data.formats.litter import is_ignored
 from keras_azure.data.formats.options import Reading
+from keras_azure.data.formats.parts import is_made_of_parts
 from keras_azure.data.formats.split_names import parse_split_names
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
@@ -64,12 +65,15 @@ class Folder(OpenedLater):
         )
         self._root = Path(path)
         self._skip_unreadable = skip_unreadable
+        self._formats: set[Format] = set()
         self._find = functools.partial(find_images, Path(path), split_names=split_names, labels=labels)
 
     @staticmethod
     def recognises(path: Path) -> bool:
         # A folder of IDX files may hold other folders.
         if not path.is_dir() or idx.Idx.recognises(path):
+            return False
+        if is_made_of_parts(path):
             return False
         names = sorted(child.name for child in path.iterdir() if not is_ignored(child.name))
         return any((path / name).is_dir() for name in names) or any(
@@ -81,7 +85,7 @@ class Folder(OpenedLater):
         images, others = [], []
         for done, path in enumerate(found.paths, start=1):
             try:
-                check_image(self._root / path)
+                self._formats.add(check_image(self._root / path))
                 images.append(path)
             except UnreadableFile:
                 if not self._skip_unreadable:
@@ -95,6 +99,9 @@ class Folder(OpenedLater):
         for note in dict.fromkeys((*found.notes, *kept.notes)):
             observer.message(note)
         return [self._root / path for path in kept.paths]
+
+    def requirements(self) -> list[str]:
+        return requirements_of(self._formats)
 
 
 def find_images(root: Path, *, split_names: str = "", labels: bool = True) -> ClassFolders:

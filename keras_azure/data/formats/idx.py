@@ -17,8 +17,10 @@ from typing import BinaryIO, cast
 from keras_azure.data.formats.litter import IDX_IMAGES
 from keras_azure.data.formats.options import check_image_size
 from keras_azure.data.opened_later import ReadAtOnce
+from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
+from keras_azure.registry.specs import Spec
 
 _STEMS = {"train": ("train",), "test": ("t10k", "test")}
 # MNIST's own names, and its successors': emnist-letters-test-images-idx3-ubyte.gz, qmnist-train-labels-idx2-int.
@@ -41,11 +43,22 @@ class Idx(ReadAtOnce):
             QMNIST have: emnist-letters-test-images-idx3-ubyte.gz.
         image_size: height and width that the pictures are stretched to.
         prefix: what the names begin with, where the folder holds more than one data set: "emnist-letters".
+        transposed: True exchanges rows and columns, which sets the pictures of EMNIST upright: nothing in such files
+            says how they are to be seen.
     """
 
-    def __init__(self, *, path: str, image_size: tuple[int, int] | None = None, prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        image_size: tuple[int, int] | None = None,
+        prefix: str | None = None,
+        transposed: bool = False,
+    ) -> None:
         check_image_size(image_size)
-        super().__init__("keras_azure.data.idx:idx", path=path, image_size=image_size, prefix=prefix)
+        super().__init__(
+            "keras_azure.data.idx:idx", path=path, image_size=image_size, prefix=prefix, transposed=transposed
+        )
         self._folder, self._prefix = Path(path), prefix
 
     @staticmethod
@@ -80,7 +93,7 @@ def idx_files(folder: Path, prefix: str | None = None) -> dict[str, tuple[Path, 
             raise DataError(
                 f"The IDX folder {folder} holds {len(prefixes)} data sets: their names begin with "
                 f"{' and '.join(each or 'train' for each in prefixes)}.",
-                hint=f"--data \"idx(path='{folder}', prefix='{prefixes[0]}')\"",
+                hint=command("--data", Spec("idx", {"path": str(folder), "prefix": prefixes[0]})),
             )
         prefix = next(iter(prefixes), "")
     chosen = {name: match for name, match in found.items() if (match["prefix"] or "") == prefix}

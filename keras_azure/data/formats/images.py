@@ -4,11 +4,12 @@ FORMATS is the one table of what can be read: the reader, `kaz predict` and what
 uploaded go by it.
 """
 
-import contextlib
+import importlib.util
 import io
+import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -20,6 +21,11 @@ from keras_azure.lazy import lazy
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 HINT = "remove it, or pass --skip-unreadable"
 _START = 64  # bytes, which hold every signature
+_SMALL = 1 << 16  # bytes of a file that is read at once
+# Opening a pipe would wait for whoever writes to it.
+_TO_READ = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+
+Name = str | Callable[[], str]
 
 
 class ImageError(Exception):
@@ -41,6 +47,7 @@ class Format:
         decoder: the class of Pillow that reads it, as text: neither is needed where files are only looked at.
         reaches_end: whether a file seems to be whole; if not, only decoding tells.
         hint: what to install where the decoder is not there.
+        requirement: what brings the decoder, for pip; empty where keras_azure itself does.
     """
 
     name: str
@@ -48,6 +55,7 @@ class Format:
     decoder: str
     reaches_end: Ending
     hint: str = "pip install --upgrade pillow"
+    requirement: str = ""
 
 
 def _starts(pattern: bytes) -> re.Pattern[bytes]:
@@ -75,21 +83,34 @@ FORMATS = (
         "pillow_heif:HeifImageFile",
         has_all_boxes,
         'pip install "keras-azure[heic]"',
+        "keras-azure[heic]",
     ),
 )
 _NAMES = [each.name for each in FORMATS]
 EXPECTED = f"a {', '.join(_NAMES[:-1])} or {_NAMES[-1]} picture"
 
 
-def check_image(path: Path) -> None:
-    """Looks at how a file begins and ends, as whoever reads it does first; links are followed.
+def check_image(path: Path) -> Format:
+    """Looks at how a file begins and ends, as whoever reads it does first, and gives its format; links are followed.
 
     Raises:
         UnreadableFile: it cannot be opened, does not begin as an image, or ends too early.
     """
     with open_image(path) as file, explained(f"The picture {path}"):
-        if not image_format(file).reaches_end(file):
+        found = image_format(file)
+        if not found.reaches_end(file):
             lazy("keras_azure.data.decoding:check_pixels")(file)
+        return found
+
+
+def requirements_of(formats: Iterable[Format]) -> list[str]:
+    """What pip is to install, beside keras_azure, where images of these formats are read."""
+    return sorted({each.requirement for each in formats if each.requirement})
+
+
+def readable_here() -> list[Format]:
+    """The formats whose decoders are installed: which of them its images have, a reader may be the first to know."""
+    return [each for each in FORMATS if importlib.util.find_spec(each.decoder.split(":")[0].split(".")[0])]
 
 
 def is_image(path: Path) -> bool:
@@ -119,34 +140,55 @@ def image_format(file: BinaryIO) -> Format:
     raise ImageError("it is no picture")
 
 
-@contextlib.contextmanager
-def open_image(path: Path, hint: str = HINT) -> Iterator[io.BufferedReader]:
-    """The file, opened to be read; a link is followed.
+def open_image(path: str | Path, hint: str = HINT) -> BinaryIO:
+    """The file, opened to be read; a link is followed. What is small is in memory then, and the file closed again.
 
     Raises:
         UnreadableFile: it cannot be opened, or is no ordinary file.
     """
-    with explained(f"The picture {path}", hint):
-        # Opening a pipe or a device would wait for ever.
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise ImageError("it is no ordinary file")
-        file = path.open("rb")
-    with file:
-        yield file
+    with explained(lambda: f"The picture {path}", hint):
+        descriptor = os.open(path, _TO_READ)
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
+                raise ImageError("it is no ordinary file")
+            if found.st_size <= _SMALL and len(content := os.read(descriptor, _SMALL)) == found.st_size:
+                return io.BytesIO(content)
+            os.lseek(descriptor, 0, os.SEEK_SET)
+            return os.fdopen(os.dup(descriptor), "rb")
+        finally:
+            os.close(descriptor)
 
 
-@contextlib.contextmanager
-def explained(name: str, hint: str = HINT) -> Iterator[None]:
+class explained:  # noqa: N801 - it is used as a function is
     """Turns whatever goes wrong with an image within into one error that names it.
+
+        with explained("The picture a.png"):
+            ...
+
+    Args:
+        name: what errors call the image, or what gives that: few images have an error.
+        hint: what they tell to do.
 
     Raises:
         UnreadableFile: something went wrong.
     """
-    try:
-        yield
-    except Exception as error:  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
-        hint = getattr(error, "hint", "") or hint
-        raise UnreadableFile(f"{name} cannot be read: {_reason(error)}.", expected=EXPECTED, hint=hint) from error
+
+    def __init__(self, name: Name, hint: str = HINT) -> None:
+        self._name = name
+        self._hint = hint
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if isinstance(
+            error, Exception
+        ):  # Pillow raises nearly anything for damaged files: SyntaxError, struct.error ...
+            name = self._name if isinstance(self._name, str) else self._name()
+            hint = getattr(error, "hint", "") or self._hint
+            problem = f"{name} cannot be read: {_reason(error)}."
+            raise UnreadableFile(problem, expected=EXPECTED, hint=hint) from error
 
 
 def _reason(error: Exception) -> str:

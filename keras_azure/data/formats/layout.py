@@ -4,7 +4,6 @@ A listing comes from a disk (entries.py) or from an archive; nothing here looks 
 and what could be meant in two ways is refused: no folder is silently another thing.
 """
 
-import shlex
 import unicodedata
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from keras_azure.data.formats.class_names import problem_with
 from keras_azure.data.formats.litter import IDX_IMAGES, is_litter, may_be_image
 from keras_azure.data.formats.options import SPLITS
 from keras_azure.data.formats.split_names import AS_CLASSES, parse_split_names, said_of_splits, usual_split
+from keras_azure.description.commands import command
 from keras_azure.errors import DataError
 
 UNLABELLED = "unlabelled"  # the one class of a folder whose images have no classes
@@ -407,7 +407,7 @@ def _split_or_class(alike: Sequence[_Folder], above: _Folder, splits: Mapping[st
 
 
 def _as_option(splits: Mapping[str, _Folder]) -> str:
-    return shlex.quote(",".join(f"{split}={folder.path}" for split, folder in splits.items()))
+    return command(",".join(f"{split}={folder.path}" for split, folder in splits.items()))
 
 
 def _left_out(folders: Mapping[str, _Folder]) -> tuple[str, ...]:
@@ -510,9 +510,9 @@ def _where_it_is(root: _Folder, place: str) -> str:
     for _ in range(_DEEPEST_HINT):
         for folder in level:
             if any(IDX_IMAGES in path.rpartition("/")[2] for path in folder.files):
-                return f"--data {shlex.quote(_full(place, folder.path))}"
+                return command("--data", _full(place, folder.path))
             if folder is not root and _is_data(folder, place):
-                return f"--data {shlex.quote(_full(place, folder.path))}"
+                return command("--data", _full(place, folder.path))
         level = [child for folder in level for child in folder.filled]
     images = sum(map(_is_image_by_name, root.all_files()))
     if images and all(not each.filled for each in root.filled) and len(root.filled) != 1:

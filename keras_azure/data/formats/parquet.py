@@ -6,14 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from keras_azure.data.formats.images import readable_here, requirements_of
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.options import Reading
-from keras_azure.data.formats.parts import is_made_of, parts_of
+from keras_azure.data.formats.parts import PARQUET, is_made_of, parts_of
+from keras_azure.data.formats.table import names_files
 from keras_azure.data.opened_later import OpenedLater
+from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
+from keras_azure.registry.specs import Spec
 
-ENDING = ".parquet"
+ENDING = PARQUET
 METADATA = b"huggingface"  # the key in a file's schema
 _MAGIC = b"PAR1"  # at both ends of a file
 _IMAGE_NAMES = ("image", "img", "picture", "photo", "bytes")
@@ -60,13 +64,16 @@ class Parquet(OpenedLater):
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        return is_made_of(path, ENDING)
+        return is_made_of(path, ENDING) and not (path.is_file() and names_files(path))
 
     def files(self, observer: Observer) -> list[Path]:
         files = [path for paths in parts_of(self._path, ENDING).values() for path in paths]
         for path in files:
             _check_ends(path)
         return files
+
+    def requirements(self) -> list[str]:
+        return requirements_of(readable_here())
 
 
 @dataclass(frozen=True)
@@ -150,7 +157,7 @@ def _chosen(
     if found:
         raise DataError(
             f"Several columns of {source} may be the {what}s: {some_of(list(found), most=6)}.",
-            hint=f"--data \"parquet(path='...', {what}='{found[0]}')\"",
+            hint=command("--data", Spec("parquet", {"path": "...", what: found[0]})),
         )
     raise DataError(f"No column of {source} can be the {what}s; its columns are {shown}.", expected=_EXPECTED)
 

@@ -3,18 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from keras_azure.data.formats.images import readable_here, requirements_of
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.litter import is_ignored
 from keras_azure.data.formats.members import Archive, Member
 from keras_azure.data.formats.options import Reading
-from keras_azure.data.formats.parts import is_made_of, parts_of
+from keras_azure.data.formats.parts import TAR, first_part, is_made_of, parts_of
 from keras_azure.data.formats.shard_keys import IMAGE_ENDINGS, key_and_ending
 from keras_azure.data.formats.tar_index import is_shard, look_through_tar
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 
-ENDING = ".tar"
+ENDING = TAR
 _LABEL_ENDINGS = ("cls", "cls.txt", "label", "class")
 
 
@@ -54,14 +55,16 @@ class WebDataset(OpenedLater):
     def recognises(path: Path) -> bool:
         if not is_made_of(path, ENDING):
             return False
-        shards = sorted(path.glob("*.[tT][aA][rR]")) if path.is_dir() else [path]
-        return is_shard(shards[0])
+        return is_shard(first_part(path, ENDING))
 
     def files(self, observer: Observer) -> list[Path]:
         shards = [shard for shards in parts_of(self._path, ENDING).values() for shard in shards]
         for shard in shards:
             samples_of(look_through_tar(shard))
         return shards
+
+    def requirements(self) -> list[str]:
+        return requirements_of(readable_here())
 
 
 @dataclass(frozen=True)

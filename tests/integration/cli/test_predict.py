@@ -53,8 +53,12 @@ def test_a_line_for_each_picture(kaz, run_dir, pictures):
 
 
 def test_a_folder_stands_for_the_pictures_directly_in_it(kaz, run_dir, pictures):
-    code, out, _ = kaz("predict", str(run_dir), str(pictures), str(pictures / "deeper.png"))
+    code, out, err = kaz("predict", str(run_dir), str(pictures), str(pictures / "deeper.png"))
     assert code == 0
+    assert err.splitlines() == [
+        f"Left out of {pictures}, as hidden files and folders are: .hidden.png",
+        f"Left out of {pictures}, as folders in a folder are: deeper.png",
+    ]
     assert [line.split()[0] for line in out.splitlines()] == [
         str(pictures / "White.JPG"),
         str(pictures / "black.png"),
@@ -68,7 +72,8 @@ def test_the_most_probable_classes(kaz, run_dir, pictures):
 
 
 def test_json(kaz, run_dir, pictures):
-    code, out, err = kaz("predict", str(run_dir), str(pictures), "--json", "--top", "2")
+    named = [str(pictures / name) for name in ("White.JPG", "black.png")]
+    code, out, err = kaz("predict", str(run_dir), *named, "--json", "--top", "2")
     assert (code, err) == (0, "")
     white, black = json.loads(out)
     assert white["path"] == str(pictures / "White.JPG")
@@ -157,7 +162,7 @@ def test_pictures_are_turned_as_their_exif_data_says(kaz, top_run, tmp_path):
     )
     assert upright == tagged == "bright 100.0%"
     assert lying != upright
-    assert err == ""
+    assert err == "1 of 3 pictures are turned upright, as their EXIF data says.\n"
 
 
 def test_transparent_pixels_do_not_count_and_it_is_said(kaz, top_run, tmp_path):
@@ -180,6 +185,16 @@ def test_the_levels_of_16_bits_are_scaled_as_in_training(kaz, top_run, tmp_path)
     shutil.copytree(top_run, run)
     (run / "run.json").write_text(json.dumps({"data": "folder(path='/x', bit_depth=12)"}))
     assert predicted(kaz, run, path)[0] == ["bright 100.0%"]
+    for damaged, problem in (
+        ("{", "run.json"),
+        ('{"data": 3}', "data 3"),
+        ('{"data": "a(bit_depth=99)"}', "bit_depth"),
+    ):
+        (run / "run.json").write_text(damaged)
+        code, _, err = kaz("predict", str(run), str(path))
+        assert code != 0
+        assert problem in err
+        assert "Traceback" not in err
 
 
 def test_wrong_calls_are_one_message(kaz, run_dir, pictures, tmp_path):

@@ -33,7 +33,7 @@ def draw(root: Path, *folders: str, count: int = 8, prefix: str = "") -> Path:
 @pytest.fixture
 def everything(tmp_path, make_listener, monkeypatch):
     """Does with data whatever can be done with it, and gives what was said and the problem of each that is refused."""
-    monkeypatch.setattr(staging, "packages_of", lambda specs, engine: Packages((), ()))
+    monkeypatch.setattr(staging, "packages_of", lambda specs, engine, more: Packages((), ()))
     monkeypatch.chdir(tmp_path)
 
     def stage(model, **settings):

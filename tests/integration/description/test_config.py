@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_azure.description.config import RunConfig, lay_over, read_config_file
+from keras_azure.description.config import RunConfig, describe_run, lay_over, read_config_file
 from keras_azure.description.result import RunResult
-from keras_azure.errors import AmbiguousName, ConfigError, DataError, SpecError, UnknownName
+from keras_azure.errors import AmbiguousName, ConfigError, DataError, KerasAzureError, SpecError, UnknownName
 from keras_azure.registry import keras_names
-from keras_azure.registry.registry import CALLBACKS
+from keras_azure.registry.registry import CALLBACKS, DATASETS
 from keras_azure.training.compiling import build_loss, build_metrics, build_optimizer
 
 texts = st.text(max_size=20)
@@ -199,6 +199,29 @@ def test_picture_options_are_options_of_the_data_set(tmp_path):
     assert lay_over({}, {"image_size": 8})["data"] == "digits(image_size=(8, 8))"
     with pytest.raises(DataError):
         lay_over({"data": "./nothing"}, {"image_size": (8, 8)})
+
+
+def test_options_of_the_data_in_a_file_of_settings_are_as_the_flags(tmp_path):
+    (tmp_path / "cat").mkdir()
+    (tmp_path / "cat" / "1.png").touch()
+    file = tmp_path / "settings.json"
+    settings = {"model": "cnn", "data": str(tmp_path), "image_size": 64, "split_names": "none", "bit_depth": 12}
+    flags = {name: value for name, value in settings.items() if name not in ("model", "data")}
+    for size in (64, [64, 64]):
+        file.write_text(json.dumps(settings | {"image_size": size, "skip_unreadable": True}))
+        from_file = describe_run(None, file, {})
+        assert from_file == describe_run("cnn", None, {"data": str(tmp_path), **flags, "skip_unreadable": True})
+    assert from_file.data == (
+        f"folder(bit_depth=12, image_size=(64, 64), path='{tmp_path}', skip_unreadable=True, split_names='none')"
+    )
+    over = describe_run(None, file, {"image_size": (8, 9), "bit_depth": 14})  # flags lie over the file
+    assert "image_size=(8, 9)" in over.data
+    assert "bit_depth=14" in over.data
+    file.write_text(json.dumps(settings | dict.fromkeys(flags)))
+    assert describe_run(None, file, {}).data == f"folder(path='{tmp_path}')"
+    file.write_text(json.dumps(settings | {"image_size": "large"}))
+    with pytest.raises(KerasAzureError, match="image_size"):
+        DATASETS.build(describe_run(None, file, {}).data_spec)
 
 
 def test_what_is_no_field_is_an_option_of_the_backend():

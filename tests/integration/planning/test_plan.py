@@ -1,5 +1,6 @@
 """Whole plans: which phases a run has, and what is said of each machine."""
 
+import itertools
 import json
 
 import numpy as np
@@ -11,7 +12,10 @@ from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.errors import WrongOption
 from keras_azure.models.features import BATCH_SIZE
+from keras_azure.pipeline import batches
+from keras_azure.planning.input import input_cost
 from keras_azure.planning.plan import plan_run
+from keras_azure.training.data import DataFacts
 
 FROZEN = "transfer(backbone='mobilenetv2', weights='none', trainable_blocks=0)"
 
@@ -124,10 +128,31 @@ def test_decoding_counts_where_the_pictures_are_here(tmp_path, monkeypatch):
                 raise AttributeError(name)
             return super().__getattribute__(name)
 
-    monkeypatch.setattr("keras_azure.planning.plan.open_dataset", lambda *_: Decoded())
+    monkeypatch.setattr("keras_azure.data.overview.open_dataset", lambda *_: Decoded())
     plan = planned(facts=None)
     assert plan["core_seconds_per_picture"]["decoding"] > 0
     assert plan["pictures"]["train"] == 36
+
+
+def test_no_more_small_pictures_are_gone_over_than_take_long_enough(monkeypatch):
+    """With a clock by which all takes long: one batch to trace, and one epoch."""
+    steps = []
+
+    def counted(*arguments, **options):
+        steps.append(options["steps"])
+        return batches(*arguments, **options)
+
+    facts = DataFacts((8, 8, 1), ("a", "b"), train=64, validation=8, test=8)
+    monkeypatch.setattr("keras_azure.planning.input.batches", counted)
+    monkeypatch.setattr("keras_azure.planning.input.time.process_time", itertools.count(0, 10).__next__)
+    config = RunConfig("cnn", batch_size=16).resolved()
+    assert input_cost(config, facts, None).augmenting == 10 / 64
+    assert steps == [1, 4]
+    steps.clear()
+    monkeypatch.setattr("keras_azure.planning.input.time.process_time", itertools.count(0, 0.01).__next__)
+    monkeypatch.setattr("keras_azure.planning.input._TRIED_BYTES", 128 * 16 * 64)
+    input_cost(config, facts, None)
+    assert steps == [1, 4, 64, 128]  # until it takes long, or is as much as large pictures have
 
 
 def test_wrong_options_are_found_first():

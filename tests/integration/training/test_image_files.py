@@ -91,7 +91,8 @@ def test_images_are_trained_on_as_their_exif_data_turns_them(tmp_path):
     stored, messages = run(written(tmp_path / "turned", turned), tmp_path / "one")
     upright, _ = run(written(tmp_path / "upright", plain), tmp_path / "other")
     assert weights(stored) == weights(upright)
-    assert "test pictures of 24x20x3 in 2 classes" in messages[0]
+    assert messages[0] == "14 of 16 pictures are turned upright, as their EXIF data says."
+    assert "test pictures of 24x20x3 in 2 classes" in messages[1]
 
 
 def test_transparent_images_are_trained_on_as_they_are_on_white_and_it_is_said(tmp_path):

@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 
 import keras_azure
+from keras_azure.data.encoded import EncodedDataset
+from keras_azure.data.images import DECODING
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, RunFailed, RunInterrupted, UnreadableFile
 
@@ -74,7 +76,29 @@ def test_a_picture_that_goes_between_epochs_stops_the_run_which_goes_on_when_it_
     with pytest.raises(DataError, match=r"(?s)not what the run in .* began with: split sizes .* then, .* now"):
         keras_azure.resume(tmp_path / "run", observer=Observer())
     kept.rename(lost / "11.png")
-    assert_same(keras_azure.resume(tmp_path / "run", observer=Observer()), whole)
+    listener = Listener()
+    assert_same(keras_azure.resume(tmp_path / "run", observer=listener), whole)
+    assert not any("decoded otherwise" in text or "older version" in text for text in listener.heard)
+
+
+@pytest.mark.parametrize("then", ["3 with other decoders", None])
+def test_a_run_whose_images_were_decoded_otherwise_goes_on_and_says_so(picture_folder, tmp_path, monkeypatch, then):
+    """None: by a version that did not keep how they were decoded."""
+
+    def stop():
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as older:
+        if then is None:
+            older.delattr(EncodedDataset, "decoding")
+        else:
+            older.setattr(EncodedDataset, "decoding", then)
+        with pytest.raises(RunInterrupted):
+            run("cnn", tmp_path / "run", After(1, stop), data=str(picture_folder))
+    listener = Listener()
+    assert keras_azure.resume(tmp_path / "run", observer=listener).epochs == 3
+    (said,) = [text for text in listener.heard if "It goes on with what they are now." in text]
+    assert f"{then} then, {DECODING} now" in said if then else "began with an older version of keras_azure" in said
 
 
 HUNGRY = """

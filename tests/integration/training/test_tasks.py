@@ -383,16 +383,9 @@ def test_labels_are_smoothed_towards_one_half_and_mixed_in_shares(tmp_path):
 
 
 def parts_of(task, **methods):
-    class Given:
-        def __init__(self):
-            self.made = dataset_of(task, **methods)
-
-        def __getattr__(self, name):
-            return getattr(self.made, name)
-
     config = keras_azure.RunConfig("cnn", data="digits", batch_size=8, validation_split=0.2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("keras_azure.training.data.open_dataset", lambda spec, observer: dataset_of(task, **methods))
+        patch.setattr("keras_azure.data.overview.open_dataset", lambda spec, observer: dataset_of(task, **methods))
         return open_data(config, Observer())
 
 
@@ -403,14 +396,14 @@ def test_groups_stay_together():
     assert not sides[0] & sides[1]
     assert 8 <= len(data.validation) <= 16
     assert len(data.train) + len(data.validation) == 60
-    with pytest.raises(DataError, match="All training images of made for multilabel are of one group"):
+    with pytest.raises(DataError, match="There is just one group in made for multilabel"):
         parts_of("multilabel", groups=lambda split: np.zeros(60, int))
 
 
 def test_a_validation_part_has_its_share_of_each_label():
     data = parts_of("multilabel")
     held = LABELS[data.validation.samples].sum(axis=0)
-    assert len(data.validation) == 12
+    assert abs(len(data.validation) - 12) <= 1
     assert np.abs(held - LABELS[:60].sum(axis=0) * 0.2).max() <= 1
 
 

@@ -54,6 +54,27 @@ def test_classes_are_sorted_as_folders_are_and_that_is_said(tmp_path, listener):
     assert listener.messages == ["The classes are sorted by name: the first is bright, not dark"]
 
 
+def test_a_data_set_as_hugging_face_has_it(tmp_path, listener):
+    items, folder = list(FILES.items()), tmp_path / "pets"
+    (folder / "data").mkdir(parents=True)
+    (folder / "README.md").write_text("---\nlicense: mit\n---")
+    (folder / ".gitattributes").write_text("*.parquet filter=lfs")
+    for name, part in (
+        ("train-00000-of-00002", items[::2]),
+        ("train-00001-of-00002", items[1::2]),
+        ("validation-00000-of-00001", items[::4]),
+        ("test-00000-of-00001", items[1::4]),
+    ):
+        write_parquet(folder / "data" / f"{name}.parquet", dict(part), ["bright", "dark"])
+    assert find_dataset(str(folder)).name == "parquet"
+    dataset = opened(folder, listener)
+    assert dataset.split_sizes == {"train": 24, "validation": 6, "test": 6}
+    assert samples(dataset) == samples(opened(folder / "data", listener))
+    spec = find_dataset(str(folder))
+    travels = {file.name for file in local_files(spec, DATASETS.build(spec), listener)}
+    assert travels == {f"data/{file.name}" for file in (folder / "data").iterdir()}
+
+
 def test_many_files_with_splits_in_their_names(tmp_path, listener):
     folder = tmp_path / "data"
     folder.mkdir()
@@ -132,7 +153,7 @@ NUMBERS = pyarrow.array([0, 1] * 3)
     [
         ({"image": IMAGES}, "No column of .* can be the labels; its columns are image"),
         ({"label": NUMBERS}, "No column of .* can be the images; its columns are label"),
-        ({"image": pyarrow.array(["a.png"] * 6), "label": NUMBERS}, "can be the images; its columns are image .text"),
+        ({"page": pyarrow.array(["a.png"] * 6), "label": NUMBERS}, "can be the images; its columns are page .text"),
         ({"image": IMAGES, "label": pyarrow.array([0.5] * 6)}, "can be the labels"),
         ({"image": IMAGES, "label": pyarrow.array([0, None] * 3)}, "3 labels in .* are missing"),
         ({"image": IMAGES, "label": pyarrow.array([[0]] * 6)}, "can be the labels"),

@@ -155,6 +155,49 @@ def test_names_of_shards_that_are_refused(tmp_path, names, message):
         parts_of(tmp_path, ".tar")
 
 
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train/00000.tar", "train/00001.tar", "val/00000.tar", "test/00000.tar"),
+        ("data/pets-train-0.tar", "data/pets-train-1.tar", "data/pets-val-0.tar", "data/pets-test-0.tar"),
+        ("data/Training/0.tar", "data/Training/1.tar", "data/valid/0.tar", "data/Testing/0.tar"),
+    ],
+)
+def test_shards_in_folders_of_splits_are_the_splits(tmp_path, listener, names):
+    items, folder = list(FILES.items()), tmp_path / "shards"
+    parts = (items[::2], items[1::2], items[::4], items[1::4])
+    for name, part in zip(names, parts, strict=True):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        write_shard(folder / name, dict(part))
+    (folder / "README.md").write_text("Some pets")
+    assert find_dataset(str(folder)).name == "webdataset"
+    dataset = opened(folder, listener)
+    assert dataset.split_sizes == {"train": 24, "validation": 6, "test": 6}
+    flat = tmp_path / "flat"
+    flat.mkdir()
+    for split, part in zip(("train-0", "train-1", "val", "test"), parts, strict=True):
+        write_shard(flat / f"{split}.tar", dict(part))
+    assert samples(dataset) == samples(opened(flat, listener))
+    spec = find_dataset(str(folder))
+    travels = [file.name for file in local_files(spec, DATASETS.build(spec), listener)]
+    assert sorted(travels) == sorted(names)
+
+
+def test_shards_in_several_folders_that_are_no_splits_are_refused(tmp_path, listener):
+    for name in ("english/train/0.tar", "my french/train/0.tar"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        write_shard(tmp_path / name, FILES)
+    with pytest.raises(DataError, match="in english/train, my french/train, which may be several data sets") as refusal:
+        opened(tmp_path, listener)
+    assert refusal.value.hint == f"--data {tmp_path / 'english' / 'train'}"
+
+
+def test_a_folder_of_images_with_a_shard_beside_them_is_one_of_images(tmp_path):
+    write_folder(tmp_path, FILES)
+    write_shard(tmp_path / "all.tar", FILES)
+    assert find_dataset(str(tmp_path)).name == "folder"
+
+
 SAMPLE = {"1.png": png(1), "1.cls": b"a", "2.png": png(2), "2.cls": b"b"}
 
 

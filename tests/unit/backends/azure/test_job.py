@@ -24,7 +24,7 @@ SECRET = "hunter2-hunter2-hunter2"
 @pytest.fixture
 def packages(monkeypatch):
     """No wheels, which take seconds to build."""
-    monkeypatch.setattr(staging, "packages_of", lambda specs, engine: Packages((), ("keras==3.13.0", engine)))
+    monkeypatch.setattr(staging, "packages_of", lambda specs, engine, more: Packages((), ("keras==3.13.0", engine)))
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ def test_what_would_be_uploaded_is_told_the_largest_first_and_with_a_warning(dry
     from PIL import Image
 
     Image.new("RGB", (900, 900), "red").save(pictures / "cats" / "credentials.png", compress_level=0)
-    facts = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", "--data", str(pictures))
+    facts = dry_run("cnn", "--backend", "azure-nc4as-t4-v3", "--data", str(pictures), "--validation-split", "0")
     assert facts["files"] == 8  # seven pictures and run.json
     assert len(facts["largest"]) == 5
     assert facts["largest"][0][0] == "data/cats/credentials.png"
@@ -96,7 +96,7 @@ def test_what_would_be_uploaded_is_told_the_largest_first_and_with_a_warning(dry
 def test_a_person_reads_the_warning_too(kaz, packages, offline, pictures, tmp_path):
     (pictures / "cats" / "0000.png").rename(pictures / "cats" / "my-secrets.png")
     arguments = ("--backend", "azure-nc4as-t4-v3", "--data", str(pictures), "--output", str(tmp_path / "dry"))
-    code, out, err = kaz("run", "cnn", *arguments, "--dry-run")
+    code, out, err = kaz("run", "cnn", *arguments, "--validation-split", "0", "--dry-run")
     assert code == 0
     assert "To upload" in out
     assert "Warning: data/cats/my-secrets.png looks as if it held a secret" in err

@@ -3,21 +3,27 @@
 import json
 import shlex
 import shutil
+from pathlib import Path
 
 import pytest
+from PIL import Image
+from pillow_heif import register_heif_opener
 
 from keras_azure.backends.azure import staging
 from keras_azure.backends.azure.staging import conda_file, stage
 from keras_azure.backends.azure.wheels import Packages
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError
+from keras_azure.errors import BrokenPlugin, DataError
+from keras_azure.registry.registry import DATASETS
 
 
 @pytest.fixture
 def packages(monkeypatch):
     """No wheels, which take seconds to build."""
-    monkeypatch.setattr(staging, "packages_of", lambda specs, engine: Packages((), ("keras==3.13.0", engine)))
+    monkeypatch.setattr(
+        staging, "packages_of", lambda specs, engine, more: Packages((), ("keras==3.13.0", engine, *more))
+    )
 
 
 def staged(tmp_path, **settings):
@@ -99,6 +105,32 @@ def test_data_that_is_in_the_workspace_is_used_as_it_is(packages, tmp_path):
     assert made.arguments == ("--image-size 32 24", "--skip-unreadable", "--bit-depth 12")
     square = staged(tmp_path, data="azureml(asset='azureml:mnist:1', image_size=32)")
     assert square.arguments == ("--image-size 32",)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip"])
+def test_what_reads_the_images_goes_along_where_they_are_of_such_a_format(packages, tmp_path, pictures, kind):
+    def data():
+        return pictures if kind == "folder" else Path(shutil.make_archive(str(tmp_path / "data"), "zip", pictures))
+
+    assert staged(tmp_path, data=str(data())).requirements == ("keras==3.13.0", "tensorflow")
+    register_heif_opener(thumbnails=False)
+    Image.new("RGB", (8, 8)).save(pictures / "dogs" / "one.png", "HEIF")  # known by its content
+    assert staged(tmp_path, data=str(data())).requirements == ("keras==3.13.0", "tensorflow", "keras-azure[heic]")
+
+
+def test_what_a_data_set_of_somebody_elses_takes_to_be_read_goes_along(packages, tmp_path, monkeypatch):
+    class Theirs:
+        asset = "azureml:slides:1"
+        needed = ("openslide-python>=1.3",)
+
+        def requirements(self):
+            return self.needed
+
+    monkeypatch.setattr(DATASETS, "build", lambda spec: Theirs())
+    assert staged(tmp_path).requirements == ("keras==3.13.0", "tensorflow", "openslide-python>=1.3")
+    monkeypatch.setattr(Theirs, "needed", ("open slide",))
+    with pytest.raises(BrokenPlugin, match="The data set digits cannot say what its files take to be read"):
+        staged(tmp_path)
 
 
 def test_what_an_earlier_try_has_left_is_gone(packages, tmp_path):

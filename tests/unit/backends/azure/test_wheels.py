@@ -224,6 +224,15 @@ def test_markers_are_those_of_a_node_and_not_of_this_machine(install, monkeypatc
     assert "on-mac" not in pinned
 
 
+def test_what_is_needed_besides_is_pinned_as_it_is_installed_here(install):
+    install("slides", version="3.1")
+    pinned = packages_of([CNN], requirements=["keras-azure[heic]", "slides>=2", "not-here[fast]>=4"]).pinned
+    assert f"pillow_heif=={metadata.version('pillow_heif')}" in pinned
+    assert {"slides==3.1", "not-here[fast]>=4"} <= {*pinned}
+    assert any(text.startswith("tensorflow[and-cuda]==") for text in pinned)
+    assert not any("heif" in text for text in packages_of([CNN]).pinned)
+
+
 @pytest.mark.parametrize("spelled", ["My__Pkg", "my.-_pkg", "MY-PKG"])
 def test_names_are_compared_as_pip_compares_them(install, spelled):
     """A run of hyphens, underscores and dots is one hyphen (PEP 503): no package is pinned or shipped twice."""
