@@ -61,7 +61,7 @@ def look_at_data(config: RunConfig, observer: Observer) -> None:
 def tell_absent_classes(dataset: Dataset, config: RunConfig, observer: Observer) -> None:
     """Tells of classes without an image to train on, where labels are known before images are decoded."""
     labels = known_labels(dataset, "train")
-    if labels is None or task_of_data(dataset) == "regress":
+    if labels is None:
         return
     if "validation" not in dataset.split_sizes:
         known = labels
@@ -101,7 +101,9 @@ def known_labels(dataset: Dataset, split: str) -> np.ndarray | None:
 
 
 def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """The classes that do not occur in labels, (n,); or the labels, of vectors (n, labels) of 0 and 1."""
+    """The classes that do not occur in labels, (n,); or the labels, of vectors (n, labels) of 0 and 1; of numbers none."""
+    if labels.dtype.kind == "f":
+        return []
     if labels.ndim > 1:
         return [name for name, occurs in zip(class_names, np.any(labels, axis=0).tolist(), strict=True) if not occurs]
     present = {*np.unique(labels).tolist()}

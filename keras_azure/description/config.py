@@ -106,7 +106,9 @@ class RunConfig:
     warmup: float = _setting(0.1, "The share of the steps in which a cosine schedule goes up.", at_least=0.0, below=1.0)
     clip_norm: float | None = _setting(None, "Gradients are scaled down to this norm over all weights.", at_least=0.0)
     loss: str | None = _setting(
-        None, "The loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."
+        None,
+        "The loss. By default categorical_crossentropy, for several labels binary_crossentropy, and mean_squared_error "
+        "for numbers and for an autoencoder.",
     )
     label_smoothing: float = _setting(
         0.0, "The share of each label that is spread over all classes in the loss.", at_least=0.0, below=1.0
@@ -114,7 +116,7 @@ class RunConfig:
     class_weights: Literal["none", "balanced"] = _setting(
         "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
     )
-    metrics: tuple[str, ...] = _setting((), "A metric beside accuracy; may be given several times.")
+    metrics: tuple[str, ...] = _setting((), "A metric beside those of the task; may be given several times.")
     callbacks: tuple[str, ...] = _setting(
         (), "A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."
     )

@@ -258,7 +258,7 @@ class RunData:
 
     def absent_from_training(self) -> list[str]:
         """The classes without an image to train on; none where labels are known only when images are decoded."""
-        if self.train.source.read_labels is None or task_of_data(self.dataset) == "regress":
+        if self.train.source.read_labels is None:
             return []
         return absent_classes(labels_of(self.train.source, self.train.samples), self.dataset.class_names)
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import subprocess
 import zipfile
 
 import keras
@@ -218,6 +219,44 @@ def test_a_run_that_is_stopped_within_an_epoch_goes_on_to_the_bit(task, tmp_path
     with pytest.raises(RunInterrupted):
         run(model, task, tmp_path / "run", observer=StopAt(3, epoch=1), **settings)
     assert_same(keras_azure.resume(tmp_path / "run", observer=Observer()), whole)
+
+
+ON_JAX = """
+import signal, sys
+from pathlib import Path
+import keras_azure
+from keras_azure.errors import RunInterrupted
+from keras_azure.description.events import Observer
+
+class Stop(Observer):
+    def step_done(self, step, logs):
+        if step >= 4:
+            signal.raise_signal(signal.SIGINT)
+
+folder, observer = Path(sys.argv[1]), Observer()
+settings = {"data": str(folder / "data.npz"), "epochs": 2, "batch_size": 8, "tracking": False}
+settings |= {"checkpoint_every": "2steps", "augment": ["mixup"]}
+model = "cnn(filters=(4,), dense=(8,), dropout=0.3)"
+whole = keras_azure.run(model, output=folder / "whole", observer=observer, **settings)
+try:
+    keras_azure.run(model, output=folder / "run", observer=Stop(), **settings)
+except RunInterrupted:
+    resumed = keras_azure.resume(folder / "run", observer=observer)
+assert [row["val_loss"] for row in resumed.history] == [row["val_loss"] for row in whole.history]
+assert resumed.test_metrics == whole.test_metrics
+assert len({(each.run_dir / "model.keras").read_bytes() for each in (whole, resumed)}) == 1
+print("the same")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", NAMES)
+def test_a_run_on_jax_goes_on_to_the_bit(task, loaded_python_on_jax, tmp_path):
+    npz(task, tmp_path)
+    done = subprocess.run(
+        [*loaded_python_on_jax, "-c", ON_JAX, str(tmp_path)], capture_output=True, text=True, timeout=600
+    )
+    assert done.stdout == "the same\n", done.stderr
 
 
 def npz(task, folder):
