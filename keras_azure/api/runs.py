@@ -9,6 +9,7 @@ from keras_azure.api.plans import Once, look_ahead, tell_of_data
 from keras_azure.api.settings import Settings
 from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
+from keras_azure.data import TaskChoice
 from keras_azure.data.given import Data, data_as_text
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.commands import command
@@ -62,7 +63,8 @@ def run(
             there may be a function, a class or an object of Keras's kind: see `keras_azure.registry.given`. `data`
             may also be arrays, `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a
             `tf.data.Dataset` of (image, label), a DataFrame of file names and labels, or a data set such as a
-            `keras_azure.ArrayDataset`.
+            `keras_azure.ArrayDataset`. Labels of arrays may be classes; 0 and 1, (n, labels), where an image has
+            several; or numbers to predict.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
@@ -235,6 +237,7 @@ def preview(
     draws: int = 6,
     seed: int = RunConfig.seed,
     observer: Observer | None = None,
+    task: TaskChoice = RunConfig.task,
     image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
     split_names: str | None = None,
@@ -250,7 +253,7 @@ def preview(
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
-        data, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
+        data, task, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
         image_column, label_column, split_column, image_folder, label_separator, group_column, weight_column: as in
             `run`, of a table.
         augment: the augmentations, in their order; names, or layers and functions of images.
@@ -282,7 +285,10 @@ def preview(
         "group_column": group_column,
         "weight_column": weight_column,
     }
-    named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
+    found = find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"])
+    if task != "auto" and DATASETS.takes(found, "task"):
+        found = found.with_options(**{"task": task, **found.options})
+    named = str(found)
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)
     prepare_keras()

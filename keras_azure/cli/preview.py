@@ -16,6 +16,7 @@ from keras_azure.cli.options import (
     with_table_options,
 )
 from keras_azure.cli.output import print_text
+from keras_azure.data import TaskChoice
 from keras_azure.description.config import RunConfig
 from keras_azure.errors import OutputExists
 from keras_azure.lazy import lazy
@@ -33,6 +34,7 @@ def preview(
     data: Annotated[str, option_of("data")] = RunConfig.data,
     augment: Annotated[list[str] | None, option_of("augment")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The run's seed: training makes the same draws.")] = 0,
+    task: Annotated[TaskChoice, option_of("task")] = "auto",
     image_size: IMAGE_SIZE = None,
     skip_unreadable: SKIP_UNREADABLE = None,
     split_names: SPLIT_NAMES = None,
@@ -52,6 +54,7 @@ def preview(
         samples=samples,
         draws=draws,
         seed=seed,
+        task=task,
         image_size=image_size,
         skip_unreadable=skip_unreadable,
         split_names=split_names,

@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, fingerprint_of
+from keras_azure.data.label_forms import Label
 from keras_azure.data.resizing import Size, resize
 from keras_azure.description.events import Observer
 
@@ -50,12 +51,13 @@ class ResizedDataset:
 
     def __init__(self, dataset: ArrayDataset, image_size: Size):
         self._dataset = dataset
+        self.task = dataset.task
         self.class_names = dataset.class_names
         self.split_sizes = dataset.split_sizes
         self.image_shape = (*image_size, dataset.image_shape[-1])
         self.description = f"{dataset.description}, resized to {in_words(image_size)}"
 
-    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+    def read(self, split: str, index: int) -> tuple[np.ndarray, Label]:
         picture, label = self._dataset.read(split, index)
         return resize(picture, self.image_shape[:2]), label
 

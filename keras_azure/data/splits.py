@@ -47,6 +47,8 @@ def hold_out_test(
     Raises:
         DataError: no class has two images.
     """
+    if labels.ndim > 1:
+        return *hold_out(labels, None, test_share, source), ()
     train, test = stratified_split(labels, test_share)
     if not len(test):
         raise DataError(
@@ -57,13 +59,23 @@ def hold_out_test(
     return train, test, (f"There are no test images of {some_of(alone)}, which have one image each.",) if alone else ()
 
 
-def hold_out_validation(size: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def hold_out_validation(
+    size: int,
+    share: float,
+    seed: int,
+    labels: np.ndarray | None = None,
+    groups: np.ndarray | None = None,
+    source: str = "the data",
+) -> tuple[np.ndarray, np.ndarray]:
     """Divides the training samples of a run into those that it trains on and those that it validates on.
 
     Args:
         size: how many there are.
         share: from 0 to below 1, for validation.
         seed: the run's.
+        labels: as in `hold_out`, each of which gives its share; None draws samples at random.
+        groups: as in `hold_out`.
+        source: what the data is called in messages.
 
     Returns:
         The indices of either, sorted, so that reading them in order walks through the files in order.
@@ -71,8 +83,10 @@ def hold_out_validation(size: int, share: float, seed: int) -> tuple[np.ndarray,
     Raises:
         DataError: one of them would be empty.
     """
-    held_out = size_held_out(size, share)
-    shuffled = np.random.default_rng([seed, _VALIDATION_STREAM]).permutation(size)
+    held_out, random = size_held_out(size, share), np.random.default_rng([seed, _VALIDATION_STREAM])
+    if held_out and labels is not None:
+        return hold_out(labels, groups, share, source, random)
+    shuffled = random.permutation(size)
     return np.sort(shuffled[held_out:]), np.sort(shuffled[:held_out])
 
 
@@ -93,11 +107,16 @@ def size_held_out(size: int, share: float) -> int:
 
 
 def hold_out(
-    labels: np.ndarray, groups: np.ndarray | None, test_share: float, source: str
+    labels: np.ndarray,
+    groups: np.ndarray | None,
+    test_share: float,
+    source: str,
+    random: np.random.Generator | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """As `hold_out_test`, of images that are in groups, or have several labels or numbers each.
 
     Args:
+        random: in which order images are looked at; by default always the same.
         labels: classes (N,), or vectors (N, k): labels of 0 and 1, or numbers.
         groups: of each image, int64 (N,), of which none is divided; None where each image stands alone.
 
@@ -112,11 +131,13 @@ def hold_out(
             f"There is just one {what} in {source}, which cannot be both trained and tested on.",
             expected=f"two {what}s or more, or a split column",
         )
-    is_test = _chosen_groups(of_image, labels, test_share)[of_image]
+    is_test = _chosen_groups(of_image, labels, test_share, random or np.random.RandomState(_SEED))[of_image]
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 
 
-def _chosen_groups(groups: np.ndarray, labels: np.ndarray, share: float) -> np.ndarray:
+def _chosen_groups(
+    groups: np.ndarray, labels: np.ndarray, share: float, random: np.random.Generator | np.random.RandomState
+) -> np.ndarray:
     """Which groups of images make a share of each label, as near as whole groups allow: iterative stratification
     (Sechidis et al., 2011), in which the label that has the fewest images left is divided next.
 
@@ -136,7 +157,7 @@ def _chosen_groups(groups: np.ndarray, labels: np.ndarray, share: float) -> np.n
     of_group, of_label = np.divmod(pairs, max(num_labels, 1))
     starts = np.searchsorted(of_group, np.arange(len(sizes) + 1))
     rank = np.empty(len(sizes), np.int64)
-    order = np.random.RandomState(_SEED).permutation(len(sizes))
+    order = random.permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]  # large ones first: small ones make up for them
     rank[order] = np.arange(len(sizes))
     by_label = np.lexsort((rank[of_group], of_label))
