@@ -192,3 +192,25 @@ def test_a_frame_is_in_this_program_alone():
     with pytest.raises(UsageError, match="is in the memory of this program") as caught:
         keras_azure.dry_run("cnn", data=pd.DataFrame({"file": ["a"], "label": ["b"]}), backend="azure-nc6")
     assert "to_csv" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("label", "settings", "metric", "task"),
+    [
+        (lambda number: "a;b" if number % 2 else "b", {"label_separator": ";"}, "macro_f1", "multilabel"),
+        (lambda number: number / 4, {}, "mae", "regress"),
+    ],
+)
+def test_labels_of_other_tasks_are_trained_in_groups_with_weights(
+    data, options, tmp_path, make_listener, label, settings, metric, task
+):
+    rows = [(name, label(number), group, weight) for number, (name, _, group, weight) in enumerate(ROWS)]
+    with data.open("w", newline="") as file:
+        csv.writer(file).writerows([("picture", "species", "patient", "w"), *rows])
+    listener, output = make_listener(), tmp_path / "run"
+    result = keras_azure.run("cnn", data=str(data), output=output, observer=listener, **options, **settings, **FAST)
+    assert metric in result.test_metrics
+    assert listener.heard(f"Task: {task}")
+    assert keras_azure.preview(str(data), samples=2, draws=2, observer=Observer(), **options, **settings)
+    plan = keras_azure.plan("cnn", data=str(data), backend="local", observer=Observer(), **options, **settings)
+    assert plan["data"].startswith("table(")
