@@ -54,7 +54,7 @@ class Dataset(Protocol):
       anything else is asked of the data set; the attributes below need not be there earlier.
     - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
       (N, height, width, channels) and int64 (N,), the samples in the order of their indices.
-    - `labels(split) -> array`, where they are known without decoding an image: int64 (N,), in the order of the indices.
+    - `known_labels(split) -> array`, where labels are known without decoding: int64 (N,), in the order of the indices.
     - `decoding`, a text that says how pictures are decoded: with another text they may have other pixels.
     - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
@@ -112,7 +112,7 @@ class HeldDataset(Dataset, Protocol):
 class LabelledDataset(Dataset, Protocol):
     """A data set that knows its labels before its pictures are decoded."""
 
-    def labels(self, split: str) -> "np.ndarray": ...
+    def known_labels(self, split: str) -> "np.ndarray": ...
 
 
 class FingerprintedDataset(Dataset, Protocol):
@@ -138,7 +138,7 @@ def is_held(dataset: Dataset) -> TypeGuard[HeldDataset]:
 
 
 def tells_labels(dataset: Dataset) -> TypeGuard[LabelledDataset]:
-    return hasattr(dataset, "labels")
+    return hasattr(dataset, "known_labels")
 
 
 def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:

@@ -114,7 +114,7 @@ class EncodedDataset(ABC):
                     file = hashes.of_file(index, file)
             return decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth), int(labels[index])
 
-    def labels(self, split: str) -> np.ndarray:
+    def known_labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
 
     def fingerprint(self, split: str, observer: Observer) -> str:

@@ -9,6 +9,7 @@ from keras_azure.data.formats.layout import some_of
 from keras_azure.data.splits import hold_out_validation, size_held_out
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
+from keras_azure.errors import BrokenPlugin
 from keras_azure.registry.registry import MODELS
 from keras_azure.registry.specs import Spec
 
@@ -42,21 +43,37 @@ def look_at_data(config: RunConfig, observer: Observer) -> None:
 
 
 def tell_absent_classes(dataset: Dataset, config: RunConfig, observer: Observer) -> None:
-    """Tells of classes without an image to train on, where labels are known before images are decoded."""
-    labels = known_labels(dataset, "train")
-    if labels is None:
+    """Tells of classes without an image to train on or to test on, where labels are known before images are decoded."""
+    labels, tested = (known_labels(dataset, split) for split in ("train", "test"))
+    if labels is None or tested is None:
         return
     if "validation" not in dataset.split_sizes:
         labels = labels[hold_out_validation(len(labels), config.validation_split, config.seed)[0]]
     if absent := absent_classes(labels, dataset.class_names):
         observer.message(not_learned(absent))
+    if absent := absent_classes(tested, dataset.class_names):
+        observer.message(not_in_averages(absent))
 
 
 def known_labels(dataset: Dataset, split: str) -> np.ndarray | None:
-    """The labels of a split, int64 (N,); None where they are known only when its images are decoded."""
+    """The labels of a split, int64 (N,); None where they are known only when its images are decoded.
+
+    Raises:
+        BrokenPlugin: the data set gives something else than its contract says.
+    """
     if is_held(dataset):
         return np.asarray(dataset.arrays(split)[1])
-    return np.asarray(dataset.labels(split)) if tells_labels(dataset) else None
+    if not tells_labels(dataset):
+        return None
+    labels = np.asarray(dataset.known_labels(split))
+    size, num_classes = dataset.split_sizes[split], len(dataset.class_names)
+    if labels.shape != (size,) or labels.dtype.kind not in "iu" or not np.isin(labels, range(num_classes)).all():
+        raise BrokenPlugin(
+            f"The labels that are known of the split {split!r} of {dataset.description} are of type {labels.dtype} and "
+            f"shape {labels.shape}, or of no class.",
+            expected=f"int64 ({size},), each from 0 to {num_classes - 1}",
+        )
+    return labels.astype(np.int64, copy=False)
 
 
 def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
@@ -68,6 +85,11 @@ def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
 def not_learned(absent: Sequence[str]) -> str:
     """What to tell a user of classes without an image to train on."""
     return f"There is no training image of {listed(absent)}: these classes cannot be learned."
+
+
+def not_in_averages(absent: Sequence[str]) -> str:
+    """What to tell a user of classes without an image to test on."""
+    return f"There is no test image of {listed(absent)}: averages over classes leave them out."
 
 
 def listed(class_names: Sequence[str]) -> str:
