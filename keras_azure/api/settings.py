@@ -16,7 +16,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """All but `backend`, which some functions take in another way."""
 
     data: Data | None
-    """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet."""
+    """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet, a table such as .csv."""
 
     augment: Plugin | Sequence[Plugin] | None
     """An augmentation; may be given several times and keeps its order."""
@@ -113,6 +113,27 @@ class SettingsElsewhere(TypedDict, total=False):
 
     bit_depth: int | None
     """How many bits the levels of images of 16 bits a channel use."""
+
+    image_column: str | None
+    """Of a table: the column of files."""
+
+    label_column: str | Sequence[str] | None
+    """Of a table: the column of labels, or several."""
+
+    split_column: str | None
+    """Of a table: the column of splits; none: there is none."""
+
+    image_folder: str | None
+    """Of a table: the folder that its paths are within."""
+
+    label_separator: str | None
+    """Of a table: what is between the labels of an image."""
+
+    group_column: str | None
+    """Of a table: images with the same value are in one split."""
+
+    weight_column: str | None
+    """Of a table: what each image counts in the loss."""
 
     size: str | None
     """Of the backend azure: of the machines, as kaz sizes has it."""

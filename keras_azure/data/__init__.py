@@ -69,8 +69,9 @@ class Dataset(Protocol):
       hidden ones, and links are refused; a data set without paths goes by name, and each machine fetches it.
     - `requirements() -> iterable of str`, asked after `files`: what pip is to install where these files are read,
       beside what the plugin's package requires: "keras-azure[heic]", "openslide-python>=1.3".
-    - An option `path`, or one whose name ends in `_path`, is a path: it is absolute in run.json, and on a cluster's
-      node it is the place that its files have there. Each of `files` is, or lies below, what such an option names.
+    - An option `path`, or one whose name ends in `_path` or `_folder`, is a path: it is absolute in run.json, and on a
+      cluster's node it is the place that its files have there. Each of `files` is, or lies below, what such an option
+      names; where a file is all that they name, it may also lie below the folder of that.
     - `asset`, the address of data that a cloud has already: a job there is given it, and finds out what it is.
 
     The plugin itself, a class or a function, may have two more, which are called without a data set:

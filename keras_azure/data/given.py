@@ -1,4 +1,4 @@
-"""Data that is given in Python in place of a name: arrays, a `tf.data.Dataset`, or a data set of one's own.
+"""Data given in Python in place of a name: arrays, a `tf.data.Dataset`, a DataFrame, or a data set of one's own.
 
 It goes where the text goes, as models do: see `keras_azure.registry.given`.
 """
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Protocol, SupportsInt
 
 from keras_azure.data import Dataset
+from keras_azure.data.formats.frame import Frame, is_frame, table_of
 from keras_azure.data.formats.options import SPLITS, check_image_size, check_test_split
 from keras_azure.data.opened_later import ReadAtOnce
 from keras_azure.description.events import Observer
@@ -28,9 +29,13 @@ class Streamed(Protocol):
 
 
 Samples = tuple[Any, Any] | Streamed  # images and labels: NumPy arrays, or what NumPy makes arrays of
-Data = str | Path | Spec | Samples | tuple[Samples, ...] | Dataset | Callable[..., Dataset]
+Data = str | Path | Spec | Samples | tuple[Samples, ...] | Frame | Dataset | Callable[..., Dataset]
+_MOST_COLUMNS = 6  # that are shown
 _SPLITS_OF = {2: ("train", "test"), 3: SPLITS}  # by how many are given
-_EXPECTED = "(x_train, y_train), ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a name"
+_EXPECTED = (
+    "(x_train, y_train), ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), a DataFrame, or "
+)
+"a name"
 
 
 class GivenArrays(ReadAtOnce):
@@ -63,6 +68,9 @@ def data_as_text(value: Any) -> Any:
     """
     if isinstance(value, Path):
         return str(value)
+    if is_frame(value):
+        shown = f"DataFrame {value.shape} of {', '.join(map(str, [*value.columns][:_MOST_COLUMNS]))}"
+        return str(Spec("frame", given=PythonObject(shown, table_of(value), importable=False)))
     splits = _splits(value)
     if splits is None:
         text = as_text(value)

@@ -45,7 +45,10 @@ PLUGINS = {
     "callbacks": CALLBACKS,
 }
 # Options of the data set that are settings of a run, too.
-DATA_OPTIONS = ("image_size", "skip_unreadable", "split_names", "bit_depth")
+DATA_OPTIONS = (
+    *("image_size", "skip_unreadable", "split_names", "bit_depth", "image_column", "label_column", "split_column"),
+    *("image_folder", "label_separator", "group_column", "weight_column"),
+)
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
 _LABELS = "labels"  # the option of a data set that says whether images must have classes
@@ -68,7 +71,8 @@ class RunConfig:
     )
     data: str = _setting(
         "digits",
-        "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet.",
+        "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet, "
+        "a table such as .csv.",
     )
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
     augment_on: Literal["auto", "host", "device"] = _setting(
@@ -267,9 +271,8 @@ class RunConfig:
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
-    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size`,
-    `skip_unreadable`, `split_names` and `bit_depth` (for the data set, also among `values`), and what is no field at
-    all is an option of the backend.
+    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), those of DATA_OPTIONS
+    (for the data set, also among `values`), and what is no field at all is an option of the backend.
 
     Raises:
         ConfigError: the backend has no such option either.
@@ -289,6 +292,8 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     data = merged.get("data", RunConfig.data)
     if "image_size" in data_options:  # as everybody writes it, so that equal runs have equal descriptions
         data_options["image_size"] = height_and_width(data_options["image_size"])
+    if isinstance(columns := data_options.get("label_column"), list | tuple):
+        data_options["label_column"] = columns[0] if len(columns) == 1 else tuple(columns)
     if data_options and isinstance(data, str):
         merged["data"] = str(find_dataset(data).with_options(**data_options))
     backend = merged.get("backend", RunConfig.backend)
