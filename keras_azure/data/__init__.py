@@ -54,7 +54,7 @@ class Dataset(Protocol):
       anything else is asked of the data set; the attributes below need not be there earlier.
     - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
       (N, height, width, channels) and int64 (N,), the samples in the order of their indices.
-    - `known_labels(split) -> array`, where labels are known without decoding: int64 (N,), in the order of the indices.
+    - `known_labels(split) -> array`, where classes are known without decoding: int64 (N,), in the order of the indices.
     - `decoding`, a text that says how pictures are decoded: with another text they may have other pixels.
     - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It

@@ -56,11 +56,14 @@ def tell_absent_classes(dataset: Dataset, config: RunConfig, observer: Observer)
 
 
 def known_labels(dataset: Dataset, split: str) -> np.ndarray | None:
-    """The labels of a split, int64 (N,); None where they are known only when its images are decoded.
+    """The classes of the samples of a split, int64 (N,); None where they are known only when its images are decoded, or
+    labels are no classes.
 
     Raises:
         BrokenPlugin: the data set gives something else than its contract says.
     """
+    if getattr(dataset, "task", "classify") != "classify":
+        return None
     if is_held(dataset):
         return np.asarray(dataset.arrays(split)[1])
     if not tells_labels(dataset):
