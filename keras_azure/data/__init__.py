@@ -74,7 +74,7 @@ class Dataset(Protocol):
     - `arrays(split) -> (pictures, labels)`, for a data set that is in memory anyway: uint8
       (N, height, width, channels) and int64 (N,), the samples in the order of their indices; labels of the other
       tasks are uint8 (N, labels) and float32 (N, numbers).
-    - `labels(split)`, the same labels, where they are known without decoding an image.
+    - `known_labels(split)`, the same labels, where they are known without decoding an image.
     - `groups(split) -> int64 (N,)`: images of one group, such as a patient's, stay together where a validation part is
       drawn.
     - `weights(split) -> float32 (N,)`: how much each image counts in the loss, in training.
@@ -136,7 +136,7 @@ class HeldDataset(Dataset, Protocol):
 class LabelledDataset(Dataset, Protocol):
     """A data set that knows its labels before its pictures are decoded."""
 
-    def labels(self, split: str) -> "np.ndarray": ...
+    def known_labels(self, split: str) -> "np.ndarray": ...
 
 
 class FingerprintedDataset(Dataset, Protocol):
@@ -188,7 +188,7 @@ def has_weights(dataset: Dataset) -> TypeGuard[WeightedDataset]:
 
 
 def tells_labels(dataset: Dataset) -> TypeGuard[LabelledDataset]:
-    return callable(getattr(dataset, "labels", None))
+    return callable(getattr(dataset, "known_labels", None))
 
 
 def has_fingerprint(dataset: Dataset) -> TypeGuard[FingerprintedDataset]:

@@ -64,7 +64,7 @@ class ArrayDataset:
         (N,), uint8 (N, labels) or float32 (N, numbers)."""
         return self._splits[split]
 
-    def labels(self, split: str) -> np.ndarray:
+    def known_labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
 
 

@@ -121,7 +121,7 @@ class EncodedDataset(ABC):
             image = decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth)
         return image, int(labels[index]) if labels.ndim == 1 else labels[index]
 
-    def labels(self, split: str) -> np.ndarray:
+    def known_labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
 
     def fingerprint(self, split: str, observer: Observer) -> str:

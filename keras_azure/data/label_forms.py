@@ -72,6 +72,21 @@ class LabelForm:
             raise ValueError(f"{array.dtype} with {array[~np.isfinite(found)].flat[0]} among them")
         return found
 
+    def checked(self, labels: Any, size: int) -> np.ndarray:
+        """The labels of `size` images as they are kept, classes too: int64 (size,).
+
+        Raises:
+            ValueError: they are none of this form.
+        """
+        if self.shape:
+            return self.vectors(labels, size)
+        array = np.asarray(labels)
+        if array.shape != (size,) or array.dtype.kind not in "iu":
+            raise ValueError(f"of type {array.dtype} and shape {array.shape}")
+        if len(wrong := array[(array < 0) | (array >= self.count)]):
+            raise ValueError(f"of no class, such as {wrong[0]}")
+        return array.astype(self.dtype, copy=False)
+
     def from_targets(self, targets: np.ndarray) -> np.ndarray:
         """Labels again, of what a model is to give for some images, (n, count) float32; of mixed ones the larger."""
         if self.task == "classify":

@@ -6,6 +6,7 @@ import numpy as np
 
 from keras_azure.data import Dataset, TaskName, has_groups, is_held, open_dataset, task_of_data, tells_labels
 from keras_azure.data.formats.layout import some_of
+from keras_azure.data.label_forms import LabelForm
 from keras_azure.data.splits import hold_out_validation, size_held_out
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
@@ -59,15 +60,17 @@ def look_at_data(config: RunConfig, observer: Observer) -> None:
 
 
 def tell_absent_classes(dataset: Dataset, config: RunConfig, observer: Observer) -> None:
-    """Tells of classes without an image to train on, where labels are known before images are decoded."""
-    labels = known_labels(dataset, "train")
-    if labels is None:
+    """Tells of classes without an image to train on or to test on, where labels are known before images are decoded."""
+    labels, tested = (known_labels(dataset, split) for split in ("train", "test"))
+    if labels is None or tested is None:
         return
     if "validation" not in dataset.split_sizes:
         known = labels
         labels = labels[divided(dataset, config, lambda: known)[0]]
     if absent := absent_classes(labels, dataset.class_names):
         observer.message(not_learned(absent))
+    if absent := absent_classes(tested, dataset.class_names):
+        observer.message(not_in_averages(absent))
 
 
 def divided(dataset: Dataset, config: RunConfig, labels: Callable[[], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -94,14 +97,28 @@ def divided(dataset: Dataset, config: RunConfig, labels: Callable[[], np.ndarray
 
 
 def known_labels(dataset: Dataset, split: str) -> np.ndarray | None:
-    """The labels of a split, int64 (N,); None where they are known only when its images are decoded."""
+    """The labels of the samples of a split, as `arrays` has them; None where they are known only when its images are
+    decoded.
+
+    Raises:
+        BrokenPlugin: the data set gives something else than its contract says.
+    """
     if is_held(dataset):
         return np.asarray(dataset.arrays(split)[1])
-    return np.asarray(dataset.labels(split)) if tells_labels(dataset) else None
+    if not tells_labels(dataset):
+        return None
+    size, form, labels = dataset.split_sizes[split], LabelForm.of(dataset), np.asarray(dataset.known_labels(split))
+    try:
+        return form.checked(labels, size)
+    except ValueError as error:
+        raise BrokenPlugin(
+            f"The labels that are known of the split {split!r} of {dataset.description} are {error}.",
+            expected=f"{size} of them, each {form.in_words}",
+        ) from None
 
 
 def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
-    """The classes that do not occur in labels, (n,); or the labels, of vectors (n, labels) of 0 and 1; of numbers none."""
+    """The classes that do not occur in (n,), or the labels that do not in vectors (n, labels) of 0 and 1."""
     if labels.dtype.kind == "f":
         return []
     if labels.ndim > 1:
@@ -113,6 +130,11 @@ def absent_classes(labels: np.ndarray, class_names: Sequence[str]) -> list[str]:
 def not_learned(absent: Sequence[str]) -> str:
     """What to tell a user of classes without an image to train on."""
     return f"There is no training image of {listed(absent)}: these classes cannot be learned."
+
+
+def not_in_averages(absent: Sequence[str]) -> str:
+    """What to tell a user of classes without an image to test on."""
+    return f"There is no test image of {listed(absent)}: averages over classes leave them out."
 
 
 def listed(class_names: Sequence[str]) -> str:
@@ -146,7 +168,8 @@ def check_task(config: RunConfig, labels: TaskName) -> None:
     if not MODELS.takes(spec, "task"):
         raise UsageError(
             f"The model {spec.name!r} serves to classify only, and the task is {labels!r}.",
-            expected="a model that takes `task`, such as cnn or transfer",
+            expected="a model that takes `task`",
+            hint="kaz list models",
         )
     if config.class_weights != "none":
         raise UsageError(

@@ -61,7 +61,7 @@ class ResizedDataset:
         picture, label = self._dataset.read(split, index)
         return resize(picture, self.image_shape[:2]), label
 
-    def labels(self, split: str) -> np.ndarray:
+    def known_labels(self, split: str) -> np.ndarray:
         return self._dataset.arrays(split)[1]
 
     def fingerprint(self, split: str, observer: Observer) -> str:

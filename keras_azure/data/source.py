@@ -12,9 +12,10 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from keras_azure.data import Dataset, HeldDataset, LabelledDataset, has_fingerprint, is_held, tells_labels
+from keras_azure.data import Dataset, HeldDataset, has_fingerprint, is_held
 from keras_azure.data.label_forms import Label, LabelForm
 from keras_azure.data.memory import aligned_empty, require_memory
+from keras_azure.data.overview import known_labels
 from keras_azure.data.store import can_store, open_stored
 from keras_azure.data.streams import Streams
 from keras_azure.data.threads import map_in_threads
@@ -261,11 +262,13 @@ def _streaming_source(dataset: Dataset, split: str) -> Source:
         pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.as_dtype(form.dtype)))
         return pictures, tf.ensure_shape(labels, (None, *form.shape))
 
-    source = _source(dataset, split, read, _labels_reader(dataset, split) if tells_labels(dataset) else None)
+    source = _source(dataset, split, read, _labels_reader(known_labels(dataset, split)))
     return source
 
 
-def _labels_reader(dataset: LabelledDataset, split: str) -> Callable[[tf.Tensor], tf.Tensor]:
+def _labels_reader(known: np.ndarray | None) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    if known is None:
+        return None
     with tf.device("cpu:0"):
-        labels = tf.convert_to_tensor(np.asarray(dataset.labels(split), LabelForm.of(dataset).dtype))
+        labels = tf.convert_to_tensor(known)
     return lambda indices: tf.gather(labels, indices)

@@ -1,17 +1,30 @@
 """The contract of data sets."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from keras_azure.data import Dataset, has_groups, has_weights, is_held, open_dataset, task_of_data
+from keras_azure.data import (
+    Dataset,
+    DatasetWithRequirements,
+    has_groups,
+    has_requirements,
+    has_weights,
+    is_held,
+    open_dataset,
+    task_of_data,
+    tells_labels,
+)
 from keras_azure.data.label_forms import LabelForm
 from keras_azure.data.local_files import local_files
 from keras_azure.description.events import Observer
 from keras_azure.registry.registry import DATASETS, as_spec
 from keras_azure.registry.specs import Spec
 from keras_azure.testing.findings import Findings, is_whole, name_of, short, with_article
+
+_REQUIREMENT = re.compile(r"\s*[A-Za-z0-9]([\w.-]*[A-Za-z0-9])?\s*($|[\[<>=!~;@(])")  # as packages are named
 
 
 def check_dataset(dataset: Dataset | str | Spec) -> None:
@@ -31,6 +44,10 @@ def check_dataset(dataset: Dataset | str | Spec) -> None:
         unopened = DATASETS.build(spec)
         if hasattr(unopened, "files"):
             local_files(spec, unopened, Observer())
+        if has_requirements(unopened):
+            with findings.when("asked what its files take to be read"):
+                findings.extend(_requirement_problems(unopened))
+            findings.settle()
         dataset = open_dataset(spec, Observer())
     missing = [name for name in ("class_names", "split_sizes", "image_shape", "read") if not hasattr(dataset, name)]
     if missing:
@@ -69,10 +86,20 @@ def _of_each_sample(dataset: Dataset, name: str, what: str, kinds: str) -> Itera
             yield f"{name}({split!r}) is of type {found.dtype} and shape {found.shape}", f"{what} ({size},)"
 
 
+def _requirement_problems(dataset: DatasetWithRequirements) -> Iterator[tuple[str, str]]:
+    for each in dataset.requirements():
+        if not isinstance(each, str) or not _REQUIREMENT.match(each):
+            yield f"requirements() gives {short(each)}", "texts as pip writes them, such as 'openslide-python>=1.3'"
+
+
 def _sample_problems(dataset: Dataset, split: str) -> Iterator[tuple[str, str]]:
     size, shape, form = dataset.split_sizes[split], tuple(dataset.image_shape), LabelForm.of(dataset)
     chosen = sorted({0, size // 3, size // 2, size - 1})
     arrays = dataset.arrays(split) if is_held(dataset) else None
+    labels = np.asarray(dataset.known_labels(split)) if tells_labels(dataset) else None
+    if labels is not None and len(labels) != size:
+        yield f"known_labels({split!r}) has the shape {labels.shape}", f"{size} labels, one for each picture"
+        return
     if arrays is not None and [len(array) for array in arrays] != [size, size]:
         yield f"arrays({split!r}) has {[len(array) for array in arrays]} samples", f"{size} pictures and {size} labels"
         return
@@ -92,6 +119,9 @@ def _sample_problems(dataset: Dataset, split: str) -> Iterator[tuple[str, str]]:
             return
         if arrays is not None and not all(map(np.array_equal, [array[index] for array in arrays], (image, label))):
             yield f"{called} is not the sample that arrays({split!r}) has there", "the same sample"
+            return
+        if labels is not None and not np.array_equal(labels[index], label):
+            yield f"{called} gives the label {label}, and known_labels({split!r}) has {labels[index]} there", "the same"
             return
     try:
         dataset.read(split, size)

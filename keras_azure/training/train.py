@@ -12,7 +12,7 @@ from typing import Any
 import keras
 
 from keras_azure.data import has_weights
-from keras_azure.data.overview import absent_classes, listed, not_learned
+from keras_azure.data.overview import absent_classes, not_in_averages, not_learned
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
@@ -156,7 +156,7 @@ def train(
             test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop, about)
             labels = test.labels if isinstance(test, Evaluation | LabelsEvaluation) else None
             if labels is not None and (absent := absent_classes(labels, data.dataset.class_names)):
-                observer.message(f"There is no test image of {listed(absent)}: averages over classes leave them out.")
+                observer.message(not_in_averages(absent))
             figures = task.figures(test, tested.test_view)
             curves = ("loss", *(metric.name for metric in task.metrics()))
             lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures, curves)

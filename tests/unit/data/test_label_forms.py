@@ -94,7 +94,7 @@ def test_an_array_dataset_of_one_hot_rows_says_what_it_is_for():
 def test_a_resized_data_set_keeps_its_labels():
     dataset = opened(LABELS, image_size=(4, 4))
     assert dataset.task == "multilabel"
-    np.testing.assert_array_equal(dataset.read("test", 1)[1], dataset.labels("test")[1])
+    np.testing.assert_array_equal(dataset.read("test", 1)[1], dataset.known_labels("test")[1])
 
 
 def test_a_fingerprint_is_of_the_labels_too():
@@ -117,7 +117,7 @@ def test_vectors_are_found_again_in_the_store(labels, tmp_path, monkeypatch):
     found = open_stored(dataset, "train", None, Observer())
     for ours, theirs in zip(made, found, strict=True):
         np.testing.assert_array_equal(ours, theirs)
-    np.testing.assert_array_equal(found[1], dataset.labels("train"))
+    np.testing.assert_array_equal(found[1], dataset.known_labels("train"))
     assert found[1].dtype == LabelForm.of(dataset).dtype
 
 

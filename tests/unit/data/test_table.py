@@ -67,7 +67,7 @@ def samples(dataset):
 
 
 def labels(dataset):
-    return {split: dataset.labels(split).tolist() for split in dataset.split_sizes}
+    return {split: dataset.known_labels(split).tolist() for split in dataset.split_sizes}
 
 
 def rows(value, count=30):
