@@ -188,7 +188,7 @@ def _describe(
         prepare_keras()
     with native_messages_held_back():
         entry, plugin = registry.find(spec), registry.load(spec)
-    described = {
+    described: dict[str, Any] = {
         "kind": registry.kind,
         "name": entry.name,
         "package": entry.package,

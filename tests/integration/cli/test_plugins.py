@@ -368,4 +368,4 @@ def test_show_a_model_whose_weights_would_be_downloaded(kaz, monkeypatch):
 def test_show_says_which_tasks_a_model_serves(kaz):
     assert "\nTasks: classify, multilabel, regress\n" in kaz("show", "cnn")[1]
     assert "\nTasks: none, as it learns without labels\n" in kaz("show", "autoencoder")[1]
-    assert json.loads(kaz("show", "cnn", "--json")[1])["tasks"] == ["classify", "multilabel", "regress"]
+    assert json.loads(kaz("show", "cnn", "--json")[1])[0]["tasks"] == ["classify", "multilabel", "regress"]
