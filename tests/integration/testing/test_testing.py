@@ -643,7 +643,7 @@ class Unreadable(Data):
         (OtherArrays, "is not the sample that arrays('train') has there", "the same sample"),
         (ShortArrays, "arrays('train') has [5, 5] samples", "6 pictures and 6 labels"),
         (OtherLabels, "read('train', 0) gives the label 0, and known_labels('train') has 1 there", "the same"),
-        (FewLabels, "known_labels('train') has the shape (5,)", "(6,), a label for each picture"),
+        (FewLabels, "known_labels('train') has the shape (5,)", "6 labels, one for each picture"),
         (Unreadable, "read in the split 'test', it raises OSError: disk on fire", "no error"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
