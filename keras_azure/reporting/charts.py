@@ -43,6 +43,7 @@ def line_chart(
     x_range: Range | None = None,
     y_range: Range | None = None,
     diagonal: bool = False,
+    whole: bool = False,
     marks: Sequence[tuple[float, str]] = (),
 ) -> str:
     """An SVG element with curves over each other, a title, axes and a legend.
@@ -52,6 +53,7 @@ def line_chart(
         across, up: what the axes are of.
         x_range, y_range: of the axes; by default what the curves take.
         diagonal: also draws the line y = x.
+        whole: whether the axis across is of whole numbers, such as epochs.
         marks: places on the axis across, with a text each, such as the first epoch of a stage.
 
     Example:
@@ -75,7 +77,7 @@ def line_chart(
             'font-family="system-ui,sans-serif" font-size="11" fill="currentColor">',
             f'<text x="{_WIDTH / 2:g}" y="16" text-anchor="middle" font-size="13">{escaped(title)}</text>',
             *(_legend(lines) if len(lines) > 1 else ()),
-            *_axes(frame, across, up),
+            *_axes(frame, across, up, whole=whole),
             *(_mark(frame, x, text) for x, text in marks),
             *([_diagonal(frame)] if diagonal else ()),
             *(_curve(frame, number, line.drawn) for number, line in enumerate(lines)),
@@ -159,13 +161,15 @@ def _ticks(ends: Range, most: int) -> list[float]:
     return [each * step for each in range(first, last + 1)]
 
 
-def _axes(frame: _Frame, across: str, up: str) -> Iterator[str]:
+def _axes(frame: _Frame, across: str, up: str, *, whole: bool = False) -> Iterator[str]:
     left, right, bottom = _LEFT, _WIDTH - _RIGHT, frame.bottom
     for y in _ticks(frame.up, 5):
         place = f"{frame.y(y):.1f}"
         yield f'<path d="M{left} {place}H{right}" stroke="currentColor" opacity="0.15"/>'
         yield f'<text x="{left - 6}" y="{frame.y(y) + 4:.1f}" text-anchor="end">{number(y, 3)}</text>'
     for x in _ticks(frame.across, 6):
+        if whole and not math.isclose(x, round(x)):
+            continue
         yield f'<path d="M{frame.x(x):.1f} {bottom}v4" stroke="currentColor" opacity="0.6"/>'
         yield f'<text x="{frame.x(x):.1f}" y="{bottom + 16}" text-anchor="middle">{number(x, 3)}</text>'
     yield f'<path d="M{left} {frame.top}V{bottom}H{right}" fill="none" stroke="currentColor" opacity="0.6"/>'

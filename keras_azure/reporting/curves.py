@@ -22,7 +22,7 @@ def history_charts(history: Sequence[Mapping[str, float]], scores: Sequence[str]
             Line(label, [(row["epoch"], row[column]) for row in history if column in row])
             for column, label in ((name, "training"), (f"val_{name}", "validation"))
         ]
-        charts.append(line_chart(lines, title=title_of(name), across="Epoch", marks=_stages(history)))
+        charts.append(line_chart(lines, title=title_of(name), across="Epoch", whole=True, marks=_stages(history)))
     return [chart for chart in charts if chart]
 
 

@@ -7,11 +7,14 @@ from typing import SupportsFloat
 
 from keras_azure.redaction import printable, redacted
 
+_LONGEST = 1000  # characters
+
 
 @functools.lru_cache(maxsize=4096)  # a class's name is on a page many times
 def fit(text: str) -> str:
-    """The text without secrets and control characters, on one line."""
-    return printable(redacted(text))
+    """The text without secrets and control characters, on one line; of a very long one the beginning."""
+    shown = printable(redacted(text))
+    return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "…"
 
 
 def escaped(text: str) -> str:
