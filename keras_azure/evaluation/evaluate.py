@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from keras_azure.evaluation.result import EvaluationResult, Group
 from keras_azure.evaluation.view import View
 from keras_azure.models.trained import Trained, open_trained
 from keras_azure.pipeline import labels_of
-from keras_azure.registry.registry import DATASETS, MODELS
+from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
 from keras_azure.training.data import Part, RunData
 from keras_azure.training.evaluation import ImageEvaluation, NumbersEvaluation, Predict, answers_of
@@ -87,9 +87,7 @@ def evaluate_tested(
     about = {**trained.about, "labels": list(trained.class_names), "numbers": list(trained.class_names)}
     test, used = examine(trained.model, data, about, observer, predict=predict)
     scores = dict(test.scores)
-    if isinstance(test, NumbersEvaluation) and data.task.scaling is None and trained.kind.network(trained.model) is (
-        trained.model
-    ):
+    if isinstance(test, NumbersEvaluation) and data.task.scaling is None:
         del scores["loss"]  # of a run of an older version, whose scaling nobody knows any more
     if isinstance(test, ImageEvaluation):
         return EvaluationResult(trained.file, data.dataset.description, split, len(data.test), scores)

@@ -42,6 +42,7 @@ from keras_azure.training.evaluation import (
     NumbersEvaluation,
     answers_of,
 )
+from keras_azure.training.examining import examine, failures
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import FiniteLoss, Loop
