@@ -132,7 +132,10 @@ def _groups(result: "EvaluationResult") -> list[Sequence[str]]:
         [
             _short(name),
             str(group.images),
-            *(score_in_words(each, group.scores[each]) if each in group.scores else "-" for each in _group_scores(result)),
+            *(
+                score_in_words(each, group.scores[each]) if each in group.scores else "-"
+                for each in _group_scores(result)
+            ),
         ]
         for name, group in result.groups.items()
     ]
