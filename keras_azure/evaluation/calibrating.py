@@ -10,7 +10,8 @@ import numpy as np
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import PREDICTIONS, RESULTS
 from keras_azure.errors import UsageError
-from keras_azure.evaluation.calibration import temperature
+from keras_azure.evaluation.answers import Answers
+from keras_azure.evaluation.calibration import LARGEST, temperature
 from keras_azure.evaluation.result import EvaluationResult
 from keras_azure.evaluation.subject import Subject, test
 from keras_azure.files import write_json
@@ -20,23 +21,34 @@ from keras_azure.models.trained import Trained
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
 
-def fit_temperature(trained: Trained, validation: EvaluationResult) -> float:
+def temperature_of(answers: Answers | None, model: str) -> float:
     """The temperature that is best on a model's answers on validation images.
 
+    Args:
+        answers: None of an autoencoder.
+        model: what messages call it.
+
     Raises:
-        UsageError: the model gives no probabilities that a temperature could change.
+        UsageError: they are no probabilities, or tell no temperature.
     """
-    answers = validation.answers
     if answers is None or answers.task == "regress":
         raise UsageError(
-            f"The model {trained.in_words} gives no probabilities, which alone can be calibrated.",
-            hint="no --calibrate",
+            f"The model {model} gives no probabilities, which alone can be calibrated.", hint="no --calibrate"
         )
     given = answers.given.astype(np.float64)
     logits = np.log(np.maximum(given, _SMALLEST))
     if answers.task == "multilabel":
         logits -= np.log(np.maximum(1 - given, np.finfo(np.float32).eps / 2))
-    return temperature(logits, answers.truth)
+    found = temperature(logits, answers.truth)
+    if answers.right.all() or not 1.01 / LARGEST < found < LARGEST / 1.01:
+        wrong = len(answers) - int(answers.right.sum())
+        raise UsageError(
+            f"The {len(answers)} validation images, of which {wrong} are wrong, do not tell how sure the model {model} "
+            "may be.",
+            expected="more images, of which most are right and some are wrong",
+            hint="a run with a larger --validation-split",
+        )
+    return found
 
 
 def calibrated(trained: Trained, by: float) -> Trained:
@@ -90,7 +102,7 @@ def calibrate(subject: Subject, validation: Subject, observer: Observer) -> Subj
         validation: the same model and its validation images.
     """
     before = test(validation, observer)
-    found = fit_temperature(validation.trained, before)
+    found = temperature_of(before.answers, validation.trained.in_words)
     trained = calibrated(subject.trained, found)
     after = test(dataclasses.replace(validation, trained=trained), observer)
     observer.message(

@@ -26,7 +26,7 @@ Table = tuple[Sequence[str], list[Sequence[str]]]
 def as_text(result: "EvaluationResult") -> str:
     """The evaluation as lines of at most about 80 characters."""
     lines = [f"{result.model}", f"{result.split}: {result.images} images of {result.data}", ""]
-    lines += [*_laid_out([("", "")], [*_scores(result)]), ""]
+    lines += [*_laid_out([], [*_scores(result)]), ""]
     if result.temperature is not None:
         lines += [f"Calibrated with the temperature {result.temperature:.4g}", ""]
     headings, rows, left_out = _rows(result, _MOST_ROWS)
@@ -43,7 +43,7 @@ def as_html(result: "EvaluationResult") -> str:
     """The same as tables."""
     headings, rows, left_out = _rows(result, _MOST_ROWS)
     caption = f"{result.split}: {result.images} images of {result.data}"
-    found = table_html(("", ""), [*_scores(result)], caption=caption)
+    found = table_html(("", "", ""), [*_scores(result)], caption=caption)
     if rows:
         found += table_html(headings, rows, caption=left_out)
     if result.groups:
@@ -58,7 +58,12 @@ def score_in_words(name: str, value: float) -> str:
     return f"{value:.4g}"
 
 
-def _scores(result: "EvaluationResult") -> Iterator[tuple[str, str]]:
+def _in_words(name: str) -> str:
+    return _WORDS.get(name, name.replace("_", " ").replace("f1", "F1"))
+
+
+def _scores(result: "EvaluationResult") -> Iterator[tuple[str, str, str]]:
+    """Each score, its value, and its 95 % interval where it has one."""
     figures = result.figures
     shares: dict[str, Share] = {}
     if isinstance(figures, ClassFigures):
@@ -66,8 +71,8 @@ def _scores(result: "EvaluationResult") -> Iterator[tuple[str, str]]:
     elif isinstance(figures, LabelFigures):
         shares = {"subset_accuracy": figures.all_right}
     for name, value in result.scores.items():
-        interval = f"  ({shares[name].low:.2%} to {shares[name].high:.2%})" if name in shares else ""
-        yield _WORDS.get(name, name.replace("_", " ")), score_in_words(name, value) + interval
+        interval = f"{shares[name].low:.2%} to {shares[name].high:.2%}" if name in shares else ""
+        yield _in_words(name), score_in_words(name, value), interval
 
 
 def _rows(result: "EvaluationResult", most: int) -> tuple[Sequence[str], list[Sequence[str]], str]:
@@ -87,7 +92,7 @@ def _rows(result: "EvaluationResult", most: int) -> tuple[Sequence[str], list[Se
             for name, each in figures.each.items()
         ]
         headings = ["label" if has_images else "number", *(["images"] if has_images else [])]
-        headings += [_WORDS.get(column, column.replace("_", " ")) for column in columns]
+        headings += [_in_words(column) for column in columns]
         left_out = f"... and {len(rows) - most} more; --json has all" if len(rows) > most else ""
         return headings, [*rows[:most]], left_out
     chosen = [*figures.rows]
@@ -124,7 +129,7 @@ def _confused(result: "EvaluationResult") -> Iterator[str]:
 
 
 def _group_headings(result: "EvaluationResult") -> Sequence[str]:
-    return ["group", "images", *(_WORDS.get(name, name.replace("_", " ")) for name in _group_scores(result))]
+    return ["group", "images", *(_in_words(name) for name in _group_scores(result))]
 
 
 def _groups(result: "EvaluationResult") -> list[Sequence[str]]:
