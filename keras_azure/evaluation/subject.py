@@ -32,6 +32,7 @@ from keras_azure.training.tasks import Task, task_of
 SPLITS = ("train", "validation", "test")
 ALL = "all"
 _MOST_GROUPS = 50
+_ROUNDING = 0.01  # of probabilities, as half precision leaves them
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def test(subject: Subject, observer: Observer, *, tta: bool = False, by: str | N
     if isinstance(outcome, ImageEvaluation):
         return EvaluationResult(trained.file, data.dataset.description, subject.split, len(data.test), scores)
     answers = answers_of(outcome, data.dataset, subject.samples[used.test.samples], subject.split, subject.digest)
+    _require_probabilities(answers, trained)
     if absent := absent_classes(answers.truth, answers.names):
         observer.message(not_in_averages(absent))
     figures = figures_of(answers)
@@ -160,6 +162,25 @@ def _places(
             expected=f"one of {', '.join([*sizes, ALL])}",
         )
     return [(split, np.arange(sizes[split]))]
+
+
+def _require_probabilities(answers: Answers, trained: Trained) -> None:
+    """
+    Raises:
+        UsageError: a model from elsewhere ends otherwise.
+    """
+    if answers.task == "regress" or not np.isfinite(answers.given).all():
+        return
+    low, high = float(answers.given.min()), float(answers.given.max())
+    sums = answers.given.sum(axis=1)
+    adds_up = answers.task == "multilabel" or np.abs(sums - 1).max() < _ROUNDING
+    if low < -_ROUNDING or high > 1 + _ROUNDING or not adds_up:
+        raise UsageError(
+            f"The model {trained.in_words} gives no probabilities: {low:.4g} to {high:.4g}, {sums[0]:.4g} in all for "
+            "the first image.",
+            expected="a softmax at its end, or for several labels a sigmoid",
+            hint="keras.Sequential([model, keras.layers.Softmax()]).save(...)",
+        )
 
 
 def _sized(data: Spec | None, trained: Trained) -> Spec:

@@ -187,6 +187,14 @@ def test_damaged_models_and_runs_are_refused_in_one_sentence(runs, tmp_path):
     assert outcomes["refused"] > 150
 
 
+def test_a_model_that_gives_logits_is_refused(runs, tables, tmp_path):
+    model = runs["classify"].model
+    model.layers[-1].activation = keras.activations.linear
+    model.save(tmp_path / "logits.keras")
+    with pytest.raises(UsageError, match="gives no probabilities"):
+        evaluate(tmp_path / "logits.keras", str(tables / "classify.csv"), classes=["bright", "dark"])
+
+
 def test_a_model_that_gives_no_numbers_is_refused(own_run):
     model = keras.saving.load_model(own_run / "model.keras")
     model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
