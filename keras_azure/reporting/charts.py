@@ -78,9 +78,9 @@ def line_chart(
             f'<text x="{_WIDTH / 2:g}" y="16" text-anchor="middle" font-size="13">{escaped(title)}</text>',
             *(_legend(lines) if len(lines) > 1 else ()),
             *_axes(frame, across, up, whole=whole),
-            *(_mark(frame, x, text) for x, text in marks),
             *([_diagonal(frame)] if diagonal else ()),
             *(_curve(frame, number, line.drawn) for number, line in enumerate(lines)),
+            *(_mark(frame, x, text) for x, text in marks),
             "</svg>",
         ]
     )
