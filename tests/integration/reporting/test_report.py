@@ -20,6 +20,7 @@ from keras_azure.reporting.finished import FinishedRun, read_facts
 from keras_azure.reporting.limits import LARGEST_PAGE
 from keras_azure.reporting.page import page
 from keras_azure.reporting.pictures import Pictures, pictures_of
+from keras_azure.reporting.text import number
 
 
 class Heard(Observer):
@@ -138,8 +139,8 @@ def test_the_card_has_numbers_of_metrics_json_alone(run_dir):
     text = card.replace(run_dir.name, "")
     numbers = re.findall(r"(?<![\w.])-?\d[\d.]*(?:e[-+]?\d+)?", text)
     assert len(numbers) > 10
-    for number in numbers:
-        assert number.rstrip(".") in known, number
+    for each in numbers:
+        assert each.rstrip(".") in known, each
 
 
 def test_the_card_is_as_the_hub_reads_it(run_dir):
@@ -289,3 +290,13 @@ def test_there_must_be_a_finished_run(tmp_path, finished, kaz):
     code, _, err = kaz("report", str(tmp_path))
     assert code == 2
     assert err.startswith("Error: The run in")
+
+
+def test_it_is_made_again_when_the_model_is_calibrated(tmp_path):
+    keras_azure.run("cnn(filters=(8,8),dense=32)", data="digits", output=tmp_path / "run", **SETTINGS | {"epochs": 3})
+    before = read_page(tmp_path / "run").text
+    keras_azure.evaluate(tmp_path / "run", calibrate=True, observer=Observer())
+    temperature = read_facts(tmp_path / "run")["temperature"]
+    assert "Calibrated with the temperature" not in before
+    after = read_page(tmp_path / "run").text
+    assert f"Calibrated with the temperature {number(temperature)}" in after
