@@ -36,7 +36,7 @@ def result(run: FinishedRun) -> Section:
                 [
                     ("Model", run.config.model),
                     ("Data", run.config.data),
-                    *((f"Test {name[0].lower()}{name[1:]}", value) for name, value in scores),
+                    *((f"Test, {name}", value) for name, value in scores),
                     *([("Calibrated with the temperature", temperature)] if temperature else []),
                     ("Epochs", epochs),
                     ("Parameters", run.facts["parameters"]),
