@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
+from keras_azure.cli import bench, cache, doctor, explain, init, jobs, new, plan, plugins, predict, preview, run, sizes
 from keras_azure.cli.options import sizes_as_one_word
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
@@ -25,6 +25,7 @@ plugins.register(app)
 new.register(app)
 preview.register(app)
 predict.register(app)
+explain.register(app)
 cache.register(app)
 sizes.register(app)
 plan.register(app)
