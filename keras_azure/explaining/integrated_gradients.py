@@ -24,6 +24,7 @@ from keras_azure.explaining.batches import at_once, batches, checked_classes, ch
 from keras_azure.explaining.networks import forward_of
 
 GAP = 0.01  # of the difference of scores, by which the attributions' sum may miss it
+_SMALLEST_DIFFERENCE = 1e-3  # of the scores, or of all that is added and taken away, that counts as one
 _MOST_PARTS = 32  # of the way, each of which has all the steps that were asked for
 
 
@@ -141,8 +142,11 @@ def _sum(
         gradient += np.tensordot(weight[:count], slopes.gradients[:count].astype(np.float64), axes=1)
         scores += slopes.scores[:count].astype(np.float64).tolist()
     added = gradient * way
-    missed, difference = abs(added.sum() - (scores[-1] - scores[0])), abs(scores[-1] - scores[0])
-    return added.astype(np.float32), float(missed / difference) if difference else float(missed > 0)
+    difference = scores[-1] - scores[0]
+    # A smaller difference is lost in the rounding of what makes it up.
+    smallest = _SMALLEST_DIFFERENCE * max(abs(scores[-1]), abs(scores[0]), np.abs(added).sum())
+    missed, scale = abs(added.sum() - difference), max(abs(difference), smallest)
+    return added.astype(np.float32), float(missed / scale) if scale else float(missed > 0)
 
 
 def _quadrature(steps: int, parts: int) -> tuple[np.ndarray, np.ndarray]:
