@@ -19,6 +19,7 @@ _HOME = {
     "bench": "keras_azure.api.runs",
     "plan": "keras_azure.api.plans",
     "preview": "keras_azure.api.runs",
+    "evaluate": "keras_azure.api.evaluation",
     "load": "keras_azure.api.runs",
     "explain": "keras_azure.api.explanations",
     "RunConfig": "keras_azure.description.config",

@@ -1,7 +1,6 @@
 """Maps of image files, with what the model says of them: as a figure, and as files."""
 
 import base64
-import html
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +17,7 @@ from keras_azure.explaining.integrated_gradients import integrate
 from keras_azure.files import write_atomically
 from keras_azure.models.kinds import NETWORK, kind_of
 from keras_azure.models.predictor import Predictor, Said
+from keras_azure.reporting.notebook import table_html
 
 if TYPE_CHECKING:
     from keras_azure.data.shown_figure import ShownFigure
@@ -94,17 +94,21 @@ class Explanation:
         return rows
 
     def __str__(self) -> str:
-        lines = []
-        for said, name in zip(self.predictions, self.explained, strict=True):
-            words = "  ".join(f"{called}  {value}".rstrip() for called, value in said.in_words())
-            lines.append(f"{said.path}  {words}  ({' and '.join(self.maps)} for {name})")
-        return "\n".join(lines)
+        rows = [f"{path}  {predicted}  explained: {name}" for path, predicted, name in self._rows()]
+        return "\n".join([f"{' and '.join(self.maps)} of {len(self.paths)} images", *rows])
 
     def _repr_html_(self) -> str:
         png = io.BytesIO()
         self.sheet().savefig(png, format="png", dpi=_PNG_DPI)
         encoded = base64.b64encode(png.getvalue()).decode("ascii")
-        return f'<img alt="{html.escape(str(self))}" src="data:image/png;base64,{encoded}">'
+        alternative = f"The images, and over each in colours what speaks for its class by {' and '.join(self.maps)}"
+        figure = f'<img alt="{alternative}" style="max-width:100%" src="data:image/png;base64,{encoded}">'
+        return table_html(("image", "predicted", "explained"), self._rows()) + figure
+
+    def _rows(self) -> list[tuple[str, str, str]]:
+        """The path, what is predicted and what is explained of each image, as texts."""
+        words = [", ".join(" ".join(each).strip() for each in said.in_words()) for said in self.predictions]
+        return [*zip(map(str, self.paths), words, self.explained, strict=True)]
 
     def _arrays(self) -> dict[str, np.ndarray]:
         maps = {method.replace("-", "_"): values for method, values in self.maps.items()}

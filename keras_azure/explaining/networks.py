@@ -13,6 +13,7 @@ from keras import layers
 
 from keras_azure.engines.gradients import Forward, Tap
 from keras_azure.errors import UnknownName, UsageError
+from keras_azure.models.ends import last_operation
 
 _TO_PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
 _OPERATIONS = ("Softmax", "Sigmoid")  # what keras.ops of these names are in a network; Keras does not export them
@@ -98,7 +99,7 @@ def forward_of(model: keras.Model, layer: keras.Operation | None) -> Forward:
 def _end_watched(model: keras.Model) -> Iterator[list[Any]]:
     """A list which gets what goes into the model's last activation, that is softmax or sigmoid, while it computes."""
     seen: list[Any] = []
-    end = _end(model)
+    end = last_operation(model)
     activation = getattr(end, "activation", None)
     with contextlib.ExitStack() as replaced:
         if activation in _TO_PROBABILITIES:
@@ -106,12 +107,6 @@ def _end_watched(model: keras.Model) -> Iterator[list[Any]]:
         elif isinstance(end, layers.Softmax) or type(end).__name__ in _OPERATIONS:
             replaced.enter_context(_in_place_of(end, "call", _watching(end.call, seen)))
         yield seen
-
-
-def _end(model: keras.Model) -> keras.Operation:
-    """What makes the output, within the last network where that is one."""
-    end = model.layers[-1] if isinstance(model, keras.Sequential) else model.outputs[0]._keras_history.operation
-    return _end(end) if isinstance(end, keras.Sequential) or hasattr(end, "operations") else end
 
 
 @contextlib.contextmanager

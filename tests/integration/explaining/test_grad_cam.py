@@ -157,6 +157,22 @@ def test_a_layer_that_is_used_twice_is_seen_the_last_time():
     np.testing.assert_allclose(grad_cam(model, IMAGES, 1, layer="shared"), expected, atol=1e-5)
 
 
+def test_a_network_that_tells_nothing_of_its_layers_is_one_layer():
+    class Closed(keras.Model):
+        def __init__(self):
+            super().__init__()
+            self.maps = layers.Conv2D(4, 3, padding="same")
+            self.end = layers.Dense(3, "softmax")
+
+        def call(self, pixels):
+            return self.end(keras.ops.mean(self.maps(pixels), axis=(1, 2)))
+
+    pixels = layers.Input((8, 6, 3))
+    model = keras.Model(pixels, Closed()(layers.Conv2D(2, 1, name="open")(layers.Rescaling(1 / 255)(pixels))))
+    np.testing.assert_array_equal(grad_cam(model, IMAGES, 1), grad_cam(model, IMAGES, 1, layer="open"))
+    assert grad_cam(model, IMAGES, 1).max() == 1
+
+
 def test_many_images_are_explained_as_each_alone(trained_cnn, test_images):
     images = test_images[:70]
     together = grad_cam(trained_cnn, images)
