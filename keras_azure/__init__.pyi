@@ -1,6 +1,7 @@
 """What `keras_azure/__init__.py` imports when it is first used, for editors and type checkers."""
 
 from keras_azure.api.evaluation import evaluate as evaluate
+from keras_azure.api.explanations import explain as explain
 from keras_azure.api.plans import plan as plan
 from keras_azure.api.reports import report as report
 from keras_azure.api.runs import bench as bench

@@ -5,5 +5,6 @@ reports  report: what a finished run says, on a page
 plans    plan, and the look ahead before a run is submitted
 evaluation  evaluate
 jobs     the jobs of any backend: listed, found, followed, fetched
+explanations  explain
 doctor   what runs need, here and of each backend
 """

@@ -11,6 +11,7 @@ from keras_azure.cli import (
     cache,
     doctor,
     evaluate,
+    explain,
     init,
     jobs,
     new,
@@ -42,6 +43,7 @@ preview.register(app)
 predict.register(app)
 evaluate.register(app)
 report.register(app)
+explain.register(app)
 cache.register(app)
 sizes.register(app)
 plan.register(app)

@@ -5,7 +5,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_azure.models.kinds import Model
+from keras_azure.errors import KerasAzureError
+from keras_azure.explaining import grad_cam
+from keras_azure.models.kinds import NETWORK, Model, kind_of
+from keras_azure.models.saving import reason
 
 
 @dataclass(frozen=True)
@@ -30,8 +33,22 @@ def no_maps(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
 
 
 def explanation_of(model: Model) -> Explain:
-    """What shows where a model looks."""
-    return no_maps
+    """What shows where a model looks: Grad-CAM, of a network with feature maps."""
+
+    def explain(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
+        if kind_of(model) is not NETWORK:
+            return Maps(note="There are no maps of where the model looks: it is a classifier on features.")
+        try:
+            heat = grad_cam(model, np.stack(images), classes)
+        except Exception as error:  # networks are anybody's, and a report is more than its maps
+            said = error.problem if isinstance(error, KerasAzureError) else f"{type(error).__name__}: {reason(error)}."
+            return Maps(note=f"There are no maps of where the model looks: {said}")
+        return Maps(
+            [*heat],
+            "Beside each image is a map of what in it speaks for what was said (Grad-CAM): the brighter, the more.",
+        )
+
+    return explain
 
 
 def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

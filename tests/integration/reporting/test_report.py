@@ -96,6 +96,25 @@ def test_each_task_has_its_sections(finished, task, sections):
     assert len(read.all("img")) >= 4
 
 
+@pytest.mark.parametrize("task", ["classify", "multilabel", "regress"])
+def test_maps_show_where_the_model_looks(finished, task):
+    read = read_page(finished(task))
+    alts = [attributes["alt"] for attributes in read.all("img")]
+    maps = [alt for alt in alts if alt.startswith("The same, the brighter the more speaks for ")]
+    assert 0 < len(maps) <= 24
+    names = read_facts(finished(task))["class_names"]
+    assert {alt.rpartition(" speaks for ")[2] for alt in maps} <= {*names}
+    assert "Grad-CAM" in read.text
+
+
+def test_it_is_said_why_there_are_no_maps(finished, tmp_path, monkeypatch):
+    assert "no maps of where the model looks: it is a classifier on features" in read_page(finished("features")).text
+    monkeypatch.setattr("keras_azure.reporting.maps.grad_cam", lambda *_: 1 / 0)
+    run_dir = shutil.copytree(finished("classify"), tmp_path / "run")
+    keras_azure.report(run_dir, observer=Observer())
+    assert "no maps of where the model looks: ZeroDivisionError: division by zero." in read_page(run_dir).text
+
+
 def test_figures_are_those_of_the_run(finished):
     run_dir = finished("classify")
     facts, answers = read_facts(run_dir), Answers.load(run_dir / "predictions.npz")
