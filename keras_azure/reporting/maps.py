@@ -10,12 +10,15 @@ from keras_azure.explaining import grad_cam
 from keras_azure.models.kinds import NETWORK, Model, kind_of
 from keras_azure.models.saving import reason
 
+# Of all images that are explained, and how many are however large they are: what takes long on a processor.
+_PIXELS, _FEWEST = 1 << 19, 4
+
 
 @dataclass(frozen=True)
 class Maps:
     """
     Attributes:
-        heat: for each image float32 (height, width), 0..1; nothing where there are none.
+        heat: of the first images, or of all, float32 (height, width), 0..1; nothing where there are none.
         note: what they show, or why there are none.
     """
 
@@ -38,14 +41,16 @@ def explanation_of(model: Model) -> Explain:
     def explain(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
         if kind_of(model) is not NETWORK:
             return Maps(note="There are no maps of where the model looks: it is a classifier on features.")
+        first = max(_FEWEST, _PIXELS // images[0][..., 0].size)
         try:
-            heat = grad_cam(model, np.stack(images), classes)
+            heat = grad_cam(model, np.stack(images[:first]), classes[:first])
         except Exception as error:  # networks are anybody's, and a report is more than its maps
             said = error.problem if isinstance(error, KerasAzureError) else f"{type(error).__name__}: {reason(error)}."
             return Maps(note=f"There are no maps of where the model looks: {said}")
         return Maps(
             [*heat],
-            "Beside each image is a map of what in it speaks for what was said (Grad-CAM): the brighter, the more.",
+            f"Beside {'each image' if first >= len(images) else f'the first {first} images'} is a map of what in it speaks "
+            "for what was said (Grad-CAM): the brighter, the more.",
         )
 
     return explain
