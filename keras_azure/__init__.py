@@ -19,6 +19,7 @@ _HOME = {
     "bench": "keras_azure.api.runs",
     "plan": "keras_azure.api.plans",
     "preview": "keras_azure.api.runs",
+    "check_data": "keras_azure.api.check",
     "load": "keras_azure.api.runs",
     "RunConfig": "keras_azure.description.config",
     "RunResult": "keras_azure.description.result",

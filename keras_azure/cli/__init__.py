@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
+from keras_azure.cli import bench, cache, data, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
 from keras_azure.cli.options import sizes_as_one_word
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
@@ -26,6 +26,7 @@ new.register(app)
 preview.register(app)
 predict.register(app)
 cache.register(app)
+data.register(app)
 sizes.register(app)
 plan.register(app)
 jobs.register(app)
