@@ -15,7 +15,7 @@ Groups = list[list[int]]
 _AT_ONCE = 256  # images whose candidates are searched in one piece of work
 _FLAT = 8  # levels between the darkest and the brightest pixel of a thumbnail on which nothing can be laid
 _FIT = 0.8  # what one image has to explain of another, where different images have nothing in common
-_BEST_FIT = 0.985  # what is enough, whatever they have
+_BEST_FIT = 0.995  # what is enough, whatever they have
 
 
 def exact_duplicates(measures: Sequence[Measures | None]) -> Groups:
@@ -65,7 +65,7 @@ def threshold(pairs: np.ndarray, fits: np.ndarray, count: int) -> float:
     for side in pairs.T:
         np.maximum.at(best, side, fits)
     usual = float(np.median(best))
-    return float(min(1 - (1 - _FIT) * (1 - usual) ** 1.5, _BEST_FIT))
+    return float(min(1 - (1 - _FIT) * (1 - usual) ** 2, _BEST_FIT))
 
 
 def groups_of(pairs: Iterable[tuple[int, int]]) -> Groups:

@@ -9,6 +9,7 @@ from keras_azure.data.resizing import Size, resize
 
 THUMBNAIL: Size = (32, 32)
 _LONGEST = 256  # pixels of the longer side that brightness and sharpness are measured at: blur that nobody sees is none
+_SMALLEST_BLURRED = 24  # pixels of the shorter side
 _LUMA = np.array([77, 150, 29], np.uint16)  # of 256, for red, green and blue, as in JPEG
 
 
@@ -21,7 +22,8 @@ class Measures(NamedTuple):
         darkest, brightest: the levels that 5 % and 99 % of the pixels do not exceed, 0..1.
         contrast: the standard deviation of the levels, as a share of what their mean allows: a photograph has about
             a half, one colour has 0.
-        sharpness: how much neighbouring pixels differ (the deviation of the Laplacian) for the contrast there is.
+        sharpness: how much detail there is (the deviation of the Laplacian), for the contrast and for the detail that
+            is left at a quarter of the size, as the geometric mean of both; 1 of images that are too small to tell.
     """
 
     digest: bytes
@@ -51,7 +53,7 @@ def measure(pixels: np.ndarray) -> Measures:
         int(darkest) / 255,
         int(brightest) / 255,
         deviation / max(min(mean, 255 - mean), 1.0),
-        _detail(small) / max(deviation, 1.0),
+        _sharpness(small.astype(np.float32), max(deviation, 1.0)),
     )
 
 
@@ -75,11 +77,21 @@ def _size_within(height: int, width: int, longest: int) -> Size:
     return max(1, round(height * scale)), max(1, round(width * scale))
 
 
+def _sharpness(gray: np.ndarray, deviation: float) -> float:
+    if min(gray.shape) < _SMALLEST_BLURRED:
+        return 1.0
+    detail = _detail(gray)
+    return detail / (deviation * max(_detail(_quarter(gray)), 1.0)) ** 0.5
+
+
 def _detail(gray: np.ndarray) -> float:
-    """The standard deviation of the Laplacian, without the border; 0 for what has no inner pixel."""
-    if min(gray.shape) < 3:
-        return 0.0
-    levels = gray.astype(np.int16)
-    inner = levels[1:-1, 1:-1]
-    laplacian = levels[:-2, 1:-1] + levels[2:, 1:-1] + levels[1:-1, :-2] + levels[1:-1, 2:] - 4 * inner
-    return float(laplacian.std(dtype=np.float32))
+    """The standard deviation of the Laplacian, without the border."""
+    inner = gray[1:-1, 1:-1]
+    laplacian = gray[:-2, 1:-1] + gray[2:, 1:-1] + gray[1:-1, :-2] + gray[1:-1, 2:] - 4 * inner
+    return float(laplacian.std())
+
+
+def _quarter(gray: np.ndarray) -> np.ndarray:
+    """Each 4x4 pixels as their mean; what is over at the end is left out."""
+    height, width = (side // 4 for side in gray.shape)
+    return gray[: 4 * height, : 4 * width].reshape(height, 4, width, 4).mean(axis=(1, 3))

@@ -1,0 +1,265 @@
+"""`kaz data check` and `keras_azure.check_data`, as a user sees them."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from fixtures.archives import class_folders, write_folder, write_parquet, write_shard, write_zip
+from fixtures.photographs import photograph
+from PIL import Image
+
+import keras_azure
+from keras_azure import ArrayDataset
+from keras_azure.data.digits import digits
+from keras_azure.description.events import Observer
+from keras_azure.errors import DataError, OutputExists, UnknownName, UnusableWeights
+
+
+class Said(Observer):
+    def __init__(self):
+        self.activities: dict[str, tuple[int, int]] = {}
+
+    def advance(self, activity, done, total):
+        self.activities[activity] = done, total
+
+
+def places(check, groups) -> list[set[str]]:
+    return [{check.place(number) for number in group} for group in groups]
+
+
+def same_groups(found, expected) -> bool:
+    return sorted(map(sorted, found)) == sorted(map(sorted, expected))
+
+
+@pytest.fixture(scope="module")
+def found(planted):
+    return keras_azure.check_data(planted.root, labels=False, observer=Observer())
+
+
+def test_everything_that_was_planted_is_found_and_nothing_else(found, planted):
+    assert same_groups(places(found, found.exact), planted.exact)
+    assert same_groups(places(found, found.near), planted.near)
+    assert same_groups(places(found, found.leakage), planted.leakage)
+    assert same_groups(places(found, found.in_two_classes), planted.in_two_classes)
+    assert {found.place(number) for number in found.unreadable} == planted.unreadable
+    assert {kind: {*map(found.place, numbers)} for kind, numbers in found.poor.items()} == planted.poor
+    assert found.failed
+
+
+def test_counts_sizes_and_modes(found):
+    assert sum(sum(of_split.values()) for of_split in found.counts.values()) == len(found.looked.places)
+    assert found.counts["test"] == {"barn": 12, "owl": 2}
+    assert found.sizes[150, 200] > 40
+    assert found.sizes[40, 200] == 1
+    assert found.modes == {"colour": len(found.looked.readable)}
+
+
+def test_the_table_of_a_notebook_and_the_text_name_the_findings(found):
+    text, shown = str(found), found._repr_html_()
+    for kind in ("unreadable", "exact duplicates", "near duplicates", "leakage", "dark", "odd shape"):
+        assert kind in text
+        assert kind in shown
+    assert "train/owl/dark.png" in text
+    assert "train/owl/dark.png" in shown
+    assert "not judged, as was asked for" in text
+
+
+def test_what_a_name_contains_is_text_in_a_notebook(tmp_path):
+    images = np.stack([np.asarray(photograph(seed, (32, 32))) for seed in range(6)])
+    dataset = ArrayDataset(
+        ("<b>cat</b>", "dog"),
+        {"train": (images[:4], np.array([0, 0, 1, 1])), "test": (images[4:], np.array([0, 1]))},
+        "<script>",
+    )
+    check = keras_azure.check_data(dataset, labels=False, observer=Observer())
+    assert "<script>" not in check._repr_html_()
+
+
+def test_the_command_prints_a_table_and_exits_1_on_leakage(kaz, planted):
+    code, out, err = kaz("data", "check", str(planted.root), "--no-labels")
+    assert code == 1
+    assert out.startswith(f"image folder {planted.root}\n")
+    assert "leakage                2  train/owl/09.png = test/owl/leaked.bmp" in out
+    assert "unreadable             3" in out
+    assert "Error" not in err
+    assert "Looking at" not in err  # bars are for terminals
+
+
+def test_json_names_every_image(kaz, planted):
+    code, out, _ = kaz("data", "check", str(planted.root), "--no-labels", "--json")
+    report = json.loads(out)
+    assert code == 1
+    assert report["failed"] is True
+    assert {each["image"] for each in report["unreadable"]} == planted.unreadable
+    assert "is damaged" in next(each["problem"] for each in report["unreadable"] if "half" in each["image"])
+    assert {each["image"] for each in report["blurry"]} == planted.poor["blurry"]
+    assert same_groups([{each["image"] for each in group} for group in report["near_duplicates"]], planted.near)
+    assert {each["split"] for each in report["leakage"][0]} == {"train", "test"}
+    assert report["wrong_labels"] is None
+    assert report["splits"] == {split: sum(counts.values()) for split, counts in report["classes"].items()}
+
+
+def test_a_contact_sheet_is_drawn_when_asked_for(kaz, planted, tmp_path):
+    path = tmp_path / "sheet.png"
+    code, out, _ = kaz("data", "check", str(planted.root), "--no-labels", "--sheet", str(path))
+    assert code == 1
+    assert out.endswith(f"{path}\n")
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        assert image.height > 800  # a row for each of nine kinds
+    assert [each.name for each in tmp_path.iterdir()] == ["sheet.png"]
+    code, _, err = kaz("data", "check", str(planted.root), "--no-labels", "--sheet", str(path))
+    assert code == OutputExists.exit_code
+    assert "is there already" in err
+
+
+@pytest.fixture(scope="module")
+def sound(planted, tmp_path_factory):
+    """The same without leakage and files that cannot be read."""
+    root = shutil.copytree(planted.root, tmp_path_factory.mktemp("sound") / "images")
+    for place in (*planted.unreadable, "test/owl/leaked.bmp"):
+        (root / place).unlink()
+    return root
+
+
+def test_the_exit_code_is_0_without_leakage(kaz, sound):
+    code, out, _ = kaz("data", "check", str(sound), "--no-labels")
+    assert code == 0
+    assert "exact duplicates       4" in out  # which are worth to know, and do no harm
+
+
+def test_unreadable_files_are_tolerated_where_a_run_leaves_them_out(kaz, sound, tmp_path):
+    root = shutil.copytree(sound, tmp_path / "images")
+    (root / "train/owl/empty.jpg").write_bytes(b"")
+    assert kaz("data", "check", str(root), "--no-labels")[0] == 1
+    code, out, _ = kaz("data", "check", str(root), "--no-labels", "--skip-unreadable")
+    assert code == 0
+    assert "unreadable             1" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "code"),
+    [
+        (["digit"], "Did you mean 'digits'", UnknownName.exit_code),
+        (["no/such/folder"], "no/such/folder", UnknownName.exit_code),
+        (["digits", "--weights", "no-such-run"], "no weights called 'no-such-run'", UnusableWeights.exit_code),
+        (["digits", "--seed", "-1"], "seed", 2),
+    ],
+)
+def test_wrong_calls_are_one_message(kaz, arguments, message, code):
+    found, _, err = kaz("data", "check", *arguments)
+    assert found == code
+    assert message in err
+    assert "Traceback" not in err
+
+
+def test_a_folder_without_one_sound_image_is_an_error(kaz, tmp_path):
+    for place in ("a/1.png", "a/2.png", "b/1.png", "b/2.png"):
+        (tmp_path / place).parent.mkdir(exist_ok=True)
+        (tmp_path / place).write_bytes(b"\x89PNG\r\n\x1a\n damaged")
+    code, _, err = kaz("data", "check", str(tmp_path), "--no-labels")
+    assert code == DataError.exit_code
+    assert "No image of" in err
+
+
+def test_ways_to_bring_data_find_the_same(tmp_path):
+    files = class_folders(12)
+    files["bright/copy.png"] = files["bright/03.png"]
+    ways = [
+        write_folder(tmp_path / "folder", files),
+        write_zip(tmp_path / "images.zip", files),
+        write_shard(tmp_path / "images.tar", files),
+        write_parquet(tmp_path / "images.parquet", files),
+    ]
+    checks = [keras_azure.check_data(way, labels=False, observer=Observer()) for way in ways]
+    for check in checks:
+        assert [len(group) for group in check.exact] == [2]
+        assert check.sizes == {(12, 10): 25}
+        assert {name: sum(of_split[name] for of_split in check.counts.values()) for name in ("bright", "dark")} == {
+            "bright": 13,
+            "dark": 12,
+        }
+    assert "bright/copy.png" in places(checks[0], checks[0].exact)[0]
+
+
+def test_arrays_are_checked_too():
+    images = np.stack([np.asarray(photograph(seed, (40, 40))) for seed in range(12)])
+    images[11] = images[2]
+    data = ((images[:9], np.arange(9) % 2), (images[9:], np.arange(3) % 2))
+    check = keras_azure.check_data(data, labels=False, observer=Observer())
+    assert places(check, check.leakage) == [{"train 2", "test 2"}]
+    assert places(check, check.in_two_classes) == []
+
+
+def test_labels_that_are_no_classes_are_left_out_with_one_line():
+    class Numbers:
+        class_names, split_sizes, image_shape = ("age",), {"train": 6, "test": 3}, (40, 40, 3)
+        description, task = "ages", "regress"
+
+        def read(self, split, index):
+            seed = 0 if (split, index) == ("test", 0) else 10 * len(split) + index
+            return np.asarray(photograph(seed, (40, 40))), np.array([0.5], np.float32)
+
+    check = keras_azure.check_data(Numbers(), observer=Observer())
+    assert check.counts == {}
+    assert check.in_two_classes == []
+    assert check.wrong_labels is None
+    assert "no single classes (regress)" in check.judged_by
+    assert "in 0 classes" not in str(check)
+
+
+def test_wrong_labels_among_the_bundled_digits_are_found():
+    dataset = digits()
+    splits = {split: dataset.arrays(split) for split in dataset.split_sizes}
+    rng = np.random.default_rng(0)
+    images, labels = splits["train"]
+    labels = labels.copy()
+    wrong = rng.choice(len(labels), 20, replace=False)
+    labels[wrong] = (labels[wrong] + rng.integers(1, 10, 20)) % 10
+    given = ArrayDataset(dataset.class_names, {"train": (images, labels), "test": splits["test"]}, "digits")
+    said = Said()
+    check = keras_azure.check_data(given, observer=said)
+    found = {check.looked.places[each.number] for each in check.wrong_labels}
+    planted = {("train", int(index)) for index in wrong}
+    assert len(found & planted) >= 18
+    assert len(found - planted) <= 10  # some are written so that nobody could tell
+    truth = dict(zip(planted, planted, strict=True))
+    right = [
+        each.suggested == splits["train"][1][truth[check.looked.places[each.number]][1]]
+        for each in check.wrong_labels
+        if check.looked.places[each.number] in planted
+    ]
+    assert np.mean(right) > 0.9
+    assert "cnn, trained out of fold" in check.judged_by
+    assert said.activities["Looking at images"] == (1797, 1797)
+    assert said.activities["Training cnn for labels"][0] == said.activities["Training cnn for labels"][1]
+
+
+def test_labels_are_judged_by_the_features_of_a_run(tmp_path):
+    result = keras_azure.run(
+        "cnn", data="digits", epochs=1, output=tmp_path / "run", tracking=False, observer=Observer()
+    )
+    for weights in (result.run_dir, result.run_dir / "model.keras"):
+        check = keras_azure.check_data("digits", weights=weights, observer=Observer())
+        assert f"features of {weights}" in check.judged_by
+        assert check.wrong_labels is not None
+        assert len(check.wrong_labels) < 40
+
+
+def test_a_model_that_knows_nothing_judges_no_labels():
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (60, 16, 16, 1), np.uint8)
+    data = ((images[:50], np.arange(50) % 5), (images[50:], np.arange(10) % 5))
+    check = keras_azure.check_data(data, observer=Observer())
+    assert check.wrong_labels is None
+    assert "accuracy" in check.judged_by
+
+
+def test_help_says_what_it_does(kaz):
+    code, out, _ = kaz("data", "--help")
+    assert code == 0
+    assert "check" in out
+    code, out, _ = kaz("data", "check", "--help")
+    assert code == 0
+    assert "--sheet" in out
