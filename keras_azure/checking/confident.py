@@ -15,7 +15,7 @@ def label_errors(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
         probabilities: out of sample, (N, classes).
     """
     suspect = probabilities.argmax(axis=1) != labels
-    expected = np.rint(noisy_joint(labels, probabilities) * len(labels)).astype(np.int64)
+    expected = _whole(noisy_joint(labels, probabilities) * len(labels))
     given = probabilities[np.arange(len(labels)), labels]
     found = np.zeros(len(labels), bool)
     for label, other in np.argwhere(expected):
@@ -42,3 +42,11 @@ def noisy_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
     joint[np.diag_indices(classes)] += joint.sum(axis=1) == 0  # of a class with nothing confident all is right
     joint *= (counts / joint.sum(axis=1))[:, np.newaxis]
     return joint / joint.sum()
+
+
+def _whole(counts: np.ndarray) -> np.ndarray:
+    """Counts, (rows, columns), as whole numbers whose rows have the same sums: the largest remainders are rounded up."""
+    found = np.floor(counts).astype(np.int64)
+    missing = np.rint(counts.sum(axis=1)).astype(np.int64) - found.sum(axis=1)
+    rank = np.argsort(np.argsort(found - counts, axis=1, kind="stable"), axis=1)
+    return found + (rank < missing[:, np.newaxis])

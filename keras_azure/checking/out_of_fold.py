@@ -21,8 +21,8 @@ from keras_azure.registry.registry import MODELS
 
 FOLDS = 5
 _TRAINED_ON = 32, 32, 3  # the shape of the images that a network is trained on here
-_BATCH = 64  # images of a training step
-_STEPS = 600  # of each fold, at least, and
+_BATCH = 128  # images of a training step
+_STEPS = 250  # of each fold, at least, and
 _EPOCHS = 3, 30  # at least and at most
 _LEARNED_BY_STEPS = 3e-3  # the highest learning rate
 _USUAL_SIZE: Size = (224, 224)  # of networks that take any
@@ -138,6 +138,7 @@ class ByFeatures:
         from sklearn.linear_model import LogisticRegression  # here: a second to load, and most checks need none
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
+        from threadpoolctl import threadpool_limits  # which scikit-learn needs itself
 
         if self._waiting:
             self._compute()
@@ -146,7 +147,8 @@ class ByFeatures:
         for fold in range(FOLDS):
             train, held_out = folds != fold, folds == fold
             classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000, C=0.1))
-            classifier.fit(vectors[train], labels[train])
+            with threadpool_limits(1):  # in products of such size threads spend more on waiting for each other
+                classifier.fit(vectors[train], labels[train])
             found[np.ix_(held_out, classifier.classes_)] = classifier.predict_proba(vectors[held_out])
             observer.advance("Fitting classifiers for labels", fold + 1, FOLDS)
         return found

@@ -13,14 +13,12 @@ _BLURRY = 0.16  # sharpness: of photographs it is mostly above 0.3, and below 0.
 _LONG = 1 / 0.35  # times as long as wide
 _UNLIKE_THE_OTHERS = 2.0  # and so many times longer or wider than most
 
-# What is flat is neither sharp nor blurry, dark or light by its nature: it is one colour.
 _TESTS: Mapping[str, Callable[[Measures], bool]] = {
     "dark": lambda each: each.brightest < _DARK,
     "light": lambda each: each.darkest > _LIGHT,
     "flat": lambda each: each.contrast < _FLAT,
-    "blurry": lambda each: each.sharpness < _BLURRY and each.contrast >= _FLAT,
 }
-KINDS = (*_TESTS, "odd shape")
+KINDS = (*_TESTS, "blurry", "odd shape")
 
 
 def poor_images(measures: Sequence[Measures | None]) -> dict[str, list[int]]:
@@ -29,7 +27,14 @@ def poor_images(measures: Sequence[Measures | None]) -> dict[str, list[int]]:
         kind: [number for number, each in enumerate(measures) if each is not None and is_so(each)]
         for kind, is_so in _TESTS.items()
     }
-    return {**found, "odd shape": _oddly_shaped(measures)}
+    # In these there are too few levels to tell detail from rounding.
+    faint = {number for numbers in found.values() for number in numbers}
+    blurry = [
+        number
+        for number, each in enumerate(measures)
+        if each is not None and each.sharpness < _BLURRY and number not in faint
+    ]
+    return {**found, "blurry": blurry, "odd shape": _oddly_shaped(measures)}
 
 
 def _oddly_shaped(measures: Sequence[Measures | None]) -> list[int]:

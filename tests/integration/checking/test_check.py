@@ -142,7 +142,7 @@ def test_unreadable_files_are_tolerated_where_a_run_leaves_them_out(kaz, sound, 
     ("arguments", "message", "code"),
     [
         (["digit"], "Did you mean 'digits'", UnknownName.exit_code),
-        (["no/such/folder"], "no/such/folder", UnknownName.exit_code),
+        (["no/such/folder"], "no/such/folder", DataError.exit_code),
         (["digits", "--weights", "no-such-run"], "no weights called 'no-such-run'", UnusableWeights.exit_code),
         (["digits", "--seed", "-1"], "seed", 2),
     ],

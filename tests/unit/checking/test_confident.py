@@ -12,7 +12,8 @@ def made(seed: int, classes: int, size: int, wrong: int) -> tuple[np.ndarray, np
     rng = np.random.default_rng(seed)
     true = rng.integers(0, classes, size)
     sure = rng.dirichlet(np.ones(classes), size)
-    probabilities = 0.25 * sure + 0.75 * np.eye(classes)[true]
+    doubt = 0.4 * rng.random((size, 1)) ** 3  # of most there is hardly any
+    probabilities = doubt * sure + (1 - doubt) * np.eye(classes)[true]
     labels, changed = true.copy(), rng.choice(size, wrong, replace=False)
     labels[changed] = (true[changed] + rng.integers(1, classes, wrong)) % classes
     return labels, probabilities, {*changed.tolist()}
