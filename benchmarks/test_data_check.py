@@ -93,23 +93,32 @@ def plant(root: Path, photographs: Iterable[Image.Image]) -> Planted:
     for kind, change in _POOR.items():
         for _ in range(PLANTED):
             number = next(free)
-            wrong[kind].add(frozenset([save(f"train/photo/{kind.replace(' ', '-')}-{number:04}.jpg", change(images[number]))]))
+            place = save(f"train/photo/{kind.replace(' ', '-')}-{number:04}.jpg", change(images[number]))
+            wrong[kind].add(frozenset([place]))
             (root / places[number]).unlink()
     dataset = digits()
     for number in range(DIGITS):
         pixels, label = dataset.read("train", number)
         save(f"{'test' if number % 3 == 0 else 'train'}/digit {label}/{number:04}.png", Image.fromarray(pixels[..., 0]))
     for number in range(10):
-        content = (root / f"train/photo/{places[1].rpartition('/')[2]}").read_bytes()
+        content = _stored(images[0])
         place = f"train/photo/broken-{number}.jpg"
         (root / place).write_bytes((b"", b"no image", content[: 300 * number + 200])[number % 3])
         wrong["unreadable"].add(frozenset([place]))
     return Planted(root, wrong)
 
 
+def _stored(image: Image.Image) -> bytes:
+    content = io.BytesIO()
+    image.save(content, "JPEG")
+    return content.getvalue()
+
+
 def _cut(image: Image.Image, left: float, top: float, right: float, bottom: float) -> Image.Image:
     width, height = image.size
-    return image.crop((round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height)))
+    return image.crop(
+        (round(left * width), round(top * height), round((1 - right) * width), round((1 - bottom) * height))
+    )
 
 
 _NEAR: tuple[Callable[[Image.Image], Image.Image], ...] = (
@@ -213,9 +222,7 @@ def test_what_is_found(compared, planted, kind):
 
 def test_wrong_labels_beside_cleanlab():
     """Both get the same probabilities, out of fold, of digits of which 20 have wrong labels."""
-    require("cleanlab")
-    from cleanlab.filter import find_label_issues
-
+    find_label_issues = pytest.importorskip("cleanlab.filter").find_label_issues
     images, true = digits().arrays("train")
     rng = np.random.default_rng(0)
     labels, wrong = true.copy(), rng.choice(len(true), 20, replace=False)

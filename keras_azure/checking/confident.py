@@ -45,7 +45,7 @@ def noisy_joint(labels: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 
 def _whole(counts: np.ndarray) -> np.ndarray:
-    """Counts, (rows, columns), as whole numbers whose rows have the same sums: the largest remainders are rounded up."""
+    """Counts, (rows, columns), as whole numbers with the same sums of rows: the largest remainders are rounded up."""
     found = np.floor(counts).astype(np.int64)
     missing = np.rint(counts.sum(axis=1)).astype(np.int64) - found.sum(axis=1)
     rank = np.argsort(np.argsort(found - counts, axis=1, kind="stable"), axis=1)

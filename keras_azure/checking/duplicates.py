@@ -15,6 +15,7 @@ Groups = list[list[int]]
 _AT_ONCE = 256  # images whose candidates are searched in one piece of work
 _FLAT = 8  # levels between the darkest and the brightest pixel of a thumbnail on which nothing can be laid
 _FIT = 0.8  # what one image has to explain of another, where different images have nothing in common
+_COPIES = 4  # of an image, which fit on it and say nothing of others
 _BEST_FIT = 0.995  # what is enough, whatever they have
 
 
@@ -30,8 +31,9 @@ def exact_duplicates(measures: Sequence[Measures | None]) -> Groups:
 def near_duplicates(measures: Sequence[Measures | None], exact: Groups, observer: Observer) -> Groups:
     """Images that are nearly the same: of another size, stored with loss, or cut at the edges.
 
-    How much two images may have in common by chance depends on the data: photographs hardly anything, handwritten
-    digits nearly all. So what is asked for depends on how well the images usually fit on those that are most alike.
+    How much two images may have in common by chance depends on what they show: photographs hardly anything,
+    handwritten digits nearly all. So what is asked for depends on how well other images fit on these: on the one that
+    is fifth, as there may be some copies.
 
     Args:
         exact: the groups of equal images; a group of near ones holds all of them.
@@ -48,24 +50,27 @@ def near_duplicates(measures: Sequence[Measures | None], exact: Groups, observer
     thumbnails = np.stack([found.thumbnail for number in numbers if (found := measures[number]) is not None])
     pairs = _candidates(near.hashes(thumbnails), observer)
     fits = _fits(thumbnails, pairs, observer)
-    alike = pairs[fits >= threshold(pairs, fits, len(numbers))]
+    alike = pairs[fits >= thresholds(pairs, fits, len(numbers))]
     joined = groups_of((numbers[one], numbers[other]) for one, other in alike.tolist())
     return [sorted(each for number in group for each in copies.get(number, [number])) for group in joined]
 
 
-def threshold(pairs: np.ndarray, fits: np.ndarray, count: int) -> float:
-    """What a pair has to fit to be one image.
+def thresholds(pairs: np.ndarray, fits: np.ndarray, count: int) -> np.ndarray:
+    """What each pair has to fit to be one image, (n,).
 
     Args:
         pairs: the candidates, (n, 2).
         fits: of each pair, (n,).
         count: how many images there are.
     """
-    best = np.zeros(count)
-    for side in pairs.T:
-        np.maximum.at(best, side, fits)
-    usual = float(np.median(best))
-    return float(min(1 - (1 - _FIT) * (1 - usual) ** 2, _BEST_FIT))
+    sides, values = pairs.T.reshape(-1), np.maximum(np.tile(fits, 2), 0)
+    order = np.lexsort((-values, sides))
+    sides, values = sides[order], values[order]
+    rank = np.arange(len(sides)) - np.searchsorted(sides, sides)
+    usual = np.zeros(count)
+    usual[sides[rank == _COPIES]] = values[rank == _COPIES]
+    alike = usual[pairs].max(axis=1)
+    return np.minimum(1 - (1 - _FIT) * (1 - alike) ** 2, _BEST_FIT)
 
 
 def groups_of(pairs: Iterable[tuple[int, int]]) -> Groups:
