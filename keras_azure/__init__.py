@@ -36,6 +36,8 @@ _HOME = {
     "Augmentation": "keras_azure.augmentations.layer",
     "read_result": "keras_azure.description.folder",
     "ArrayDataset": "keras_azure.data.arrays",
+    "TaskName": "keras_azure.data",
+    "output_layer": "keras_azure.models.outputs",
     "transfer_model": "keras_azure.models.backbones",
     "features_model": "keras_azure.models.backbones",
     "start_from": "keras_azure.models.weights",

@@ -11,6 +11,7 @@ from keras_azure.api.runs import resume as resume
 from keras_azure.api.runs import run as run
 from keras_azure.api.runs import submit as submit
 from keras_azure.augmentations.layer import Augmentation as Augmentation
+from keras_azure.data import TaskName as TaskName
 from keras_azure.data.arrays import ArrayDataset as ArrayDataset
 from keras_azure.description.config import RunConfig as RunConfig
 from keras_azure.description.events import Observer as Observer
@@ -20,6 +21,7 @@ from keras_azure.errors import KerasAzureError as KerasAzureError
 from keras_azure.models.backbones import features_model as features_model
 from keras_azure.models.backbones import transfer_model as transfer_model
 from keras_azure.models.classic import FeatureClassifier as FeatureClassifier
+from keras_azure.models.outputs import output_layer as output_layer
 from keras_azure.models.weights import start_from as start_from
 from keras_azure.registry.registry import AUGMENTATIONS as AUGMENTATIONS
 from keras_azure.registry.registry import BACKENDS as BACKENDS

@@ -15,6 +15,7 @@ import tensorflow as tf
 
 from keras_azure.augmentations import Augment
 from keras_azure.augmentations.draws import threefry
+from keras_azure.data.label_forms import Scaling
 from keras_azure.data.source import Source
 
 BYTES_AT_ONCE = 1 << 21  # of pictures that are made in one call
@@ -27,10 +28,12 @@ _SHUFFLE_ROUNDS = 8  # TensorFlow's 4 let the order of some keys be told from ch
 
 
 def labels_of(source: Source, samples: np.ndarray) -> np.ndarray:
-    """The labels of some samples, int64 (n,). Where nothing is decoded yet, all these pictures are for it."""
+    """The labels of some samples, int64 (n,), or (n, k) where they are vectors. Where nothing is decoded yet, all these
+    pictures are for it."""
     if source.read_labels is not None:
         return source.read_labels(tf.constant(samples, tf.int64)).numpy()
-    return np.concatenate([np.argmax(labels, axis=1) for _, labels in batches(source, samples, batch_size=32)])
+    found = [source.form.from_targets(targets.numpy()) for _, targets in batches(source, samples, batch_size=32)]
+    return np.concatenate(found)
 
 
 def steps_in_epoch(size: int, batch_size: int) -> int:
@@ -49,9 +52,12 @@ def batches(
     augment: Augment | None = None,
     augment_on: Literal["host", "device"] = "host",
     class_weights: np.ndarray | None = None,
+    weights: np.ndarray | None = None,
+    scaling: Scaling | None = None,
     targets: Literal["labels", "pictures"] = "labels",
 ) -> tf.data.Dataset:
-    """Batches of pictures (batch, height, width, channels), 0..255, and one-hot labels (batch, num_classes) float32.
+    """Batches of pictures (batch, height, width, channels), 0..255, and what a model is to give, (batch, n) float32:
+    one-hot classes, 0 or 1 for each label, or numbers.
 
     Args:
         source: where the samples are read.
@@ -64,6 +70,8 @@ def batches(
         augment: changes pictures and labels by the draws of each sample.
         augment_on: "device" gives what `DeviceAugment` needs in place of the pictures: `images` and `parameters`.
         class_weights: float32 (num_classes,); adds a weight (batch,) for each sample, after its label.
+        weights: float32 (source.size,); the same, and multiplied with those of classes.
+        scaling: of the numbers to give.
         targets: "pictures" gives, in place of the labels, the pictures themselves, float32 in 0..1.
     """
     steps = steps_in_epoch(len(samples), batch_size) if steps is None else steps
@@ -79,12 +87,16 @@ def batches(
         else:
             images, labels = source.read(indices)  # (samples, height, width, channels) uint8, (samples,)
             images = tf.ensure_shape(images, (None, *source.image_shape))
-            labels = tf.one_hot(labels, source.num_classes)
+            labels = source.targets(labels)
         if targets == "pictures":
             return images, tf.cast(images, tf.float32) / 255
+        counts = None if weights is None else tf.gather(weights, indices)
         if class_weights is not None:
-            return images, labels, tf.linalg.matvec(labels, class_weights)  # of mixed labels, the mean
-        return images, labels
+            of_classes = tf.linalg.matvec(labels, class_weights)  # of mixed labels, the mean
+            counts = of_classes if counts is None else of_classes * counts
+        if scaling is not None:
+            labels = scaling.apply(labels)
+        return (images, labels) if counts is None else (images, labels, counts)
 
     def read_apart(steps: tf.Tensor) -> tuple[tuple[Any, ...], tf.Tensor, tf.Tensor]:
         """The same, and where each step begins and ends in it."""

@@ -9,6 +9,7 @@ from keras_azure.api.plans import Once, look_ahead, tell_of_data
 from keras_azure.api.settings import Settings
 from keras_azure.backends import Backend, DryRuns, RunningJob, Submits
 from keras_azure.backends.asked import job_of, machine_of
+from keras_azure.data import TaskChoice
 from keras_azure.data.given import Data, data_as_text
 from keras_azure.data.locate import find_dataset
 from keras_azure.description.commands import command
@@ -57,11 +58,13 @@ def run(
         confirm: gives whether to submit it.
         settings: the fields of `RunConfig`, such as `data="digits"`, `epochs=3`, for options of model and data
             `set=["dropout=0.2"]`, `image_size=64` or `(64, 48)`, `skip_unreadable=True`,
-            `split_names="train=A,test=B"`, and the options of the backend, such as `register="digits"`. In place of
-            the name of a loss, a metric, an optimizer, an augmentation or a callback there may be a function, a
-            class or an object of Keras's kind: see `keras_azure.registry.given`. `data` may also be arrays,
-            `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a `tf.data.Dataset` of (image, label),
-            or a data set such as a `keras_azure.ArrayDataset`.
+            `split_names="train=A,test=B"`, of a table `label_column="breed"`, and the options of the backend, such as
+            `register="digits"`. In place of the name of a loss, a metric, an optimizer, an augmentation or a callback
+            there may be a function, a class or an object of Keras's kind: see `keras_azure.registry.given`. `data`
+            may also be arrays, `(x_train, y_train)` or `((x_train, y_train), (x_test, y_test))`, a
+            `tf.data.Dataset` of (image, label), a DataFrame of file names and labels, or a data set such as a
+            `keras_azure.ArrayDataset`. Labels of arrays may be classes; 0 and 1, (n, labels), where an image has
+            several; or numbers to predict.
 
     Raises:
         KerasAzureError: what was asked for is not possible, or the run failed; see `keras_azure.errors`.
@@ -171,7 +174,8 @@ def _refuse_objects(config: RunConfig) -> None:
             raise UsageError(
                 f"The data {spec} is in the memory of this program, which no node of {config.backend} has.",
                 expected="data that is on the disk, or goes by name",
-                hint="numpy.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...) and data='data.npz'",
+                hint="numpy.savez('data.npz', x_train=..., y_train=..., x_test=..., y_test=...) and data='data.npz'; "
+                "of a DataFrame, frame.to_csv('labels.csv') and data='labels.csv'",
             )
         if spec.given is not None:
             raise UsageError(
@@ -233,15 +237,25 @@ def preview(
     draws: int = 6,
     seed: int = RunConfig.seed,
     observer: Observer | None = None,
+    task: TaskChoice = RunConfig.task,
     image_size: int | tuple[int, int] | None = None,
     skip_unreadable: bool | None = None,
     split_names: str | None = None,
     bit_depth: int | None = None,
+    image_column: str | None = None,
+    label_column: str | Sequence[str] | None = None,
+    split_column: str | None = None,
+    image_folder: str | None = None,
+    label_separator: str | None = None,
+    group_column: str | None = None,
+    weight_column: str | None = None,
 ) -> "Figure":
     """A contact sheet: training pictures beside what the augmentations make of them in each epoch.
 
     Args:
-        data, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
+        data, task, image_size, skip_unreadable, split_names, bit_depth: as in `run`.
+        image_column, label_column, split_column, image_folder, label_separator, group_column, weight_column: as in
+            `run`, of a table.
         augment: the augmentations, in their order; names, or layers and functions of images.
         samples: how many pictures.
         draws: how many epochs of each.
@@ -263,8 +277,18 @@ def preview(
         "skip_unreadable": skip_unreadable,
         "split_names": split_names,
         "bit_depth": bit_depth,
+        "image_column": image_column,
+        "label_column": label_column,
+        "split_column": split_column,
+        "image_folder": image_folder,
+        "label_separator": label_separator,
+        "group_column": group_column,
+        "weight_column": weight_column,
     }
-    named = str(find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"]))
+    found = find_dataset(lay_over({"data": data_as_text(data)}, changes)["data"])
+    if task != "auto" and DATASETS.takes(found, "task"):
+        found = found.with_options(**{"task": task, **found.options})
+    named = str(found)
     for augmentation in augmentations:
         AUGMENTATIONS.find(augmentation)
     prepare_keras()

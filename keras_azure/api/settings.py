@@ -16,7 +16,10 @@ class SettingsElsewhere(TypedDict, total=False):
     """All but `backend`, which some functions take in another way."""
 
     data: Data | None
-    """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet."""
+    """The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet, a table such as .csv."""
+
+    task: Literal["auto", "classify", "multilabel", "regress"] | None
+    """What is learned: a class for each image, several labels, or numbers; auto: what the labels say."""
 
     augment: Plugin | Sequence[Plugin] | None
     """An augmentation; may be given several times and keeps its order."""
@@ -58,7 +61,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """Gradients are scaled down to this norm over all weights."""
 
     loss: Plugin | None
-    """The loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."""
+    """The loss. By default categorical_crossentropy, for several labels binary_crossentropy, and mean_squared_error for numbers and for an autoencoder."""
 
     label_smoothing: float | None
     """The share of each label that is spread over all classes in the loss."""
@@ -67,7 +70,7 @@ class SettingsElsewhere(TypedDict, total=False):
     """Balanced: pictures of rare classes count more in the loss, so that all classes count the same."""
 
     metrics: Plugin | Sequence[Plugin] | None
-    """A metric beside accuracy; may be given several times."""
+    """A metric beside those of the task; may be given several times."""
 
     callbacks: Plugin | Sequence[Plugin] | None
     """A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."""
@@ -113,6 +116,27 @@ class SettingsElsewhere(TypedDict, total=False):
 
     bit_depth: int | None
     """How many bits the levels of images of 16 bits a channel use."""
+
+    image_column: str | None
+    """Of a table: the column of files."""
+
+    label_column: str | Sequence[str] | None
+    """Of a table: the column of labels, or several."""
+
+    split_column: str | None
+    """Of a table: the column of splits; none: there is none."""
+
+    image_folder: str | None
+    """Of a table: the folder that its paths are within."""
+
+    label_separator: str | None
+    """Of a table: what is between the labels of an image."""
+
+    group_column: str | None
+    """Of a table: images with the same value are in one split."""
+
+    weight_column: str | None
+    """Of a table: what each image counts in the loss."""
 
     size: str | None
     """Of the backend azure: of the machines, as kaz sizes has it."""

@@ -13,7 +13,7 @@ import tensorflow as tf
 from matplotlib.figure import Figure
 
 from keras_azure.augmentations import build_augment
-from keras_azure.data import Dataset, open_dataset
+from keras_azure.data import Dataset, TaskName, open_dataset, task_of_data
 from keras_azure.data.figure_text import drawable, drawable_labels, style_of
 from keras_azure.data.overview import absent_classes, known_labels, not_learned
 from keras_azure.data.source import open_source
@@ -65,37 +65,40 @@ def _contact_sheet(
     chosen = _of_different_classes(dataset, samples, seed)
     indices = tf.constant(chosen, tf.int64)
     pictures, labels = source.read(indices)
-    shares = tf.one_hot(labels, len(dataset.class_names))
+    shares = source.targets(labels)
     columns = [_Column("original", np.asarray(pictures), np.asarray(shares))]
     for epoch in range(draws):
         if augmentation is not None:
             epochs = tf.fill(indices.shape, tf.constant(epoch, tf.int64))
             pictures, shares = augmentation.on_host(source, seed, epochs, indices, np.arange(source.size))
         columns.append(_Column(f"epoch {epoch + 1}", np.asarray(pictures), np.asarray(shares)))
-    return _draw(columns, dataset.class_names, ", then ".join(augment) or "no augmentation")
+    title = ", then ".join(augment) or "no augmentation"
+    return _draw(columns, dataset.class_names, task_of_data(dataset), title)
 
 
 @dataclass(frozen=True)
 class _Column:
     heading: str
     pictures: np.ndarray  # (samples, height, width, channels), 0..255
-    shares: np.ndarray  # the labels, (samples, num_classes)
+    shares: np.ndarray  # the labels, or numbers, (samples, num_classes)
 
 
 def _of_different_classes(dataset: Dataset, samples: int, seed: int) -> list[int]:
-    """The indices of `samples` training pictures, one of each class before a second one of any."""
+    """The indices of `samples` training pictures, one of each class, or set of labels, before a second one of any."""
     size = dataset.split_sizes["train"]
     looked_at = np.random.default_rng(seed).permutation(size)[: samples * _LOOKED_AT].tolist()
-    labels = [dataset.read("train", index)[1] for index in looked_at]
+    labels = [tuple(np.ravel(dataset.read("train", index)[1]).tolist()) for index in looked_at]
     earlier = [labels[:place].count(label) for place, label in enumerate(labels)]
     order = sorted(range(len(looked_at)), key=lambda place: (earlier[place], labels[place]))
     return [looked_at[place] for place in order[:samples]]
 
 
-def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) -> ContactSheet:
+def _draw(columns: Sequence[_Column], class_names: Sequence[str], task: TaskName, title: str) -> ContactSheet:
     rows, height, width, _ = columns[0].pictures.shape
-    mixed = any((column.shares.max(axis=1) < 1).any() for column in columns)
-    size = (_INCHES * len(columns) + 0.9, (_INCHES * height / width + (0.2 if mixed else 0)) * rows + 0.8)
+    one_class = task == "classify"
+    # A class is named once, beside its row; all else is below each picture.
+    below = not one_class or any((column.shares.max(axis=1) < 1).any() for column in columns)
+    size = (_INCHES * len(columns) + 0.9, (_INCHES * height / width + (0.2 if below else 0)) * rows + 0.8)
     figure = ContactSheet(figsize=size, layout="constrained")
     lines = "\n".join(map(drawable, textwrap.wrap(title, int(12 * size[0]))))
     figure.suptitle(lines, fontsize="medium", **style_of(lines))
@@ -107,16 +110,24 @@ def _draw(columns: Sequence[_Column], class_names: Sequence[str], title: str) ->
             shown = np.clip(picture, 0, 255).astype(np.uint8)
             axes.imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray", vmin=0, vmax=255)
             axes.set(xticks=[], yticks=[])
-            if mixed:
-                label = _label(shares, [short[name] for name in class_names])
+            if below:
+                label = _label(shares, [short[name] for name in class_names], task)
                 axes.set_xlabel(label, fontsize="xx-small", **style_of(label))
-    for axes, shares in zip(grid[:, 0], columns[0].shares, strict=True):
+    for axes, shares in zip(grid[:, 0], columns[0].shares if one_class else (), strict=one_class):
         label = labels[class_names[shares.argmax()]]
         axes.set_ylabel(label, fontsize="small", **style_of(label))
     return figure
 
 
-def _label(shares: np.ndarray, class_names: Sequence[str]) -> str:
-    """`cat 70 %, dog 30 %`."""
-    largest = [index for index in np.argsort(-shares)[:3] if shares[index] >= 0.005]
+def _label(shares: np.ndarray, class_names: Sequence[str], task: TaskName) -> str:
+    """`cat 70 %, dog 30 %`; of labels that are there as a whole the names alone, and of numbers their values."""
+    if task == "regress":
+        values = [f"{value:.4g}" for value in shares[:3]]
+        if len(shares) == 1:
+            return values[0]
+        return ", ".join(f"{name} {value}" for name, value in zip(class_names, values, strict=False))
+    largest = [index for index in np.argsort(-shares, kind="stable")[:3] if shares[index] >= 0.005]
+    if task == "multilabel" and np.all(shares[largest] == 1):
+        more = int(np.count_nonzero(shares)) - len(largest)
+        return ", ".join(class_names[index] for index in largest) + (f" + {more}" if more else "") or "none"
     return ", ".join(f"{class_names[index]} {shares[index]:.0%}" for index in largest)

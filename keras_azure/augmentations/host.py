@@ -28,7 +28,7 @@ def build_augment(specs: Sequence[str], image_shape: Shape, num_classes: int) ->
         BrokenPlugin: an augmentation changes the pictures' shape or cannot take them.
     """
     stages = plan_stages(specs, image_shape, num_classes)
-    return Augment(stages, image_shape, num_classes) if stages else None
+    return Augment(stages, image_shape) if stages else None
 
 
 class Augment:
@@ -39,10 +39,9 @@ class Augment:
     from `(seed, epoch, sample index)`, for the partners as well.
     """
 
-    def __init__(self, stages: Sequence[Stage | ForeignStage], image_shape: Shape, num_classes: int):
+    def __init__(self, stages: Sequence[Stage | ForeignStage], image_shape: Shape):
         self.stages = list(stages)
         self._shape = image_shape
-        self._num_classes = num_classes
         self._all_parameters: dict[tuple[int, int, int], Parameters] = {}
         # One function a stage, however often it is called: each is traced and compiled once for a shape.
         self._compiled: dict[int, Callable[..., tf.Tensor]] = {
@@ -68,7 +67,7 @@ class Augment:
     def on_host(
         self, source: "Source", seed: int, epochs: tf.Tensor, indices: tf.Tensor, population: np.ndarray
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Augmented pictures (batch, height, width, channels) and labels (batch, num_classes) float32.
+        """Augmented pictures (batch, height, width, channels) and labels (batch, n) float32.
 
         Args:
             source: where the pictures are read.
@@ -128,7 +127,7 @@ class Augment:
             kernels = []
             images, labels = source.read(samples.indices)
             images = tf.ensure_shape(images, (None, *self._shape))
-        labels = tf.one_hot(labels, self._num_classes)
+        labels = source.targets(labels)
         number = len(kernels)
         while number < len(stages):
             stage, kernels = stages[number], _leading_kernels(stages[number:])

@@ -6,7 +6,7 @@ that what is mixed does not depend on the batch. In a Keras model it is the next
 
 import math
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -21,7 +21,13 @@ _QUANTILES = 1024
 
 
 class Mixing(Augmentation):
-    """Takes a share of another picture. Needs `{"images", "labels"}`, labels being probabilities (batch, classes)."""
+    """Takes a share of another picture. Needs `{"images", "labels"}`, labels being probabilities (batch, classes).
+
+    Attributes:
+        mixes_numbers: whether numbers to predict are mixed in the same shares: half of each image has the mean of both.
+    """
+
+    mixes_numbers: ClassVar[bool] = False
 
     def __init__(self, alpha: float, probability: float, seed: int | None, name: str | None):
         super().__init__(probability, seed, name)
@@ -77,6 +83,7 @@ class MixUp(Mixing):
     """
 
     num_draws = 1
+    mixes_numbers = True
 
     def __init__(
         self, *, alpha: float = 0.2, probability: float = 1.0, seed: int | None = None, name: str | None = None

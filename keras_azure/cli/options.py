@@ -64,6 +64,19 @@ BIT_DEPTH = Annotated[
     int | None,
     typer.Option(min=1, max=16, help="How many bits the levels of images of 16 bits a channel use; 16 by default."),
 ]
+_TABLE_OPTIONS: dict[str, tuple[type, str]] = {  # options of the data, which tables alone have
+    "image_column": (str, "Of a table: the column of files. By default that called file, filename, path, image or id."),
+    "label_column": (
+        list[str],
+        "Of a table: the column of labels; may be given several times. By default that called label, class, target or "
+        "labels.",
+    ),
+    "split_column": (str, "Of a table: the column of splits; none: there is none. By default that called split."),
+    "image_folder": (str, "Of a table: the folder that its paths are within. By default the table's own."),
+    "label_separator": (str, "Of a table: what is between the labels of an image, such as ';'. By default it has one."),
+    "group_column": (str, "Of a table: images with the same value, such as a patient, are in one split."),
+    "weight_column": (str, "Of a table: what each image counts in the loss."),
+}
 MODEL_OPTIONS = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="OPTION=VALUE", help="An option of the model; may be given several times."),
@@ -89,24 +102,43 @@ def option_of(name: str) -> typer.models.OptionInfo:
 
 
 def with_config_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Gives `command` an option for each field of RunConfig in place of its `**settings`.
+    """Gives `command` an option for each field of RunConfig, and those of tables, in place of its `**settings`.
 
     All default to None, which means "not given": the value then comes from the --config file or from RunConfig.
     """
-    parameters = dict(inspect.signature(command).parameters)
-    parameters.pop("settings")
     hints = typing.get_type_hints(RunConfig)
-    options = [
-        inspect.Parameter(
-            setting.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=None,
-            annotation=Annotated[_option_type(hints[setting.name]) | None, option_of(setting.name)],
-        )
+    fields = {
+        setting.name: Annotated[_option_type(hints[setting.name]) | None, option_of(setting.name)]
         for setting in dataclasses.fields(RunConfig)
-        if setting.name not in parameters
+    }
+    return _in_place_of("settings", command, {**fields, **_table_options()})
+
+
+def with_table_options(command: Callable[..., object]) -> Callable[..., object]:
+    """Gives `command` the options of tables in place of its `**settings`."""
+    return _in_place_of("settings", command, _table_options())
+
+
+def _table_options() -> dict[str, Any]:
+    return {
+        name: Annotated[
+            kind | None,
+            typer.Option(f"--{name.replace('_', '-')}", help=text, show_default=False, metavar="TEXT"),
+        ]
+        for name, (kind, text) in _TABLE_OPTIONS.items()
+    }
+
+
+def _in_place_of(catch_all: str, command: Callable[..., object], options: Mapping[str, Any]) -> Callable[..., object]:
+    """Gives `command` options, by their names with their annotations, in place of `**catch_all`."""
+    parameters = dict(inspect.signature(command).parameters)
+    parameters.pop(catch_all)
+    made = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+        for name, annotation in options.items()
+        if name not in parameters
     ]
-    signature = inspect.Signature([*parameters.values(), *options])
+    signature = inspect.Signature([*parameters.values(), *made])
     command.__signature__ = signature  # type: ignore[attr-defined]  # of functions too, as inspect's pages say
     command.__annotations__ = {name: each.annotation for name, each in signature.parameters.items()}
     return command
@@ -123,5 +155,5 @@ def _option_type(hint: Any) -> Any:
 
 
 def given(settings: Mapping[str, object]) -> dict[str, Any]:
-    """Those of the options for RunConfig's fields that stand on the command line."""
+    """Those of the options for RunConfig's fields, and for tables, that stand on the command line."""
     return {name: value for name, value in settings.items() if value not in (None, [])}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from keras_azure.cli.output import print_json, print_text
+from keras_azure.data import TASKS
 from keras_azure.description.commands import command
 from keras_azure.errors import KerasAzureError, UnknownName, UsageError
 from keras_azure.keras_engine import native_messages_held_back, prepare_keras, silence_libraries
@@ -187,7 +188,7 @@ def _describe(
         prepare_keras()
     with native_messages_held_back():
         entry, plugin = registry.find(spec), registry.load(spec)
-    described = {
+    described: dict[str, Any] = {
         "kind": registry.kind,
         "name": entry.name,
         "package": entry.package,
@@ -198,6 +199,9 @@ def _describe(
     }
     if registry is BACKENDS and not missing_options(registry.as_called(spec), plugin, 0):
         described |= _machine(spec)
+    if registry is MODELS:
+        tasks = TASKS if registry.takes(spec, "task") else TASKS[:1]
+        described["tasks"] = list(tasks) if entry.needs_labels else []
     if registry is MODELS and not missing_options(spec, plugin, 2):
         described |= lazy("keras_azure.models.inspection:describe_model")(spec, input_shape, num_classes)
     return described
@@ -255,6 +259,8 @@ def _print_description(described: dict[str, Any]) -> None:
     print_text(f"{described['target']} in the package {described['package']} {described['version']}")
     if described["documentation"]:
         print_text(f"\n{described['documentation']}")
+    if "tasks" in described:
+        print_text(f"\nTasks: {', '.join(described['tasks']) or 'none, as it learns without labels'}")
     if machine := described.get("machine"):
         print_text(f"\nMachine: {', '.join(machine.values())}")
     if described["kind"] != MODELS.kind:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -15,7 +15,7 @@ from keras_azure.lazy import lazy
 from keras_azure.redaction import printable
 
 if TYPE_CHECKING:
-    from keras_azure.models.predictor import Prediction, Predictor
+    from keras_azure.models.predictor import Predictor, Said
 
 
 def register(app: typer.Typer) -> None:
@@ -32,7 +32,7 @@ def predict(
     top: Annotated[int, typer.Option(min=1, help="How many classes to show, the most probable first.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Tell the classes of pictures, by the model of a finished run.
+    """Tell the classes, labels or numbers of pictures, by the model of a finished run.
 
     Files are known by their content. Those that cannot be read are named on stderr, and the exit code is 1 then.
     """
@@ -43,20 +43,20 @@ def predict(
     failures = [outcome for outcome in outcomes if isinstance(outcome, UnreadableFile)]
     predictions = [outcome for outcome in outcomes if not isinstance(outcome, UnreadableFile)]
     if json:
-        print_json([_as_object(prediction, top) for prediction in predictions])
+        print_json([prediction.to_json(top) for prediction in predictions])
     else:
         _print_lines(predictions, top)
     if failures:
         raise _all_in_one(failures)
 
 
-def _print_lines(predictions: Sequence["Prediction"], top: int) -> None:
+def _print_lines(predictions: Sequence["Said"], top: int) -> None:
     # Printable here already, for it changes how wide a name is, and each picture has one line.
     names = [printable(prediction.path) for prediction in predictions]
     width = max(map(len, names), default=0)
     for name, prediction in zip(names, predictions, strict=True):
-        classes = [f"{printable(class_name)}  {probability:.1%}" for class_name, probability in prediction.top(top)]
-        print_text("  ".join([name.ljust(width), *classes]))
+        said = [f"{printable(called)}  {value}".rstrip() for called, value in prediction.in_words(top)]
+        print_text("  ".join([name.ljust(width), *said]))
 
 
 class _Told(Observer):
@@ -99,12 +99,3 @@ def _expanded(path: Path, observer: Observer) -> Sequence[Path]:
         if names:
             observer.message(f"Left out of {path}, as {why}: {some_of(names)}")
     return found
-
-
-def _as_object(prediction: "Prediction", top: int) -> dict[str, Any]:
-    return {
-        "path": str(prediction.path),
-        "class": prediction.class_name,
-        "probability": prediction.probability,
-        "probabilities": dict(prediction.top(top)),
-    }

@@ -144,7 +144,7 @@ def _report(result: RunResult, json: bool, verbose: bool) -> None:
         return
     duration: Callable[[float], str] = lazy("keras_azure.listeners.display:duration")
     rows = {
-        "Test accuracy": "none" if result.test_accuracy is None else f"{result.test_accuracy:.2%}",
+        **_headline(result),
         "Test loss": f"{result.test_loss:.4f}",
         "Trained": f"{result.epochs} epochs in {duration(result.seconds)}, {result.images_per_second:,.0f} images/s",
         "Run folder": str(result.run_dir),
@@ -154,6 +154,16 @@ def _report(result: RunResult, json: bool, verbose: bool) -> None:
         rows |= _performance_rows(result.performance)
     for name, value in rows.items():
         print_text(f"{name:<14} {value}")
+
+
+def _headline(result: RunResult) -> dict[str, str]:
+    """What the test says first: the accuracy, or of labels and numbers what stands for it."""
+    scores = result.test_metrics
+    if "macro_f1" in scores:
+        return {"Test macro F1": f"{scores['macro_f1']:.4f}", "Test micro F1": f"{scores['micro_f1']:.4f}"}
+    if "rmse" in scores:
+        return {"Test MAE": f"{scores['mae']:.4g}", "Test RMSE": f"{scores['rmse']:.4g}"}
+    return {"Test accuracy": "none" if result.test_accuracy is None else f"{result.test_accuracy:.2%}"}
 
 
 def _performance_rows(facts: Mapping[str, Any]) -> dict[str, str]:

@@ -5,9 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from keras_azure.data import TaskChoice, TaskName
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.formats.split_names import said_of_splits
-from keras_azure.data.labels import class_indices
+from keras_azure.data.labels import class_indices, label_vectors, task_of_labels
 from keras_azure.data.sizes import ResizedDataset, resized
 from keras_azure.data.splits import described, hold_out_test
 from keras_azure.description.events import Observer
@@ -26,6 +27,7 @@ def as_dataset(
     *,
     image_size: tuple[int, int] | None,
     test_split: float,
+    task: TaskChoice = "auto",
 ) -> ArrayDataset | ResizedDataset:
     """Makes arrays a data set.
 
@@ -38,6 +40,7 @@ def as_dataset(
         observer: hears what was done to them.
         image_size: height and width that the images are resized to.
         test_split: the share of each class to test on, where there is no "test".
+        task: what labels are for; "auto" is what they are.
 
     Raises:
         DataError: images or labels are none of these.
@@ -51,7 +54,11 @@ def as_dataset(
                 f"There are {len(images[split])} of {names[split][0]}, and {len(labels[split])} of {names[split][1]}.",
                 expected="a label for each image",
             )
-    class_names, indices = class_indices(labels, label_names, observer)
+    taken: TaskName = task_of_labels(labels) if task == "auto" else task
+    if taken == "classify":
+        class_names, indices = class_indices(labels, label_names, observer)
+    else:
+        class_names, indices = label_vectors(labels, label_names, taken)
     levels = _as_levels(images, {split: name for split, (name, _) in names.items()}, observer)
     made = {split: (levels[split], indices[split]) for split in splits}
     said = said_of_splits(made)
@@ -62,9 +69,9 @@ def as_dataset(
             observer.message(note)
         made |= {"train": (pixels[train], classes[train]), "test": (pixels[test], classes[test])}
     sizes = {split: len(classes) for split, (_, classes) in made.items()}
-    description = described(source, sizes, made["train"][0].shape[1:], len(class_names))
+    description = described(source, sizes, made["train"][0].shape[1:], len(class_names), taken)
     description = "; ".join([description, *said])
-    return resized(ArrayDataset(class_names, made, description), image_size)
+    return resized(ArrayDataset(class_names, made, description, taken), image_size, observer)
 
 
 def _array(value: Any, name: str) -> np.ndarray:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, BinaryIO, NamedTuple, TypeVar, cast
 
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
 from keras_azure.data.formats.images import Format, ImageError, image_format
 from keras_azure.data.orientation import UPRIGHT, is_lying, orientation_of
@@ -103,14 +103,14 @@ def _header(file: BinaryIO) -> Header:
     raw, deep = _rawmode(image), _is_deep(image)
     if image.format == "PNG" and _has_more_behind_pixels(file):
         image.load()
-    height, width = image.height, image.width
+    width, height = _loaded_size(image)
     orientation = _orientation(image)
     if is_lying(orientation):
         height, width = width, height
     gray = image.mode in ("1", "L", "LA") or image.mode.startswith("I;16") or raw == _GRAY_AND_ALPHA
-    return Header(
-        height, width, 1 if gray else 3, image.has_transparency_data, deep, _is_animated(image), orientation != UPRIGHT
-    )
+    by_pillow = getattr(image, "tag_v2", {}).get(ExifTags.Base.Orientation)
+    turned = orientation != UPRIGHT or by_pillow in range(UPRIGHT + 1, 9)
+    return Header(height, width, 1 if gray else 3, image.has_transparency_data, deep, _is_animated(image), turned)
 
 
 def _is_animated(image: ImageFile.ImageFile) -> bool:
@@ -122,8 +122,10 @@ def _is_animated(image: ImageFile.ImageFile) -> bool:
 
 def _decoded(file: BinaryIO, channels: int, bit_depth: int) -> tuple[np.ndarray, int]:
     opened = _recognised(file)
-    raw, deep = _rawmode(opened), _is_deep(opened)
+    raw, deep, size = _rawmode(opened), _is_deep(opened), _loaded_size(opened)
     opened.load()
+    if opened.size != size:  # as where a HEIC image is cropped to less than nothing
+        raise ImageError(f"its header says {size[0]}x{size[1]} pixels, and it has {opened.width}x{opened.height}")
     orientation, image = _orientation(opened), cast(Image.Image, opened)
     if deep:
         image = _eight_bits(file, image, raw, bit_depth)
@@ -185,6 +187,15 @@ def _decoder(kind: Format) -> Callable[[BinaryIO], ImageFile.ImageFile]:
 
 def _orientation(image: Image.Image) -> int:
     return UPRIGHT if hasattr(image, "tag_v2") else orientation_of(image)  # Pillow turns TIFF itself
+
+
+def _loaded_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height that an image has when it is loaded. Pillow then turns TIFF, also by what it did not see before:
+    an orientation in XMP."""
+    tags = getattr(image, "tag_v2", None)
+    if tags is not None and ExifTags.Base.Orientation not in tags and is_lying(orientation_of(image)):
+        return image.height, image.width
+    return image.size
 
 
 def _rawmode(image: ImageFile.ImageFile) -> str:

@@ -4,6 +4,7 @@ import functools
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import BinaryIO, Protocol
 
@@ -100,11 +101,16 @@ class EncodedDataset(ABC):
         self._hashes = {split: Hashes(size) for split, size in self.split_sizes.items()}
         self.image_shape = headers.image_shape(reading.image_size, reading.channels, observer)
         headers.check_levels(self._largest_level, reading.bit_depth, observer)
-        num_classes = len(self.class_names) if divided.is_labelled else 0
-        description = described(self._source, self.split_sizes, self.image_shape, num_classes)
+        self.task = divided.task
+        if divided.groups:  # methods that are there if there are groups and weights
+            self.groups: Callable[[str], np.ndarray] = divided.groups.__getitem__
+        if divided.weights:
+            self.weights: Callable[[str], np.ndarray] = divided.weights.__getitem__
+        names = len(self.class_names) if divided.is_labelled else 0
+        description = described(self._source, self.split_sizes, self.image_shape, names, divided.task)
         self.description = "; ".join(filter(None, [description, divided.origins]))
 
-    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+    def read(self, split: str, index: int) -> tuple[np.ndarray, int | np.ndarray]:
         check_index(split, index, self.split_sizes)
         keys, labels = self._splits[split]
         key, hashes, shape = keys[index], self._hashes[split], self.image_shape
@@ -113,9 +119,10 @@ class EncodedDataset(ABC):
             if not hashes.has(index):
                 with explained(name, hint):
                     file = hashes.of_file(index, file)
-            return decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth), int(labels[index])
+            image = decode_image(file, name, shape[:2], shape[2], hint=hint, bit_depth=depth)
+        return image, int(labels[index]) if labels.ndim == 1 else labels[index]
 
-    def labels(self, split: str) -> np.ndarray:
+    def known_labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
 
     def originals(self, observer: Observer) -> "EncodedOriginals":
@@ -137,8 +144,12 @@ class EncodedDataset(ABC):
             content.update(f"bit depth {self._reading.bit_depth}".encode())
         hashes = map_in_threads(functools.partial(self._hash, split), range(len(keys)), _THREADS)
         for done, (key, label, file_hash) in enumerate(zip(keys, labels, hashes, strict=True), start=1):
-            content.update(os.fsencode(f"{self._files.place(key)}\0{label}\0") + file_hash)
+            shown = label if labels.ndim == 1 else label.tobytes().hex()
+            content.update(os.fsencode(f"{self._files.place(key)}\0{shown}\0") + file_hash)
             observer.advance(f"Looking for changes in {split} pictures", done, len(keys))
+        for column in ("groups", "weights"):  # which decide what is trained on, too
+            if hasattr(self, column):
+                content.update(column.encode() + getattr(self, column)(split).tobytes())
         return content.hexdigest()
 
     def _look(self, keys: Keys, observer: Observer) -> tuple[Headers, set[Key]]:
@@ -188,10 +199,8 @@ class EncodedDataset(ABC):
 class EncodedOriginals:
     """The images of files as they are stored: see `originals.Originals`."""
 
-    task = "classify"
-
     def __init__(self, source: str, files: Files, divided: Labelled, bit_depth: int) -> None:
-        self.class_names, self.is_labelled = divided.class_names, divided.is_labelled
+        self.class_names, self.is_labelled, self.task = divided.class_names, divided.is_labelled, divided.task
         self.split_sizes = {split: len(labels) for split, (_, labels) in divided.splits.items()}
         self.description = "; ".join(filter(None, [source, divided.origins]))
         self._files, self._splits, self._bit_depth = files, divided.splits, bit_depth
@@ -212,4 +221,4 @@ class EncodedOriginals:
             pixels = decode_image(file, name, None, header.channels, hint=hint, bit_depth=self._bit_depth)
         mode = ["gray" if header.channels == 1 else "colour"]
         mode += ["transparent"] * header.transparent + ["16 bits"] * header.deep + ["several frames"] * header.animated
-        return Original(pixels, int(labels[index]), ", ".join(mode))
+        return Original(pixels, labels[index], ", ".join(mode))

@@ -1,4 +1,4 @@
-"""Data that is given in Python in place of a name: arrays, a `tf.data.Dataset`, or a data set of one's own.
+"""Data given in Python in place of a name: arrays, a `tf.data.Dataset`, a DataFrame, or a data set of one's own.
 
 It goes where the text goes, as models do: see `keras_azure.registry.given`.
 """
@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, SupportsInt
 
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, TaskChoice
+from keras_azure.data.formats.frame import Frame, is_frame, table_of
 from keras_azure.data.formats.options import SPLITS, check_image_size, check_test_split
 from keras_azure.data.opened_later import ReadAtOnce
 from keras_azure.description.events import Observer
@@ -28,9 +29,13 @@ class Streamed(Protocol):
 
 
 Samples = tuple[Any, Any] | Streamed  # images and labels: NumPy arrays, or what NumPy makes arrays of
-Data = str | Path | Spec | Samples | tuple[Samples, ...] | Dataset | Callable[..., Dataset]
+Data = str | Path | Spec | Samples | tuple[Samples, ...] | Frame | Dataset | Callable[..., Dataset]
+_MOST_COLUMNS = 6  # that are shown
 _SPLITS_OF = {2: ("train", "test"), 3: SPLITS}  # by how many are given
-_EXPECTED = "(x_train, y_train), ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), or a name"
+_EXPECTED = (
+    "(x_train, y_train), ((x_train, y_train), (x_test, y_test)), a tf.data.Dataset of (image, label), a DataFrame, or "
+)
+"a name"
 
 
 class GivenArrays(ReadAtOnce):
@@ -40,13 +45,24 @@ class GivenArrays(ReadAtOnce):
         splits: for each split its images and labels.
         image_size: height and width that the images are resized to.
         test_split: the share of each class to test on, where no test split is given.
+        task: what labels are for; "auto" is what they are.
     """
 
-    def __init__(self, splits: Mapping[str, Samples], image_size: tuple[int, int] | None, test_split: float) -> None:
+    def __init__(
+        self,
+        splits: Mapping[str, Samples],
+        image_size: tuple[int, int] | None,
+        test_split: float,
+        task: TaskChoice,
+    ) -> None:
         check_image_size(image_size)
         check_test_split(test_split)
         super().__init__(
-            "keras_azure.data.given_arrays:given_arrays", splits=splits, image_size=image_size, test_split=test_split
+            "keras_azure.data.given_arrays:given_arrays",
+            splits=splits,
+            image_size=image_size,
+            test_split=test_split,
+            task=task,
         )
 
     def files(self, observer: Observer) -> list[Path]:
@@ -63,13 +79,18 @@ def data_as_text(value: Any) -> Any:
     """
     if isinstance(value, Path):
         return str(value)
+    if is_frame(value):
+        shown = f"DataFrame {value.shape} of {', '.join(map(str, [*value.columns][:_MOST_COLUMNS]))}"
+        return str(Spec("frame", given=PythonObject(shown, table_of(value), importable=False)))
     splits = _splits(value)
     if splits is None:
         text = as_text(value)
         return _as_object(text.spec) if isinstance(text, Given) else text
 
-    def given(*, image_size: tuple[int, int] | None = None, test_split: float = 0.2) -> GivenArrays:
-        return GivenArrays(splits, image_size, test_split)
+    def given(
+        *, image_size: tuple[int, int] | None = None, test_split: float = 0.2, task: TaskChoice = "auto"
+    ) -> GivenArrays:
+        return GivenArrays(splits, image_size, test_split, task)
 
     shown = "; ".join(f"{split} {_shown(samples)}" for split, samples in splits.items())
     return str(Spec("arrays", given=PythonObject(f"arrays:{shown}", given, importable=False)))

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_azure.data import TaskChoice
 from keras_azure.data.array_like import as_dataset
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.given import Samples, Streamed
@@ -19,7 +20,11 @@ _NOTE_EVERY = 64  # elements between two notes of progress
 
 
 def given_arrays(
-    splits: Mapping[str, Samples], image_size: tuple[int, int] | None, test_split: float, observer: Observer
+    splits: Mapping[str, Samples],
+    image_size: tuple[int, int] | None,
+    test_split: float,
+    task: TaskChoice,
+    observer: Observer,
 ) -> ArrayDataset | ResizedDataset:
     """Reads what `given.GivenArrays` describes."""
     arrays = {
@@ -27,7 +32,7 @@ def given_arrays(
         for split, samples in splits.items()
     }
     names = {split: (f"the images to {split}", f"the labels to {split}") for split in splits}
-    return as_dataset(arrays, "arrays", names, observer, image_size=image_size, test_split=test_split)
+    return as_dataset(arrays, "arrays", names, observer, image_size=image_size, test_split=test_split, task=task)
 
 
 def _read(stream: Streamed, split: str, observer: Observer) -> tuple[np.ndarray, np.ndarray]:

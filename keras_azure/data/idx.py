@@ -12,10 +12,13 @@ from keras_azure.data.labels import class_indices
 from keras_azure.data.memory import require_memory
 from keras_azure.data.sizes import ResizedDataset, resized
 from keras_azure.data.splits import described
+from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
+from keras_azure.registry.specs import Spec
 
 _CHUNK = 1 << 20  # bytes
+_LYING = "emnist"
 _DTYPES: dict[int, np.dtype[Any]] = {0x08: np.dtype(np.uint8), 0x0C: np.dtype(">i4")}
 
 
@@ -24,22 +27,30 @@ def idx(
     path: str,
     image_size: tuple[int, int] | None = None,
     prefix: str | None = None,
+    transposed: bool = False,
     observer: Observer | None = None,
 ) -> ArrayDataset | ResizedDataset:
     """Reads the data set that `formats.idx.Idx` describes. What no image is labelled with is no class."""
-    folder = Path(path)
+    folder, observer = Path(path), observer or Observer()
     files = idx_files(folder, prefix)
-    splits = {split: _read_split(*pair) for split, pair in files.items()}
+    splits = {split: _read_split(*pair, transposed) for split, pair in files.items()}
     _check_agreement(files, splits)
     class_names, indices = class_indices(
         {split: labels for split, (_, labels) in splits.items()},
         {split: f"the labels in {pair[1]}" for split, pair in files.items()},
-        observer or Observer(),
+        observer,
     )
+    if not transposed and (name := files["train"][0].name).startswith(_LYING):
+        named = {} if prefix is None else {"prefix": prefix}
+        meant = command("--data", Spec("idx", {"path": str(folder), **named, "transposed": True}))
+        observer.message(
+            f"{name} is called as EMNIST's files are, whose pictures have rows and columns exchanged: they are taken "
+            f"as they are, and upright ones of the same letters are unlike them. {meant} sets them upright."
+        )
     made = {split: (pictures, indices[split]) for split, (pictures, _) in splits.items()}
     sizes = {split: len(labels) for split, (_, labels) in made.items()}
     description = described(f"IDX folder {folder}", sizes, made["train"][0].shape[1:], len(class_names))
-    return resized(ArrayDataset(class_names, made, description), image_size)
+    return resized(ArrayDataset(class_names, made, description), image_size, observer)
 
 
 def read_idx(path: Path, dimensions: int, type_code: int = 0x08) -> np.ndarray:
@@ -78,8 +89,9 @@ def _parse(file: BinaryIO, most_bytes: int, dimensions: int, type_code: int, pat
     return np.frombuffer(content, _DTYPES[type_code]).reshape(shape)
 
 
-def _read_split(pictures_path: Path, labels_path: Path) -> tuple[np.ndarray, np.ndarray]:
+def _read_split(pictures_path: Path, labels_path: Path, transposed: bool) -> tuple[np.ndarray, np.ndarray]:
     pictures = read_idx(pictures_path, 3)
+    pictures = pictures.swapaxes(1, 2) if transposed else pictures
     labels = read_idx(labels_path, *form_of(labels_path))
     labels = labels[:, 0] if labels.ndim == 2 else labels  # of a row of QMNIST the first number is the class
     if len(pictures) != len(labels):

@@ -1,14 +1,14 @@
 """Which samples a data set of encoded images has: their keys, labels and splits, before any image is decoded."""
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal, Protocol
 
 import numpy as np
 
 from keras_azure.data.formats.layout import ClassFolders
 from keras_azure.data.formats.split_names import said_of_splits
-from keras_azure.data.splits import hold_out_test
+from keras_azure.data.splits import hold_out, hold_out_test
 from keras_azure.errors import DataError
 
 Key = Any  # by which an image is opened: a path, or a number
@@ -25,6 +25,10 @@ class Labelled:
         notes: what was left out, and how names were understood; a line each.
         origins: where the splits come from, as a phrase; empty if there is nothing to say.
         is_labelled: whether the classes say what is in the images.
+        task: what the labels are for; where it is not "classify", they are vectors, (N, labels or numbers), and
+            class_names the names of their places.
+        groups: for each split the number of each image's group, int64 (N,); none where there are no groups.
+        weights: for each split what each image counts in the loss, float32 (N,); none where all count the same.
     """
 
     class_names: tuple[str, ...]
@@ -32,19 +36,32 @@ class Labelled:
     notes: tuple[str, ...] = ()
     origins: str = ""
     is_labelled: bool = True
+    task: Literal["classify", "multilabel", "regress"] = "classify"
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+    weights: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def with_test(self, share: float, source: str) -> "Labelled":
         """With a share of the training images to test on, where there are no test images.
 
         Raises:
-            DataError: no class has two images.
+            DataError: no class has two images, or there are no two groups.
         """
         if "test" in self.splits:
             return self
         keys, labels = self.splits["train"]
-        train, test, notes = hold_out_test(labels, self.class_names, share, source)
-        divided = {"train": (_chosen(keys, train), labels[train]), "test": (_chosen(keys, test), labels[test])}
-        return replace(self, splits={**self.splits, **divided}, notes=(*self.notes, *notes))
+        notes: tuple[str, ...] = ()
+        if self.task == "classify" and not self.groups:
+            train, test, notes = hold_out_test(labels, self.class_names, share, source)
+        else:
+            train, test = hold_out(labels, self.groups.get("train"), share, source)
+        parts = {"train": train, "test": test}
+        return replace(
+            self,
+            splits={**self.splits, **{split: (_chosen(keys, of), labels[of]) for split, of in parts.items()}},
+            notes=(*self.notes, *notes),
+            groups=_divided(self.groups, parts),
+            weights=_divided(self.weights, parts),
+        )
 
 
 class Found(Protocol):
@@ -116,6 +133,11 @@ class FoundWithLabels:
                 f"There are training images of {trained} classes in {self._source}.", expected="two classes or more"
             )
         return Labelled(self._class_names, splits, (), "; ".join(said_of_splits(splits)))
+
+
+def _divided(columns: Mapping[str, np.ndarray], parts: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """A column of all splits, of which that of "train" becomes parts."""
+    return {**columns, **{split: columns["train"][of] for split, of in parts.items()}} if columns else {}
 
 
 def _chosen(keys: Keys, indices: np.ndarray) -> Keys:

@@ -1,15 +1,52 @@
-"""Labels as people have them, made indices of classes: numbers, texts, or one-hot."""
+"""Labels as people have them, made indices of classes: numbers, texts, or one-hot; and several labels, or numbers."""
 
 from collections.abc import Mapping
 
 import numpy as np
 
+from keras_azure.data import TaskName
+from keras_azure.data.arrays import is_one_hot
 from keras_azure.data.formats.class_names import problem_with
+from keras_azure.data.label_forms import LabelForm
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError
 
 _LARGEST = 2.0**53  # up to which floating-point numbers have all whole numbers
 _EXPECTED = "whole numbers or texts (N,), or one-hot (N, classes)"
+_CALLED = {"multilabel": "label", "regress": "number"}
+
+
+def task_of_labels(labels: Mapping[str, np.ndarray]) -> TaskName:
+    """What labels are for: several for an image are 0 and 1, (N, labels), of which not all rows are one-hot; numbers
+    are those that are not whole; all else are classes."""
+    if any(array.dtype.kind == "f" and np.any(array != np.floor(array)) for array in labels.values()):
+        return "regress"
+    vectors = [array for array in labels.values() if array.ndim == 2 and array.shape[1] > 1]
+    if vectors and all(array.dtype.kind in "buif" and np.isin(array, (0, 1)).all() for array in vectors):
+        return "classify" if all(map(is_one_hot, vectors)) else "multilabel"
+    return "classify"
+
+
+def label_vectors(
+    labels: Mapping[str, np.ndarray], names: Mapping[str, str], task: TaskName
+) -> tuple[tuple[str, ...], dict[str, np.ndarray]]:
+    """The names of labels or numbers, which are counted from 0, and for each split the vectors, (N, count).
+
+    Raises:
+        DataError: they are none.
+    """
+    columns = {split: array[:, np.newaxis] if array.ndim == 1 else array for split, array in labels.items()}
+    form = LabelForm(task, columns["train"].shape[1] if columns["train"].ndim == 2 else 1)
+    found = {}
+    for split, array in columns.items():
+        try:
+            found[split] = form.vectors(array, len(array))
+        except ValueError as error:
+            raise DataError(
+                f"{names[split][:1].upper()}{names[split][1:]} are {error}.", expected=f"for each image {form.in_words}"
+            ) from error
+    numbered = tuple(map(str, range(form.count)))
+    return numbered if form.count > 1 else (_CALLED[task],), found
 
 
 def class_indices(
@@ -58,6 +95,7 @@ def _indices(values: np.ndarray, classes: np.ndarray, name: str, train: str) -> 
 
 
 def _is_one_hot(array: np.ndarray) -> bool:
+    """Whether it is meant to be."""
     return array.ndim == 2 and array.shape[1] > 1
 
 

@@ -74,14 +74,17 @@ def _roots(spec: Spec) -> dict[Path, PurePosixPath]:
 
 
 def _place(path: Path, roots: dict[Path, PurePosixPath], spec: Spec) -> PurePosixPath:
-    """The place of a path among the files of its data set."""
+    """The place of a path among the files of its data set: below an option's folder, or beside the one file named."""
     path = Path(os.path.normpath(path))  # without "..", which would lead out again
     for root, place in roots.items():
         if path.is_relative_to(root):
             return place / path.relative_to(root)
+        if len(roots) == 1 and path.is_relative_to(root.parent) and root.is_file():
+            return place.parent / path.relative_to(root.parent)
     raise BrokenPlugin(
         f"The data set {spec.name!r} is made of {path}, to which none of its options leads.",
-        expected="files that an option called `path` or `..._path` names, or that lie below the folder that it names",
+        expected="files that an option called `path`, `..._path` or `..._folder` names, or that lie below the folder "
+        "that it names; or, where it is the only one, below that of the file that it names",
     )
 
 

@@ -52,7 +52,7 @@ def paths_in(spec: Spec) -> dict[str, str]:
     return {
         option: value
         for option, value in spec.options.items()
-        if isinstance(value, str) and (option == "path" or option.endswith("_path"))
+        if isinstance(value, str) and (option == "path" or option.endswith(("_path", "_folder")))
     }
 
 
@@ -128,7 +128,7 @@ def _no_dataset(path: Path, problem: str, note: str = "") -> DataError:
     return DataError(
         f"The data folder {path} {problem}.",
         expected="one folder of pictures per class, a .zip or .tar file of such folders, a folder of IDX files, "
-        "or files such as .npz and .parquet",
+        "a table such as .csv, or files such as .npz and .parquet",
         hint=f"kaz list datasets shows the data sets that go by name{note}",
     )
 

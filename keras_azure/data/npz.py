@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from keras_azure.data import TaskChoice
 from keras_azure.data.array_like import as_dataset
 from keras_azure.data.arrays import ArrayDataset
 from keras_azure.data.formats.npz import arrays_of_splits
@@ -21,7 +22,7 @@ _LONGEST_HEADER = 10_000  # characters, as NumPy itself has it
 
 
 def npz(
-    *, path: Path, image_size: tuple[int, int] | None, test_split: float, observer: Observer
+    *, path: Path, image_size: tuple[int, int] | None, test_split: float, task: TaskChoice, observer: Observer
 ) -> ArrayDataset | ResizedDataset:
     """Reads the data set that `formats.npz.Npz` describes."""
     source = f"NumPy file {path}"
@@ -36,7 +37,7 @@ def npz(
             split: (_read(file, members[images], path), _read(file, members[labels], path))
             for split, (images, labels) in found.items()
         }
-    return as_dataset(arrays, source, found, observer, image_size=image_size, test_split=test_split)
+    return as_dataset(arrays, source, found, observer, image_size=image_size, test_split=test_split, task=task)
 
 
 @contextlib.contextmanager

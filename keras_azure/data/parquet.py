@@ -119,20 +119,20 @@ class FilesInRows:
 
 
 def _kinds(part: ParquetPart) -> list[Column]:
-    return [Column(field.name, _kind(field.type)) for field in part.schema]
+    return [Column(field.name, kind_of(field.type)) for field in part.schema]
 
 
-def _kind(data_type: pyarrow.DataType) -> str:
+def kind_of(data_type: pyarrow.DataType) -> str:
     types = pyarrow.types
     if types.is_struct(data_type):
         place = data_type.get_field_index("bytes")
-        return "image" if place >= 0 and _kind(data_type.field(place).type) == "binary" else "other"
+        return "image" if place >= 0 and kind_of(data_type.field(place).type) == "binary" else "other"
     if types.is_binary(data_type) or types.is_large_binary(data_type):
         return "binary"
     if types.is_integer(data_type) or types.is_boolean(data_type):
         return "number"
     if types.is_dictionary(data_type):
-        return "text" if _kind(data_type.value_type) == "text" else "other"
+        return "text" if kind_of(data_type.value_type) == "text" else "other"
     return "text" if types.is_string(data_type) or types.is_large_string(data_type) else "other"
 
 
@@ -142,6 +142,6 @@ def _labels(part: ParquetPart, column: str) -> np.ndarray:
     if values.null_count:
         raise DataError(f"{values.null_count} labels in {part.path} are missing.", expected="a label for each image")
     with damaged(part.path):
-        if _kind(values.type) == "number":
+        if kind_of(values.type) == "number":
             return pyarrow.compute.cast(values, pyarrow.int64()).to_numpy()
         return np.array(values.to_pylist(), str)

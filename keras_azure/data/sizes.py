@@ -3,6 +3,7 @@
 import numpy as np
 
 from keras_azure.data.arrays import ArrayDataset, fingerprint_of
+from keras_azure.data.label_forms import Label
 from keras_azure.data.resizing import Size, resize
 from keras_azure.description.events import Observer
 
@@ -28,8 +29,18 @@ def _brought(why: str) -> str:
     return f"{why}: all are brought to {in_words(DEFAULT_SIZE)}. Pass --image-size HEIGHT WIDTH for another size."
 
 
-def resized(dataset: ArrayDataset, image_size: Size | None) -> "ArrayDataset | ResizedDataset":
-    """The data set with pictures of `image_size`; None leaves them as they are."""
+def resized(
+    dataset: ArrayDataset, image_size: Size | None, observer: Observer | None = None
+) -> "ArrayDataset | ResizedDataset":
+    """The data set with pictures of `image_size`; None leaves them as they are, if they are not large.
+
+    Args:
+        observer: hears of large ones.
+    """
+    size = dataset.image_shape[:2]
+    if image_size is None and max(size) > LARGEST_KEPT:
+        (observer or Observer()).message(too_large(size))
+        image_size = DEFAULT_SIZE
     if image_size is None or image_size == dataset.image_shape[:2]:
         return dataset
     return ResizedDataset(dataset, image_size)
@@ -40,16 +51,17 @@ class ResizedDataset:
 
     def __init__(self, dataset: ArrayDataset, image_size: Size):
         self._dataset = dataset
+        self.task = dataset.task
         self.class_names = dataset.class_names
         self.split_sizes = dataset.split_sizes
         self.image_shape = (*image_size, dataset.image_shape[-1])
         self.description = f"{dataset.description}, resized to {in_words(image_size)}"
 
-    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+    def read(self, split: str, index: int) -> tuple[np.ndarray, Label]:
         picture, label = self._dataset.read(split, index)
         return resize(picture, self.image_shape[:2]), label
 
-    def labels(self, split: str) -> np.ndarray:
+    def known_labels(self, split: str) -> np.ndarray:
         return self._dataset.arrays(split)[1]
 
     def fingerprint(self, split: str, observer: Observer) -> str:

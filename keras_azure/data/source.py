@@ -12,8 +12,10 @@ import numpy as np
 import psutil
 import tensorflow as tf
 
-from keras_azure.data import Dataset, HeldDataset, LabelledDataset, has_fingerprint, is_held, tells_labels
+from keras_azure.data import Dataset, HeldDataset, has_fingerprint, is_held
+from keras_azure.data.label_forms import Label, LabelForm
 from keras_azure.data.memory import aligned_empty, require_memory
+from keras_azure.data.overview import known_labels
 from keras_azure.data.store import can_store, open_stored
 from keras_azure.data.streams import Streams
 from keras_azure.data.threads import map_in_threads
@@ -30,8 +32,10 @@ class Source:
     """One split of a data set, ready to be read in a TensorFlow graph.
 
     Attributes:
-        read: indices (batch,) int64 -> pictures (batch, height, width, channels) uint8 and labels (batch,) int64.
-        read_labels: indices (batch,) int64 -> labels (batch,) int64, where the pictures are decoded.
+        form: of the labels.
+        read: indices (batch,) int64 -> pictures (batch, height, width, channels) uint8 and labels (batch,) int64, or
+            (batch, n) where a label is a vector.
+        read_labels: indices (batch,) int64 -> labels, where they are known without decoding.
         pictures: all pictures, decoded, uint8 (size, height, width, channels), in memory or mapped from the disk; None
             where they are decoded each time.
         failure: the error of a picture that could not be read while training went on. TensorFlow reports such an
@@ -41,12 +45,16 @@ class Source:
 
     size: int
     image_shape: tuple[int, int, int]
-    num_classes: int
+    form: LabelForm
     read: Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
     read_labels: Callable[[tf.Tensor], tf.Tensor] | None = None
     pictures: np.ndarray | None = None
     failure: Exception | None = None
     streams: Streams = field(default_factory=Streams)
+
+    def targets(self, labels: tf.Tensor) -> tf.Tensor:
+        """What a model is to give for images of these labels, float32 (batch, n): a class is one-hot."""
+        return tf.cast(labels, tf.float32) if self.form.shape else tf.one_hot(labels, self.form.count)
 
 
 def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache = "auto") -> Source:
@@ -62,17 +70,17 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
         BrokenPlugin: the data set gives something else than its contract says.
     """
     if is_held(dataset):
-        return held_source(*_checked_arrays(dataset, split), len(dataset.class_names))
+        return held_source(*_checked_arrays(dataset, split), LabelForm.of(dataset))
     needed = dataset.split_sizes[split] * int(np.prod(dataset.image_shape))
     if cache == "memory":
         require_memory(needed, f"The split {split!r}, decoded,", hint="--cache disk, or --cache none")
     if cache == "memory" or (cache == "auto" and needed <= SHARE_OF_MEMORY * psutil.virtual_memory().available):
         size = dataset.split_sizes[split]
-        pictures, labels = aligned_empty((size, *dataset.image_shape)), np.empty(size, np.int64)
+        pictures, labels = aligned_empty((size, *dataset.image_shape)), LabelForm.of(dataset).empty(size)
         _read_all(dataset, split, pictures, labels, observer)
         # The tensor is the array's own memory: a copy would need as much again, and its time.
         shared = tf.experimental.dlpack.from_dlpack(pictures.__dlpack__())
-        return held_source(shared, labels, len(dataset.class_names))
+        return held_source(shared, labels, LabelForm.of(dataset))
     if cache == "disk" or (cache == "auto" and can_store(dataset, split)):
         try:
             return _stored_source(dataset, split, observer)
@@ -85,8 +93,8 @@ def open_source(dataset: Dataset, split: str, observer: Observer, cache: Cache =
     return _streaming_source(dataset, split)
 
 
-def held_source(values: np.ndarray | tf.Tensor, labels: np.ndarray, num_classes: int) -> Source:
-    """A source of anything that is in memory, such as features, float32 (size, n); labels are int64 (size,)."""
+def held_source(values: np.ndarray | tf.Tensor, labels: np.ndarray, form: LabelForm) -> Source:
+    """A source of anything that is in memory, such as features, float32 (size, n); labels are of the form."""
     with tf.device("cpu:0"):  # a whole split would not fit on a GPU, and is gathered from by the host
         values, labels = tf.convert_to_tensor(values), tf.convert_to_tensor(labels)
 
@@ -98,7 +106,7 @@ def held_source(values: np.ndarray | tf.Tensor, labels: np.ndarray, num_classes:
 
     # A view of the tensor's own memory, for what takes pictures without TensorFlow.
     view = np.asarray(memoryview(values))
-    return Source(len(labels), tuple(values.shape[1:]), num_classes, gather, gather_labels, view)
+    return Source(len(labels), tuple(values.shape[1:]), form, gather, gather_labels, view)
 
 
 def _stored_source(dataset: Dataset, split: str, observer: Observer) -> Source:
@@ -133,14 +141,14 @@ def _read_all(dataset: Dataset, split: str, pictures: np.ndarray, labels: np.nda
         observer.advance(f"Reading {split} pictures", done, size)
 
 
-def _reader(dataset: Dataset, split: str) -> Callable[[int], tuple[np.ndarray, int]]:
+def _reader(dataset: Dataset, split: str) -> Callable[[int], tuple[np.ndarray, Label]]:
     """`dataset.read` of a split, which gives what the contract says or raises an error that names the sample."""
-    shape, num_classes = tuple(dataset.image_shape), len(dataset.class_names)
+    shape, form = tuple(dataset.image_shape), LabelForm.of(dataset)
 
-    def read(index: int) -> tuple[np.ndarray, int]:
+    def read(index: int) -> tuple[np.ndarray, Label]:
         try:
-            picture, label = dataset.read(split, index)
-            label = operator.index(label)
+            picture, given = dataset.read(split, index)
+            index_of_class = 0 if form.shape else operator.index(given)
         except KerasAzureError:
             raise
         except MemoryError as error:
@@ -160,16 +168,24 @@ def _reader(dataset: Dataset, split: str) -> Callable[[int], tuple[np.ndarray, i
                 f"The picture {index} of the split {split!r} of {dataset.description} is {_described(picture)}.",
                 expected=f"uint8 {shape}, as its image_shape says",
             )
-        if not 0 <= label < num_classes:
-            raise _no_class(dataset, split, index, label)
-        return picture, label
+        if form.shape:
+            try:
+                return picture, form.vectors(given)
+            except ValueError as error:
+                raise BrokenPlugin(
+                    f"The label of the sample {index} of the split {split!r} of {dataset.description} is {error}.",
+                    expected=form.in_words,
+                ) from error
+        if not 0 <= index_of_class < form.count:
+            raise _no_class(dataset, split, index, index_of_class)
+        return picture, index_of_class
 
     return read
 
 
 def _checked_arrays(dataset: HeldDataset, split: str) -> tuple[np.ndarray, np.ndarray]:
     """`dataset.arrays(split)`, looked at as `_reader` does with each sample."""
-    size, num_classes = dataset.split_sizes[split], len(dataset.class_names)
+    size, form = dataset.split_sizes[split], LabelForm.of(dataset)
     try:
         pictures, labels = map(np.asarray, dataset.arrays(split))
     except KerasAzureError:
@@ -186,12 +202,20 @@ def _checked_arrays(dataset: HeldDataset, split: str) -> tuple[np.ndarray, np.nd
             f"The pictures of the split {split!r} of {dataset.description} are {_described(pictures)}.",
             expected=f"uint8 {shape}, as its split_sizes and image_shape say",
         )
+    if form.shape:
+        try:
+            return pictures, form.vectors(labels, size)
+        except ValueError as error:
+            raise BrokenPlugin(
+                f"The labels of the split {split!r} of {dataset.description} are {error}.",
+                expected=f"for each image {form.in_words}",
+            ) from error
     if not np.issubdtype(labels.dtype, np.integer) or labels.shape != (size,):
         raise BrokenPlugin(
             f"The labels of the split {split!r} of {dataset.description} are {_described(labels)}.",
             expected=f"int64 ({size},), one for each picture",
         )
-    wrong = np.flatnonzero((labels < 0) | (labels >= num_classes))
+    wrong = np.flatnonzero((labels < 0) | (labels >= form.count))
     if len(wrong):
         raise _no_class(dataset, split, wrong[0], labels[wrong[0]])
     return pictures, labels.astype(np.int64, copy=False)
@@ -219,12 +243,12 @@ def _source(
     read_labels: Callable[[tf.Tensor], tf.Tensor] | None = None,
     pictures: np.ndarray | None = None,
 ) -> Source:
-    size, num_classes = dataset.split_sizes[split], len(dataset.class_names)
-    return Source(size, dataset.image_shape, num_classes, read, read_labels, pictures)
+    size, form = dataset.split_sizes[split], LabelForm.of(dataset)
+    return Source(size, dataset.image_shape, form, read, read_labels, pictures)
 
 
 def _streaming_source(dataset: Dataset, split: str) -> Source:
-    pool, read_sample = ThreadPoolExecutor(os.cpu_count()), _reader(dataset, split)
+    pool, read_sample, form = ThreadPoolExecutor(os.cpu_count()), _reader(dataset, split), LabelForm.of(dataset)
 
     def read_many(indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         try:
@@ -232,17 +256,19 @@ def _streaming_source(dataset: Dataset, split: str) -> Source:
         except KerasAzureError as error:
             source.failure = error
             raise
-        return np.stack(pictures), np.array(labels, np.int64)
+        return np.stack(pictures), np.array(labels, form.dtype)
 
     def read(indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.int64))
-        return pictures, tf.ensure_shape(labels, (None,))
+        pictures, labels = tf.numpy_function(read_many, [indices], (tf.uint8, tf.as_dtype(form.dtype)))
+        return pictures, tf.ensure_shape(labels, (None, *form.shape))
 
-    source = _source(dataset, split, read, _labels_reader(dataset, split) if tells_labels(dataset) else None)
+    source = _source(dataset, split, read, _labels_reader(known_labels(dataset, split)))
     return source
 
 
-def _labels_reader(dataset: LabelledDataset, split: str) -> Callable[[tf.Tensor], tf.Tensor]:
+def _labels_reader(known: np.ndarray | None) -> Callable[[tf.Tensor], tf.Tensor] | None:
+    if known is None:
+        return None
     with tf.device("cpu:0"):
-        labels = tf.convert_to_tensor(np.asarray(dataset.labels(split), np.int64))
+        labels = tf.convert_to_tensor(known)
     return lambda indices: tf.gather(labels, indices)

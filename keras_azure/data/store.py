@@ -4,7 +4,7 @@ of frozen networks are kept in it too, as pictures of bytes (models/features.py)
     cache folder/
       KEY/               an entry: one split of a data set, in one size
         pictures.raw     uint8 (N, height, width, channels)
-        labels.raw       int64 (N,), little-endian
+        labels.raw       int64 (N,), little-endian; uint8 (N, labels) or float32 (N, numbers) where they are vectors
         entry.json       shape, bytes and checksums; it is touched when the entry is used
       KEY.part/          an entry that is being made, by the process that holds its lock
       KEY.gone/          an entry that is being removed, by the process that holds the folder's lock
@@ -35,8 +35,9 @@ import numpy as np
 import platformdirs
 from filelock import FileLock, Timeout
 
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, task_of_data
 from keras_azure.data.images import DECODING
+from keras_azure.data.label_forms import LabelForm
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
 
@@ -45,7 +46,6 @@ Fill = Callable[[np.ndarray, np.ndarray], None]
 
 _FORMAT = 1  # of the files here
 _PICTURES, _LABELS, _NOTE = "pictures.raw", "labels.raw", "entry.json"
-_LABEL_TYPE = np.dtype("<i8")
 _KEY = re.compile("[0-9a-f]{32}")
 _CHUNK = 16 << 20  # bytes that have a checksum
 _PIECE = 1 << 20  # bytes that are read at once
@@ -54,13 +54,39 @@ _SHARE_LEFT_FREE = 0.1  # of the disk
 
 
 class Storable(Protocol):
-    """What may be stored: a data set, or the features of one."""
+    """What may be stored: a data set, or the features of one. With vectors as labels, it has `task` and `class_names`
+    of a data set besides."""
 
     split_sizes: Mapping[str, int]
     image_shape: tuple[int, int, int]
     description: str
 
     def fingerprint(self, split: str, observer: Observer) -> str: ...
+
+
+@dataclass(frozen=True)
+class _Content:
+    """What an entry holds."""
+
+    shape: Shape
+    form: LabelForm
+
+    @classmethod
+    def of(cls, dataset: Dataset | Storable, split: str) -> "_Content":
+        shape = (dataset.split_sizes[split], *dataset.image_shape)
+        task = task_of_data(dataset)
+        return cls(shape, LabelForm(task, 0 if task == "classify" else len(getattr(dataset, "class_names", ()))))
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """The bytes of each file but the note, which is small."""
+        labels = self.shape[0] * math.prod(self.form.shape) * self.form.dtype.itemsize
+        return {_PICTURES: math.prod(self.shape), _LABELS: labels}
+
+    @property
+    def label_type(self) -> np.dtype:
+        """Of the labels in their file: little-endian."""
+        return self.form.dtype.newbyteorder("<")
 
 
 @dataclass(frozen=True)
@@ -96,7 +122,8 @@ def open_stored(dataset: Storable, split: str, fill: Fill, observer: Observer) -
 
     Args:
         dataset: has a `fingerprint`.
-        fill: fills an array of pictures, uint8 (N, height, width, channels), and one of labels, int64 (N,); called
+        fill: fills an array of pictures, uint8 (N, height, width, channels), and one of labels, as `arrays` of a data
+            set gives them; called
             only if there is no sound entry.
         observer: hears of progress, of damage, and of another run that is waited for.
 
@@ -108,23 +135,23 @@ def open_stored(dataset: Storable, split: str, fill: Fill, observer: Observer) -
         UsageError: KAZ_CACHE_GB is no amount.
         Exception: what `fill` raises; nothing of the entry is left then.
     """
-    shape = (dataset.split_sizes[split], *dataset.image_shape)
+    content = _Content.of(dataset, split)
     entry = cache_folder() / _key(dataset, split, observer)
     checking = f"Checking the stored {split} pictures"
     with contextlib.suppress(_Damaged):
         # No lock: reading does no harm, and works in a folder that may not be written to.
-        if (arrays := _open_entry(entry, shape, checking, observer)) is not None:
+        if (arrays := _open_entry(entry, content, checking, observer)) is not None:
             return arrays
     with _locked(entry.name, observer):
         try:
             # Another run may have made it by now.
-            if (arrays := _open_entry(entry, shape, checking, observer)) is not None:
+            if (arrays := _open_entry(entry, content, checking, observer)) is not None:
                 return arrays
         except _Damaged as damage:
             observer.message(f"The stored {split} pictures in {entry} are damaged ({damage}), and are made again.")
             with _explained(), _locked():
                 _remove(entry)
-        return _make_entry(entry, shape, dataset, split, fill, observer)
+        return _make_entry(entry, content, dataset, split, fill, observer)
 
 
 def can_store(dataset: Dataset | Storable, split: str) -> bool:
@@ -134,8 +161,7 @@ def can_store(dataset: Dataset | Storable, split: str) -> bool:
         DataError: the cache folder cannot be used.
         UsageError: KAZ_CACHE_GB is no amount.
     """
-    shape = (dataset.split_sizes[split], *dataset.image_shape)
-    return hasattr(dataset, "fingerprint") and sum(_sizes(shape).values()) <= limit()
+    return hasattr(dataset, "fingerprint") and sum(_Content.of(dataset, split).sizes.values()) <= limit()
 
 
 def limit() -> int:
@@ -191,16 +217,21 @@ class _Damaged(Exception):
 
 
 def _key(dataset: Storable, split: str, observer: Observer) -> str:
-    content = (dataset.fingerprint(split, observer), split, tuple(dataset.image_shape), _FORMAT, DECODING)
+    content: tuple[object, ...] = (
+        dataset.fingerprint(split, observer),
+        split,
+        tuple(dataset.image_shape),
+        _FORMAT,
+        DECODING,
+    )
+    if (form := _Content.of(dataset, split).form).shape:
+        content += (form.task, form.count)
     return hashlib.blake2b(repr(content).encode(), digest_size=16).hexdigest()
 
 
-def _sizes(shape: Shape) -> dict[str, int]:
-    """The bytes of each file of an entry but the note, which is small."""
-    return {_PICTURES: math.prod(shape), _LABELS: shape[0] * _LABEL_TYPE.itemsize}
-
-
-def _open_entry(entry: Path, shape: Shape, activity: str, observer: Observer) -> tuple[np.ndarray, np.ndarray] | None:
+def _open_entry(
+    entry: Path, content: _Content, activity: str, observer: Observer
+) -> tuple[np.ndarray, np.ndarray] | None:
     """The arrays of an entry; None if there is none.
 
     Raises:
@@ -208,17 +239,18 @@ def _open_entry(entry: Path, shape: Shape, activity: str, observer: Observer) ->
     """
     if not entry.is_dir():
         return None
+    shape = content.shape
     try:
         note = json.loads((entry / _NOTE).read_text(encoding="utf-8"))
         if not isinstance(note, dict) or note.get("shape") != list(shape):
             raise _Damaged(f"{_NOTE} does not tell of {shape[0]} pictures of {'x'.join(map(str, shape[1:]))}")
-        for name, size in _sizes(shape).items():
+        for name, size in content.sizes.items():
             found = (entry / name).stat().st_size
             if found != size:
                 raise _Damaged(f"{name} has {found} bytes instead of {size}")
-        if note.get("checksums") != _checksums(entry, shape, activity, observer):
+        if note.get("checksums") != _checksums(entry, content, activity, observer):
             raise _Damaged("a checksum is wrong")
-        arrays = _map(entry, shape)
+        arrays = _map(entry, content)
     except OSError as error:
         if not entry.is_dir():  # removed by another run that needs the room
             return None
@@ -230,21 +262,22 @@ def _open_entry(entry: Path, shape: Shape, activity: str, observer: Observer) ->
     return arrays
 
 
-def _map(entry: Path, shape: Shape) -> tuple[np.ndarray, np.ndarray]:
-    pictures = np.memmap(entry / _PICTURES, np.uint8, "r", shape=shape)
-    labels = np.fromfile(entry / _LABELS, _LABEL_TYPE).astype(np.int64)
+def _map(entry: Path, content: _Content) -> tuple[np.ndarray, np.ndarray]:
+    pictures = np.memmap(entry / _PICTURES, np.uint8, "r", shape=content.shape)
+    labels = np.fromfile(entry / _LABELS, content.label_type).astype(content.form.dtype)
+    labels = labels.reshape(len(pictures), *content.form.shape)
     labels.flags.writeable = False
     return pictures, labels
 
 
-def _checksums(entry: Path, shape: Shape, activity: str, observer: Observer) -> dict[str, list[int]]:
+def _checksums(entry: Path, content: _Content, activity: str, observer: Observer) -> dict[str, list[int]]:
     """The checksum of each chunk of each file.
 
     CRC-32 finds every flipped bit and nearly all other damage, and is the quickest that Python brings: 2.9 GB/s a core,
     where blake2b does 0.8. The files are read and not mapped: a disk's read error is an exception then, and not a
     signal that ends the process. What was read is in the system's cache for the first epoch.
     """
-    sizes = _sizes(shape)
+    shape, sizes = content.shape, content.sizes
     chunks = [(name, start) for name, size in sizes.items() for start in range(0, size, _CHUNK)]
     sums: dict[str, list[int]] = {name: [] for name in sizes}
 
@@ -272,27 +305,27 @@ def _checksums(entry: Path, shape: Shape, activity: str, observer: Observer) -> 
 
 
 def _make_entry(
-    entry: Path, shape: Shape, dataset: Storable, split: str, fill: Fill, observer: Observer
+    entry: Path, content: _Content, dataset: Storable, split: str, fill: Fill, observer: Observer
 ) -> tuple[np.ndarray, np.ndarray]:
     """Makes an entry whose lock is held and which is not there, and opens it."""
     part = entry.with_suffix(".part")
-    labels = np.empty(shape[0], np.int64)
+    shape, labels = content.shape, content.form.empty(content.shape[0])
     try:
         with _explained():
             with _locked():
                 _remove_leftovers()
                 shutil.rmtree(part, ignore_errors=True)  # its lock, which is held here, keeps the line above from it
-                _make_room(sum(_sizes(shape).values()), f"The {split} pictures of {dataset.description}")
+                _make_room(sum(content.sizes.values()), f"The {split} pictures of {dataset.description}")
                 part.mkdir()
-                for name, size in _sizes(shape).items():
+                for name, size in content.sizes.items():
                     _allocate(part / name, size)
             pictures = np.memmap(part / _PICTURES, np.uint8, "r+", shape=shape)
         fill(pictures, labels)
         with _explained():
             pictures.flush()
             del pictures  # Windows does not rename a folder with files that are in use
-            (part / _LABELS).write_bytes(labels.astype(_LABEL_TYPE).tobytes())
-            sums = _checksums(part, shape, f"Storing the {split} pictures", observer)
+            (part / _LABELS).write_bytes(labels.astype(content.label_type).tobytes())
+            sums = _checksums(part, content, f"Storing the {split} pictures", observer)
             note = {"description": f"{split}: {dataset.description}", "shape": shape, "checksums": sums}
             (part / _NOTE).write_text(json.dumps(note), encoding="utf-8")
             for path in (*part.iterdir(), part):
@@ -300,7 +333,7 @@ def _make_entry(
             with _locked():  # or it could be removed to make room before it is opened
                 part.rename(entry)
                 _flush(entry.parent)
-                return _map(entry, shape)
+                return _map(entry, content)
     finally:
         shutil.rmtree(part, ignore_errors=True)
 

@@ -45,9 +45,13 @@ PLUGINS = {
     "callbacks": CALLBACKS,
 }
 # Options of the data set that are settings of a run, too.
-DATA_OPTIONS = ("image_size", "skip_unreadable", "split_names", "bit_depth")
+DATA_OPTIONS = (
+    *("image_size", "skip_unreadable", "split_names", "bit_depth", "image_column", "label_column", "split_column"),
+    *("image_folder", "label_separator", "group_column", "weight_column"),
+)
 FROM_PYTHON = tuple(name for name in PLUGINS if name != "backend")  # those that take objects in place of names
 
+_TASK = "task"  # the option of a data set that says what its labels are for
 _LABELS = "labels"  # the option of a data set that says whether images must have classes
 
 
@@ -68,7 +72,12 @@ class RunConfig:
     )
     data: str = _setting(
         "digits",
-        "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet.",
+        "The data set: a name, tfds:NAME, or the path of a folder or a file: pictures, IDX, zip, tar, npz, parquet, "
+        "a table such as .csv.",
+    )
+    task: Literal["auto", "classify", "multilabel", "regress"] = _setting(
+        "auto",
+        "What is learned: a class for each image, several labels, or numbers; auto: what the labels say.",
     )
     augment: tuple[str, ...] = _setting((), "An augmentation; may be given several times and keeps its order.")
     augment_on: Literal["auto", "host", "device"] = _setting(
@@ -97,7 +106,9 @@ class RunConfig:
     warmup: float = _setting(0.1, "The share of the steps in which a cosine schedule goes up.", at_least=0.0, below=1.0)
     clip_norm: float | None = _setting(None, "Gradients are scaled down to this norm over all weights.", at_least=0.0)
     loss: str | None = _setting(
-        None, "The loss. By default categorical_crossentropy, and mean_squared_error for an autoencoder."
+        None,
+        "The loss. By default categorical_crossentropy, for several labels binary_crossentropy, and mean_squared_error "
+        "for numbers and for an autoencoder.",
     )
     label_smoothing: float = _setting(
         0.0, "The share of each label that is spread over all classes in the loss.", at_least=0.0, below=1.0
@@ -105,7 +116,7 @@ class RunConfig:
     class_weights: Literal["none", "balanced"] = _setting(
         "none", "Balanced: pictures of rare classes count more in the loss, so that all classes count the same."
     )
-    metrics: tuple[str, ...] = _setting((), "A metric beside accuracy; may be given several times.")
+    metrics: tuple[str, ...] = _setting((), "A metric beside those of the task; may be given several times.")
     callbacks: tuple[str, ...] = _setting(
         (), "A Keras callback: 'reduce_lr_on_plateau(patience=3)'; may be given several times."
     )
@@ -230,13 +241,16 @@ class RunConfig:
 
     @functools.cached_property
     def data_to_open(self) -> Spec:
-        """The data set as this run reads it: images without classes will do where the model is trained without labels.
+        """The data set as this run reads it: its labels for the task, where one is named; and images without classes
+        will do where the model is trained without labels.
 
         Raises:
             SpecError: the data is not found yet, see `resolved`.
             UnknownName, AmbiguousName: the model or the data set is none, or not one alone.
         """
         data = self.data_spec
+        if self.task != "auto" and DATASETS.takes(data, _TASK):
+            data = data.with_options(**{_TASK: self.task, **data.options})
         if MODELS.find(self.model_spec).needs_labels or not DATASETS.takes(data, _LABELS):
             return data
         return data.with_options(**{_LABELS: False, **data.options})
@@ -267,9 +281,8 @@ class RunConfig:
 def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of a run with `changes` laid over them, where None means unchanged.
 
-    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), `image_size`,
-    `skip_unreadable`, `split_names` and `bit_depth` (for the data set, also among `values`), and what is no field at
-    all is an option of the backend.
+    Some changes are no fields but sugar for options: `set` (texts `option=value` for the model), those of DATA_OPTIONS
+    (for the data set, also among `values`), and what is no field at all is an option of the backend.
 
     Raises:
         ConfigError: the backend has no such option either.
@@ -289,6 +302,8 @@ def lay_over(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str,
     data = merged.get("data", RunConfig.data)
     if "image_size" in data_options:  # as everybody writes it, so that equal runs have equal descriptions
         data_options["image_size"] = height_and_width(data_options["image_size"])
+    if isinstance(columns := data_options.get("label_column"), list | tuple):
+        data_options["label_column"] = columns[0] if len(columns) == 1 else tuple(columns)
     if data_options and isinstance(data, str):
         merged["data"] = str(find_dataset(data).with_options(**data_options))
     backend = merged.get("backend", RunConfig.backend)

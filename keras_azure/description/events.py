@@ -41,6 +41,7 @@ class RunFacts:
         parameters: the model's number of parameters.
         device: the device that trains, in Keras's words: "cpu:0".
         monitor: the column of the history that epochs are judged by.
+        metrics: those that the task of the run always has.
     """
 
     epochs: int
@@ -51,6 +52,7 @@ class RunFacts:
     device: str
     first_step: int = 0
     monitor: str = "val_loss"
+    metrics: tuple[str, ...] = ("accuracy",)
 
 
 @dataclass(frozen=True)

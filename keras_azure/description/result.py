@@ -20,8 +20,8 @@ class RunResult:
 
     Attributes:
         run_dir: the run folder.
-        test_loss, test_accuracy: of the saved model, loaded again from its file, on the test split; an autoencoder has
-            no accuracy.
+        test_loss, test_accuracy: of the saved model, loaded again from its file, on the test split. Of
+            labels, numbers and an autoencoder there is no accuracy.
         test_metrics: these and the further metrics that were asked for.
         images_per_second: training throughput without the first step, which compiles.
         parameters: the model's number of parameters, trainable or not.

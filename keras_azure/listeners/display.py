@@ -48,7 +48,7 @@ class _Pace:
 
     def status(self, logs: Mapping[str, float]) -> str:
         """`loss 0.0712  accuracy 0.9781  3,421 images/s  1:02 left`"""
-        parts = [f"{name} {logs[name]:.4f}" for name in ("loss", "accuracy") if name in logs]
+        parts = [f"{name} {logs[name]:.4f}" for name in ("loss", *self.facts.metrics) if name in logs]
         warm_since, warm_steps = self.warm_at or (time.perf_counter(), self._steps_done())
         elapsed = time.perf_counter() - warm_since
         done = self._steps_done() - warm_steps
@@ -102,8 +102,9 @@ class Display(Observer):
     def epoch_done(self, epoch: int, row: Mapping[str, Any]) -> None:
         if self._pace is None:  # a classifier was fitted, whose messages have said so
             return
-        shown = ("loss", "accuracy", "val_loss", "val_accuracy", self._pace.facts.monitor)
-        names = [name for name in row if name in shown]
+        facts = self._pace.facts
+        shown = [name for each in ("loss", *facts.metrics) for name in (each, f"val_{each}")]
+        names = [name for name in row if name in (*shown, facts.monitor)]
         scores = "  ".join(f"{name} {row[name]:.4f}" for name in names)
         pace = f"{row['images_per_second']:,.0f} images/s  {duration(row['seconds'])}"
         self.line(f"Epoch {epoch + 1}/{self._pace.facts.epochs}  {scores}  {pace}")

@@ -3,6 +3,7 @@
 backbones        keras.applications by name, each with its own preprocessing
 weights          what they start from: ImageNet, a file, or nothing
 heads            linear, mlp
+outputs          how a model ends for each task
 parts            a model's two parts, features and head; the blocks of its backbone
 features         the outputs of a frozen backbone, computed once
 classic          a classifier of scikit-learn on features

@@ -4,11 +4,14 @@ import json
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, TYPE_CHECKING, Any
 
 import keras
 
+from keras_azure.data import TASKS, TaskName
 from keras_azure.errors import RunFailed
 from keras_azure.files import write_atomically
 from keras_azure.models.saving import copy_entry, read_model, reason, save_model, undated
@@ -19,17 +22,31 @@ if TYPE_CHECKING:
 
 _ABOUT, _CLASSIFIER, _FEATURES = _ENTRIES = ("about.json", "classifier.skops", "features.keras")
 _FORMAT = 1
+_BESIDES = "about"  # the entry of about.json with what is said besides
 
 
-def write_archive(path: Path, features: keras.Model, estimator: "BaseEstimator", num_classes: int) -> None:
+def write_archive(
+    path: Path,
+    features: keras.Model,
+    estimator: "BaseEstimator",
+    num_classes: int,
+    task: TaskName = "classify",
+    constants: Mapping[int, int] = MappingProxyType({}),
+    about: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     """Equal models give equal files.
+
+    Args:
+        about: what the file says of the model besides, JSON-safe.
 
     Raises:
         RunFailed: the disk is full or not writable, or the estimator cannot be written; `path` is as it was.
     """
     from keras_azure.models import estimators  # with scikit-learn, which most runs need not wait for
 
-    about = {"format": _FORMAT, "num_classes": num_classes}
+    content: dict[str, Any] = {"format": _FORMAT, "num_classes": num_classes}
+    if task != "classify":
+        content |= {"task": task, "constants": sorted(constants.items()), _BESIDES: dict(about)}
     try:
         classifier = estimators.to_bytes(estimator)
     except TypeError as error:
@@ -40,15 +57,16 @@ def write_archive(path: Path, features: keras.Model, estimator: "BaseEstimator",
             saved = Path(folder) / _FEATURES
             save_model(features, saved)
             with zipfile.ZipFile(beside, "w") as archive, saved.open("rb") as reading:
-                archive.writestr(undated(_ABOUT), json.dumps(about))
+                archive.writestr(undated(_ABOUT), json.dumps(content))
                 archive.writestr(undated(_CLASSIFIER), classifier)
                 copy_entry(reading, saved.stat().st_size, _FEATURES, archive)
 
     write_atomically(path, write)
 
 
-def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
-    """The features, the estimator and the number of classes, read without running code from the file.
+def read_archive(path: Path) -> tuple[keras.Model, Any, int, TaskName, dict[int, int]]:
+    """The features, the estimator, the number of classes, the task and the labels that do not change, as
+    `FeatureClassifier` has them, read without running code from the file.
 
     Raises:
         RunFailed: the file is not there, damaged, unsafe, or no such archive.
@@ -63,12 +81,32 @@ def read_archive(path: Path) -> tuple[keras.Model, Any, int]:
             about = json.loads(archive.read(_ABOUT))
             if about.get("format") != _FORMAT:
                 raise ValueError(f"its format is {about.get('format')}, of another version of keras-azure")
-            estimator = estimators.from_bytes(archive.read(_CLASSIFIER))
+            if (task := about.get("task", "classify")) not in TASKS:
+                raise ValueError(f"its task is {task!r}, of another version of keras-azure")
+            constants = {int(label): int(bool(value)) for label, value in about.get("constants", ())}
+            estimator = estimators.from_bytes(archive.read(_CLASSIFIER), task)
             with archive.open(_FEATURES) as reading:
-                return _load_features(reading), estimator, int(about["num_classes"])
+                return _load_features(reading), estimator, int(about["num_classes"]), task, constants
     except Exception as error:  # Keras, skops and zipfile raise what the damaged part happened to cause
         problem = getattr(error, "strerror", None) or reason(error)
         raise RunFailed(f"The model file {path} cannot be loaded: {problem}.") from error
+
+
+def about_archive(path: Path) -> dict[str, Any]:
+    """What `write_archive` was to say of the model besides.
+
+    Raises:
+        RunFailed: the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_archive(archive, path.stat().st_size)
+            about = json.loads(archive.read(_ABOUT)).get(_BESIDES, {})
+        if not isinstance(about, dict):
+            raise ValueError(f"it says {about!r} of itself")
+    except Exception as error:  # zipfile and JSON raise what the damaged part happened to cause
+        raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
+    return about
 
 
 def _load_features(content: IO[bytes]) -> keras.Model:

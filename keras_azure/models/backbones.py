@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import keras
 from keras import layers
 
+from keras_azure.data import TaskName
 from keras_azure.errors import UnknownName
 from keras_azure.models.foreign import Preprocessing, foreign_network, preprocessing_function
 from keras_azure.models.heads import build_head
@@ -109,6 +110,7 @@ def transfer_model(
     input_shape: Shape,
     num_classes: int,
     *,
+    task: TaskName = "classify",
     preprocessing: Preprocessing | None = None,
     block_starts: Sequence[str] = (),
     head: str = "linear",
@@ -126,7 +128,8 @@ def transfer_model(
             the file of the `weights`; or a functional or sequential `keras.Model` from images to a vector or to feature
             maps, which becomes a part of the new model.
         input_shape: height, width and channels of a picture with pixels 0..255; one channel is repeated to three.
-        num_classes: how many probabilities come out.
+        num_classes: how many probabilities or numbers come out.
+        task: what for: "classify", "multilabel" or "regress".
         preprocessing: what a `keras.Model` is given in place of pixels 0..255: a function of `keras.ops`, a layer, or
             `(scale, offset)` for `pixels * scale + offset`, each a number or one for each channel. It is saved with
             the model, and not trained.
@@ -166,7 +169,7 @@ def transfer_model(
     if not from_scratch:
         set_trainable_blocks(features.get_layer("backbone"), trainable_blocks or 0)
     pixels = layers.Input(input_shape, name="pixels")
-    head_model = build_head(head, features.output_shape[-1], num_classes)
+    head_model = build_head(head, features.output_shape[-1], num_classes, task)
     name = backbone if isinstance(backbone, str) else "transfer"
     return keras.Model(pixels, head_model(features(pixels)), name=name)
 

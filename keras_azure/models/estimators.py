@@ -4,13 +4,18 @@ import io
 import itertools
 import re
 import zipfile
+from collections.abc import Iterator
 
 import numpy as np
-from sklearn.base import BaseEstimator, is_classifier
-from sklearn.ensemble import HistGradientBoostingClassifier
+from sklearn.base import BaseEstimator, is_classifier, is_regressor
+from sklearn.compose import TransformedTargetRegressor
+from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.multioutput import MultiOutputRegressor
 from sklearn.pipeline import Pipeline
 from sklearn.preprocessing import StandardScaler
 
+from keras_azure.data import TaskName
 from keras_azure.models.saving import renumbering, undated
 from keras_azure.models.untrusted import check_archive
 
@@ -42,8 +47,8 @@ def to_bytes(estimator: BaseEstimator) -> bytes:
     return written.getvalue()
 
 
-def from_bytes(content: bytes) -> BaseEstimator:
-    """The classifier that `to_bytes` wrote.
+def from_bytes(content: bytes, task: TaskName = "classify") -> BaseEstimator:
+    """The classifier, or for numbers the regressor, that `to_bytes` wrote.
 
     Raises:
         ValueError: it is made of types that are not trusted, of trees that lead astray, is compressed, or is no
@@ -58,8 +63,9 @@ def from_bytes(content: bytes) -> BaseEstimator:
     if refused := sorted(set(found) - set(_TRUSTED)):
         raise ValueError(f"its classifier is made of what is not trusted: {', '.join(refused)}")
     estimator = skops.io.loads(content, trusted=_TRUSTED)
-    if not is_classifier(estimator):
-        raise ValueError(f"it holds a {type(estimator).__name__}, which is no classifier of scikit-learn")
+    is_of_task, called = (is_regressor, "regressor") if task == "regress" else (is_classifier, "classifier")
+    if not is_of_task(estimator):
+        raise ValueError(f"it holds a {type(estimator).__name__}, which is no {called} of scikit-learn")
     if found:
         _check_trees(estimator)
     return estimator
@@ -67,13 +73,29 @@ def from_bytes(content: bytes) -> BaseEstimator:
 
 def _check_trees(estimator: BaseEstimator) -> None:
     """Refuses trees that would be followed to where there is nothing, or for ever."""
-    for step in [each for _, each in estimator.steps] if isinstance(estimator, Pipeline) else [estimator]:
-        if type(step) is HistGradientBoostingClassifier:
-            trees = itertools.chain.from_iterable(step._predictors)
+    for step in _parts(estimator):
+        if type(step) in (HistGradientBoostingClassifier, HistGradientBoostingRegressor):
+            trees = itertools.chain.from_iterable(getattr(step, "_predictors", ()))  # none of one that is not fitted
             if not all(_leads_down(tree.nodes, step.n_features_in_) for tree in trees):
                 raise ValueError("its classifier has damaged trees")
         elif type(step) is not StandardScaler:
             raise ValueError(f"its classifier has trees in a {type(step).__name__}, where they cannot be checked")
+
+
+def _parts(estimator: BaseEstimator) -> Iterator[BaseEstimator]:
+    """What is behind one another, or one for each label or number, within an estimator."""
+    match estimator:
+        case Pipeline():
+            within = [each for _, each in estimator.steps]
+        case OneVsRestClassifier() | MultiOutputRegressor():
+            within = list(estimator.estimators_)
+        case TransformedTargetRegressor():
+            within = [estimator.regressor_, estimator.transformer_]
+        case _:
+            yield estimator
+            return
+    for each in within:
+        yield from _parts(each)
 
 
 def _leads_down(nodes: np.ndarray, num_features: int) -> bool:

@@ -7,32 +7,34 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_azure.data import FingerprintedDataset
+from keras_azure.data import FingerprintedDataset, task_of_data
+from keras_azure.data.label_forms import LabelForm
 from keras_azure.description.events import Observer
 
 BATCH_SIZE = 32  # pictures that features are computed of at once
-Stream = Callable[[], Iterable[tuple[Any, Any]]]  # gives pictures (batch, height, width, channels), one-hot labels
+Stream = Callable[[], Iterable[tuple[Any, Any]]]  # gives pictures (batch, height, width, channels), and targets
 
 
 def compute_features(
-    network: keras.Model, stream: Stream, pictures: int, observer: Observer, check: Callable[[], None]
+    network: keras.Model, stream: Stream, pictures: int, form: LabelForm, observer: Observer, check: Callable[[], None]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What the network gives for each of a stream of pictures, and their labels.
 
     Args:
         pictures: how many there will be.
+        form: of their labels.
         check: called between batches; raises what ends the work.
 
     Returns:
-        float32 (pictures, num_features), which holds all of half precision too, and int64 (pictures,).
+        float32 (pictures, num_features), which holds all of half precision too, and labels of the form.
     """
-    features, labels = np.empty((pictures, network.output_shape[-1]), np.float32), np.empty(pictures, np.int64)
+    features, labels = np.empty((pictures, network.output_shape[-1]), np.float32), form.empty(pictures)
     done = 0
-    for images, one_hot, *_ in stream():
+    for images, targets, *_ in stream():
         # NumPy in between: tf.data gives TensorFlow's tensors, which no other engine takes.
         end = done + len(images)
         features[done:end] = np.asarray(network.predict_on_batch(np.asarray(images)))
-        labels[done:end] = np.asarray(one_hot).argmax(axis=1)
+        labels[done:end] = form.from_targets(np.asarray(targets))
         done = end
         observer.advance("Computing features", done, pictures)
         check()
@@ -54,10 +56,10 @@ def stored_features(
     """
     from keras_azure.data.store import open_stored  # here, as plugins of models import this module, and need no store
 
-    stored = _Stored(network, dataset)
+    stored, form = _Stored(network, dataset), LabelForm.of(dataset)
 
     def fill(contents: np.ndarray, labels: np.ndarray) -> None:
-        features, labels[:] = compute_features(network, stream, len(labels), observer, check)
+        features, labels[:] = compute_features(network, stream, len(labels), form, observer, check)
         contents[:] = features.view(np.uint8).reshape(contents.shape)
 
     contents, labels = open_stored(stored, split, fill, observer)
@@ -76,6 +78,7 @@ class _Stored:
 
     def __init__(self, network: keras.Model, dataset: FingerprintedDataset):
         self._network, self._dataset = network, dataset
+        self.task, self.class_names = task_of_data(dataset), dataset.class_names
         self.split_sizes = dataset.split_sizes
         self.image_shape = (1, 1, network.output_shape[-1] * np.dtype(np.float32).itemsize)
         self.description = f"features of {dataset.description}"

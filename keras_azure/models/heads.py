@@ -1,21 +1,25 @@
-"""What comes behind the features: from a vector to probabilities."""
+"""What comes behind the features: from a vector to probabilities or numbers."""
 
 from typing import Any
 
 import keras
 from keras import layers
 
+from keras_azure.data import TaskName
 from keras_azure.errors import UnknownName
+from keras_azure.models.outputs import output_layer
 from keras_azure.registry.options import coerce_options
 from keras_azure.registry.registry import as_spec
 
 
-def linear(features: Any, num_classes: int) -> Any:
-    """Nothing but the probabilities."""
-    return _probabilities(features, num_classes)
+def linear(features: Any, num_classes: int, task: TaskName) -> Any:
+    """Nothing but what comes out."""
+    return output_layer(num_classes, task)(features)
 
 
-def mlp(features: Any, num_classes: int, *, units: tuple[int, ...] = (256,), dropout: float = 0.0) -> Any:
+def mlp(
+    features: Any, num_classes: int, task: TaskName, *, units: tuple[int, ...] = (256,), dropout: float = 0.0
+) -> Any:
     """Fully connected layers before the probabilities.
 
     Args:
@@ -28,13 +32,13 @@ def mlp(features: Any, num_classes: int, *, units: tuple[int, ...] = (256,), dro
         features = layers.Dense(count, activation="relu", name=f"dense_{number}")(features)
         if dropout:
             features = layers.Dropout(dropout, name=f"dropout_{number}")(features)
-    return _probabilities(features, num_classes)
+    return output_layer(num_classes, task)(features)
 
 
 _HEADS = {"linear": linear, "mlp": mlp}
 
 
-def build_head(spec: str, num_features: int, num_classes: int) -> keras.Model:
+def build_head(spec: str, num_features: int, num_classes: int, task: TaskName = "classify") -> keras.Model:
     """The head that the spec names, such as `mlp(units=64)`: from (batch, num_features) to (batch, num_classes).
 
     Raises:
@@ -46,10 +50,5 @@ def build_head(spec: str, num_features: int, num_classes: int) -> keras.Model:
         raise UnknownName.among("head", named.name, _HEADS)
     function = _HEADS[named.name]
     features = layers.Input((num_features,), name="features")
-    found = function(features, num_classes, **coerce_options(named, function, 2, "head"))
+    found = function(features, num_classes, task, **coerce_options(named, function, 3, "head"))
     return keras.Model(features, found, name="head")
-
-
-def _probabilities(features: keras.KerasTensor, num_classes: int) -> keras.KerasTensor:
-    # float32 also where the layers before compute in half precision: probabilities need the digits.
-    return layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities")(features)

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import keras
 import numpy as np
 
+from keras_azure.models.archive import about_archive
 from keras_azure.models.classic import FeatureClassifier
-from keras_azure.models.saving import load_model, load_run_model, save_model
+from keras_azure.models.saving import about_model, load_model, load_run_model, save_model
 
 Model: TypeAlias = keras.Model | FeatureClassifier
 Shape = tuple[int | None, ...]
@@ -48,8 +49,11 @@ class Kind(ABC):
         """What comes out for images (batch, height, width, channels), 0..255, which are one batch."""
 
     @abstractmethod
-    def save(self, model: Any, path: Path) -> None:
+    def save(self, model: Any, path: Path, about: Mapping[str, Any] = MappingProxyType({})) -> None:
         """
+        Args:
+            about: what the file says of the model besides, JSON-safe.
+
         Raises:
             RunFailed: the disk is full or not writable, or the model cannot be saved.
         """
@@ -63,6 +67,14 @@ class Kind(ABC):
 
         Raises:
             RunFailed: the file is not there, damaged, unsafe, or another one.
+        """
+
+    @abstractmethod
+    def about(self, path: Path) -> Mapping[str, Any]:
+        """What `save` was to say of the model besides.
+
+        Raises:
+            RunFailed: the file is damaged.
         """
 
     @abstractmethod
@@ -91,8 +103,11 @@ class Network(Kind):
     def predict(self, model: keras.Model, pixels: np.ndarray) -> np.ndarray:
         return np.asarray(model.predict_on_batch(pixels))
 
-    def save(self, model: keras.Model, path: Path) -> None:
-        save_model(model, path)
+    def save(self, model: keras.Model, path: Path, about: Mapping[str, Any] = MappingProxyType({})) -> None:
+        save_model(model, path, about)
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        return about_model(path)
 
     def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> Model:
         return load_model(path, own)
@@ -118,8 +133,11 @@ class Classifier(Kind):
     def predict(self, model: FeatureClassifier, pixels: np.ndarray) -> np.ndarray:
         return model.predict(pixels)
 
-    def save(self, model: FeatureClassifier, path: Path) -> None:
-        model.save(path)
+    def save(self, model: FeatureClassifier, path: Path, about: Mapping[str, Any] = MappingProxyType({})) -> None:
+        model.save(path, about)
+
+    def about(self, path: Path) -> Mapping[str, Any]:
+        return about_archive(path)
 
     def load(self, path: Path, own: Mapping[str, Any] = MappingProxyType({})) -> FeatureClassifier:
         return FeatureClassifier.load(path)

@@ -7,6 +7,7 @@ from typing import Any, Protocol, Self, TypeVar
 
 import keras
 
+from keras_azure.data.label_forms import Scaling
 from keras_azure.errors import UsageError
 from keras_azure.registry.given import KerasObject, unnumbered
 
@@ -116,6 +117,17 @@ def over_present_classes(metric: keras.metrics.Metric) -> keras.metrics.Metric:
         return plain() * (all_classes / keras.ops.maximum(keras.ops.sum(present), 1))
 
     metric.result = result
+    return metric
+
+
+def in_units(metric: keras.metrics.Metric, scaling: Scaling) -> keras.metrics.Metric:
+    """The metric, of numbers in their units where it is given scaled ones. In a model's file it is as it was."""
+    plain = metric.update_state
+
+    def update_state(y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        return plain(scaling.undo(y_true), scaling.undo(y_pred), sample_weight=sample_weight)
+
+    metric.update_state = update_state
     return metric
 
 

@@ -1,19 +1,22 @@
-"""A finished run put to use: from picture files to classes."""
+"""A finished run put to use: from picture files to classes, labels or numbers."""
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
+from keras_azure.data import TASKS, TaskName
 from keras_azure.data.decoding import BIT_DEPTH
 from keras_azure.data.formats.images import open_image
 from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
 from keras_azure.description.commands import command
-from keras_azure.description.config import RunConfig
+from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.engines.keras_settings import keras_settings
@@ -44,21 +47,96 @@ class Prediction:
         """The `count` most probable classes with their probabilities, the most probable first."""
         return sorted(self.probabilities.items(), key=lambda item: -item[1])[:count]
 
+    def in_words(self, top: int = 1) -> list[tuple[str, str]]:
+        """The `top` most probable classes, each with its probability as a text."""
+        return [(name, f"{probability:.1%}") for name, probability in self.top(top)]
+
+    def to_json(self, top: int = 1) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "class": self.class_name,
+            "probability": self.probability,
+            "probabilities": dict(self.top(top)),
+        }
+
+
+@dataclass(frozen=True)
+class LabelsPrediction:
+    """What a model for several labels says of one picture.
+
+    Attributes:
+        path: the picture's file.
+        labels: those over their threshold, the most probable first.
+        probabilities, thresholds: of each label, in the order of the run's labels.
+    """
+
+    path: Path
+    labels: tuple[str, ...]
+    probabilities: Mapping[str, float] = field(repr=False)
+    thresholds: Mapping[str, float] = field(repr=False)
+
+    def in_words(self, top: int = 1) -> list[tuple[str, str]]:
+        """The labels over their threshold, each with its probability as a text; "none" where there is none."""
+        return [(name, f"{self.probabilities[name]:.1%}") for name in self.labels] or [("none", "")]
+
+    def to_json(self, top: int = 1) -> dict[str, Any]:
+        return {
+            "path": str(self.path),
+            "labels": list(self.labels),
+            "probabilities": dict(self.probabilities),
+            "thresholds": dict(self.thresholds),
+        }
+
+
+@dataclass(frozen=True)
+class NumbersPrediction:
+    """What a model for numbers says of one picture.
+
+    Attributes:
+        path: the picture's file.
+        numbers: each by its name, in the order of the run's numbers.
+    """
+
+    path: Path
+    numbers: Mapping[str, float]
+
+    def in_words(self, top: int = 1) -> list[tuple[str, str]]:
+        """Each number as a text."""
+        return [(name, f"{value:.6g}") for name, value in self.numbers.items()]
+
+    def to_json(self, top: int = 1) -> dict[str, Any]:
+        return {"path": str(self.path), "numbers": dict(self.numbers)}
+
+
+Said = Prediction | LabelsPrediction | NumbersPrediction
+
 
 class Predictor:
     """The model of a finished run.
 
     Attributes:
+        task: "classify", "multilabel" or "regress".
+        thresholds: of several labels, by name: each is predicted from so much on.
         model: a `keras.Model`, or a `FeatureClassifier`. A model is compiled where its loss, metrics and optimizer are
             here: not those that were code of a Python program.
-        class_names: the classes in the order of the model's probabilities.
+        class_names: the classes, labels or numbers, in the order of what the model gives.
         image_shape: height, width and channels of the pictures that the model takes.
 
     Args:
         bit_depth: how many bits the levels of images of 16 bits a channel use, as in training.
     """
 
-    def __init__(self, model: Model, class_names: Sequence[str], bit_depth: int = BIT_DEPTH):
+    def __init__(
+        self,
+        model: Model,
+        class_names: Sequence[str],
+        bit_depth: int = BIT_DEPTH,
+        *,
+        task: TaskName = "classify",
+        thresholds: Mapping[str, float] = MappingProxyType({}),
+    ):
+        self.task = task
+        self.thresholds = dict(thresholds)
         self._bit_depth = bit_depth
         kind = kind_of(model)
         assert kind is not None, "a keras.Model or a FeatureClassifier"
@@ -67,7 +145,7 @@ class Predictor:
         self.class_names = tuple(class_names)
         self.image_shape: tuple[int, int, int] = tuple(self._kind.network(model).input_shape[1:])
 
-    def predict(self, paths: Sequence[str | Path] | str | Path) -> list[Prediction]:
+    def predict(self, paths: Sequence[str | Path] | str | Path) -> list[Said]:
         """What the model says of picture files, in their order; they are brought to the model's size and channels.
 
         Raises:
@@ -82,7 +160,7 @@ class Predictor:
 
     def predict_each(
         self, paths: Sequence[str | Path] | str | Path, observer: Observer | None = None
-    ) -> Iterator[Prediction | UnreadableFile]:
+    ) -> Iterator[Said | UnreadableFile]:
         """As `predict`, with the error in place of the prediction of a file that cannot be read.
 
         Args:
@@ -95,7 +173,7 @@ class Predictor:
         headers.tell(observer or Observer())
 
     def predict_pixels(self, pixels: np.ndarray) -> np.ndarray:
-        """The probabilities, (n, classes) float32, of pictures (n, height, width, channels), levels 0..255.
+        """The probabilities or numbers, (n, classes) float32, of pictures (n, height, width, channels), levels 0..255.
 
         Raises:
             UsageError: the pictures have another shape than `image_shape`.
@@ -111,7 +189,7 @@ class Predictor:
             found[start : start + BATCH_SIZE] = self._predict_batch(pixels[start : start + BATCH_SIZE])
         return found
 
-    def _predict_files(self, paths: Sequence[Path], headers: Headers) -> Iterator[Prediction | UnreadableFile]:
+    def _predict_files(self, paths: Sequence[Path], headers: Headers) -> Iterator[Said | UnreadableFile]:
         read = [self._read(path, headers) for path in paths]
         pixels = [found for found in read if not isinstance(found, UnreadableFile)]
         rows = iter(self.predict_pixels(np.stack(pixels)).tolist() if pixels else ())
@@ -119,9 +197,17 @@ class Predictor:
             if isinstance(found, UnreadableFile):
                 yield found
                 continue
-            probabilities = dict(zip(self.class_names, next(rows), strict=True))
-            best = max(probabilities, key=lambda name: probabilities[name])
-            yield Prediction(path, best, probabilities[best], probabilities)
+            yield self._said(path, dict(zip(self.class_names, next(rows), strict=True)))
+
+    def _said(self, path: Path, given: Mapping[str, float]) -> Said:
+        """What is said of a picture, of what the model gives for each name."""
+        if self.task == "regress":
+            return NumbersPrediction(path, given)
+        likely = sorted(given, key=lambda name: -given[name])
+        if self.task == "multilabel":
+            over = tuple(name for name in likely if given[name] >= self.thresholds[name])
+            return LabelsPrediction(path, over, given, self.thresholds)
+        return Prediction(path, likely[0], given[likely[0]], given)
 
     def _read(self, path: Path, headers: Headers) -> np.ndarray | UnreadableFile:
         height, width, channels = self.image_shape
@@ -172,7 +258,26 @@ def load(run: str | Path) -> Predictor:
             f"the shape {outputs}.",
             expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
         )
-    return Predictor(model, class_names, _bit_depth(run_dir))
+    task, thresholds = _task(file, class_names)
+    return Predictor(model, class_names, _bit_depth(run_dir), task=task, thresholds=thresholds)
+
+
+def _task(file: Path, class_names: Sequence[str]) -> tuple[TaskName, dict[str, float]]:
+    """What a model's file says it is for, and the thresholds of its labels.
+
+    Raises:
+        RunFailed: it is damaged, or says something else.
+    """
+    about = kind_of_file(file).about(file)
+    task, thresholds = about.get("task", "classify"), about.get("thresholds", [])
+    if task not in TASKS or not isinstance(thresholds, list) or not all(isinstance(each, float) for each in thresholds):
+        raise RunFailed(f"The model file {file} does not tell its task and thresholds.", expected="one of ours")
+    if task == "multilabel" and len(thresholds) != len(class_names):
+        raise RunFailed(
+            f"The model file {file} has {len(thresholds)} thresholds, and the run {len(class_names)} labels.",
+            expected="a threshold for each",
+        )
+    return task, dict(zip(class_names, thresholds, strict=False))
 
 
 def _class_names(run_dir: Path) -> list[str]:
@@ -200,14 +305,13 @@ def _bit_depth(run_dir: Path) -> int:
     description = run_dir / DESCRIPTION
     if not description.is_file():
         return BIT_DEPTH
+    data = read_config_file(description).get("data", RunConfig.data)
+    if not isinstance(data, str):
+        raise RunFailed(f"The file {description} has the data {data!r}.", expected="a text")
     try:
-        data = json.loads(description.read_text(encoding="utf-8")).get("data", RunConfig.data)
         depth = as_spec(data).options.get("bit_depth", BIT_DEPTH)
     except SpecError:  # data that was given in Python
         return BIT_DEPTH
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        problem = f"The file {description} does not tell the data: {type(error).__name__}: {reason(error)}."
-        raise RunFailed(problem) from error
     if not isinstance(depth, int) or depth not in range(1, 17):
         raise RunFailed(f"The file {description} has a bit_depth of {depth!r}.", expected="1 to 16")
     return depth

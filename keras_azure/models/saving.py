@@ -24,13 +24,18 @@ from keras_azure.registry.registry import KERAS, LOSSES, METRICS, MODELS, OPTIMI
 _SHARED_OBJECT = re.compile(rb'("shared_object_id": )(\d+)')
 _EARLIEST_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK = 1 << 22  # bytes
-_CONFIG, _WEIGHTS = "config.json", "model.weights.h5"
+_CONFIG, _WEIGHTS, _METADATA = "config.json", "model.weights.h5", "metadata.json"
+_ABOUT = "keras_azure"  # the entry of a model's metadata with what we say of it
 
 
-def save_model(model: keras.Model, path: Path) -> None:
+def save_model(model: keras.Model, path: Path, about: Mapping[str, Any] = MappingProxyType({})) -> None:
     """Saves as `.keras`; equal models give equal files.
 
     For that the dates and the memory addresses that Keras writes are taken out.
+
+    Args:
+        about: what the file says of the model besides, JSON-safe, in its metadata, which Keras passes over: see
+            `about_model`.
     """
 
     def write(beside: Path) -> None:
@@ -38,7 +43,7 @@ def save_model(model: keras.Model, path: Path) -> None:
             model.save(saved.name)
             with zipfile.ZipFile(saved.name) as source, zipfile.ZipFile(beside, "w") as target:
                 for name in sorted(source.namelist()):
-                    _copy_repeatably(name, source, target)
+                    _copy_repeatably(name, source, target, about)
 
     write_atomically(path, write)
 
@@ -57,6 +62,23 @@ def load_model(path: Path, own: Mapping[str, Any] = MappingProxyType({}), *, com
         return read_model(path, own, compile=compile)
     except Exception as error:  # Keras raises what the damaged part happened to cause
         raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
+
+
+def about_model(path: Path) -> dict[str, Any]:
+    """What `save_model` was to say of the model in a `.keras` file; nothing where it has nothing of the kind.
+
+    Raises:
+        RunFailed: the file is damaged.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            check_archive(archive, path.stat().st_size)
+            about = json.loads(archive.read(_METADATA)).get(_ABOUT, {})
+        if not isinstance(about, dict):
+            raise ValueError(f"its metadata have {_ABOUT} as {about!r}")
+    except Exception as error:  # zipfile and JSON raise what the damaged part happened to cause
+        raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
+    return about
 
 
 def load_run_model(run_dir: Path, path: Path | None = None) -> keras.Model:
@@ -155,11 +177,12 @@ def copy_entry(source: IO[bytes], size: int, name: str, target: zipfile.ZipFile)
         shutil.copyfileobj(source, writing, _CHUNK)
 
 
-def _copy_repeatably(name: str, source: zipfile.ZipFile, target: zipfile.ZipFile) -> None:
+def _copy_repeatably(name: str, source: zipfile.ZipFile, target: zipfile.ZipFile, about: Mapping[str, Any]) -> None:
     """Copies an entry of a `.keras` archive without what differs between two saves of one model."""
-    if name == "metadata.json":
+    if name == _METADATA:
         metadata = json.loads(source.read(name))
         metadata.pop("date_saved", None)
+        metadata |= {_ABOUT: dict(about)} if about else {}
         target.writestr(undated(name), json.dumps(metadata))
     elif name == _CONFIG:
         # Keras marks objects that layers share by their address in memory.

@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 
 from keras_azure.errors import DataUnavailable, UnusableWeights
+from keras_azure.models.outputs import TO_NUMBERS
 from keras_azure.models.saving import read_model, reason
 from keras_azure.models.untrusted import check_weights
 
@@ -152,7 +153,8 @@ def encoder_in(model: keras.Model) -> keras.Model:
         for part in _models_in(model):
             if part.name == name:
                 return part
-    return keras.Model(model.inputs[0], model.layers[-2].output, name="encoder")
+    before = -3 if model.layers[-1].name == TO_NUMBERS else -2  # which is behind the last one of a model for numbers
+    return keras.Model(model.inputs[0], model.layers[before].output, name="encoder")
 
 
 def copy_weights(source: keras.Model, target: keras.Model, path: Path) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_azure.data import Dataset, is_held
+from keras_azure.data.label_forms import LabelForm
 from keras_azure.data.source import Source, held_source, open_source
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
@@ -45,7 +46,7 @@ def input_cost(config: RunConfig, pictures: DataFacts, dataset: Dataset | None) 
     count = max(2, min(pictures.train, _TRIED_PICTURES))
     images = np.random.default_rng(0).integers(0, 256, (count, *shape), np.uint8)
     classes = len(pictures.class_names)
-    held = held_source(images, np.arange(count) % classes, classes)
+    held = held_source(images, np.arange(count) % classes, LabelForm("classify", classes))  # which all cost the same
     many = _TRIED_BYTES // (math.prod(shape) * config.batch_size)
     return InputCost(decoding, _core_seconds(held, config, pictures, at_least=many))
 

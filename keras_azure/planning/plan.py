@@ -7,7 +7,7 @@ from typing import Any
 
 from keras_azure.augmentations import build_augment
 from keras_azure.backends.machine import Machine, Price
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, TaskName
 from keras_azure.data.overview import open_and_describe, tell_absent_classes
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
@@ -107,7 +107,7 @@ def plan_run(
     check_options(config)
     dataset: Dataset | None = None
     if facts is None:
-        dataset = open_and_describe(config.data_to_open, config.validation_split, observer)
+        dataset = open_and_describe(config, observer)
         pictures = facts_of(dataset, config)
     else:
         pictures = _imagined(config, *facts)
@@ -124,7 +124,8 @@ def plan_run(
 def _imagined(config: RunConfig, number: int, shape: tuple[int, int, int], classes: int) -> DataFacts:
     parts = sizes_of_parts({"train": number}, config.validation_split)
     augment = build_augment(config.augment, shape, classes)
-    return DataFacts(shape, tuple(map(str, range(classes))), *parts, test=0, augment=augment)
+    labels: TaskName = "classify" if config.task == "auto" else config.task
+    return DataFacts(shape, tuple(map(str, range(classes))), *parts, test=0, augment=augment, task=labels)
 
 
 def estimate(work: Work, config: RunConfig, machine: Machine, cost: InputCost) -> Estimate:

@@ -107,7 +107,7 @@ def work_of(config: RunConfig, pictures: DataFacts) -> Work:
         for phase in phases(config, model, pictures, device):
             run_phases.append(phase.facts())
             computed += _computed(phase, config, pictures)
-        task = task_of(model)
+        task = task_of(model, pictures.task)
         notes = [] if task.has_steps else ["The time that the classifier takes on the features is not counted."]
         if task.has_steps:
             test = _outputs(model, pictures.test, None)

@@ -10,10 +10,12 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from keras_azure.data import TASKS, TaskName
+from keras_azure.data.label_forms import LabelForm
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.fitting import fit
 from keras_azure.models.kinds import CLASSIFIER, Model, kind_of
-from keras_azure.registry.options import coerce_options
+from keras_azure.registry.options import coerce_options, option_parameters
 from keras_azure.registry.registry import MODELS, as_spec
 from keras_azure.registry.specs import Literal, Spec
 from keras_azure.testing.findings import (
@@ -71,34 +73,42 @@ def check_model(
     findings.settle()
     chosen = coerce_options(spec, function, 2, MODELS.kind)
 
-    def check_built(shape: tuple[int, int, int], classes: int) -> Model | None:
-        case = f"built for {by(shape)} and {classes} classes"
+    def check_built(shape: tuple[int, int, int], classes: int, task: TaskName) -> Model | None:
+        called = "" if task == "classify" else f" and the task {task!r}"
+        case = f"built for {by(shape)} and {classes} classes{called}"
         with findings.when(case), _keras_unchanged(findings):
-            model = function(shape, classes, **chosen)
+            model = function(shape, classes, **chosen, **({"task": task} if takes_task else {}))
             if kind_of(model) is CLASSIFIER:
-                findings.extend(_features_problems(model, shape, classes, case))
+                findings.extend(_features_problems(model, shape, classes, task, case))
                 return model
             if not isinstance(model, keras.Model):
                 findings.add(f"{case}, it is {with_article(model)}", "a keras.Model")
                 return None
             if model.compiled:
                 findings.add(f"{case}, it is compiled", "a model that is not: the run compiles it")
-            findings.extend(_output_problems(model, shape, classes, case))
+            findings.extend(_output_problems(model, shape, classes, task, case))
             return model
         return None
 
-    model = check_built(input_shape, num_classes)
-    findings.settle()  # a model that cannot predict has nothing to save or to train
-    assert model is not None
-    if kind_of(model) is CLASSIFIER:
-        with findings.when("fitted to a few pictures"):
-            findings.extend(_fitting_problems(model, input_shape, num_classes))
-    else:
-        with findings.when("saved and loaded again in safe mode", _SAVEABLE):
-            findings.extend(_saving_problems(model, input_shape))
-        with findings.when("trained for a step"):
-            findings.extend(_training_problems(model, input_shape, num_classes))
-    check_built(OTHER_SHAPE, OTHER_CLASSES)
+    def check_used(model: Model, task: TaskName) -> None:
+        of = "" if task == "classify" else f" with the task {task!r}"
+        if kind_of(model) is CLASSIFIER:
+            with findings.when(f"fitted to a few pictures{of}"):
+                findings.extend(_fitting_problems(model, input_shape, num_classes, task))
+            return
+        if task == "classify":  # its layers are the same for all
+            with findings.when("saved and loaded again in safe mode", _SAVEABLE):
+                findings.extend(_saving_problems(model, input_shape))
+        with findings.when(f"trained for a step{of}"):
+            findings.extend(_training_problems(model, input_shape, num_classes, task))
+
+    takes_task = "task" in option_parameters(function, 2) and "task" not in chosen
+    for task in TASKS if takes_task else TASKS[:1]:
+        model = check_built(input_shape, num_classes, task)
+        findings.settle()  # a model that cannot predict has nothing to save or to train
+        assert model is not None
+        check_used(model, task)
+    check_built(OTHER_SHAPE, OTHER_CLASSES, "classify")
     findings.settle()
 
 
@@ -116,7 +126,7 @@ def _signature_problems(function: Callable[..., object]) -> Iterator[tuple[str, 
 
 
 def _output_problems(
-    model: keras.Model, input_shape: tuple[int, int, int], num_classes: int, case: str
+    model: keras.Model, input_shape: tuple[int, int, int], num_classes: int, task: TaskName, case: str
 ) -> Iterator[tuple[str, str]]:
     pixels = _telling_pixels(input_shape)
     output = model(pixels, training=False)
@@ -127,23 +137,28 @@ def _output_problems(
     if found.shape == pixels.shape:
         yield from _level_problems(found, case)
     else:
-        yield from _probability_problems(found, num_classes, case)
+        yield from _probability_problems(found, num_classes, task, case)
     if not np.array_equal(found, keras.ops.convert_to_numpy(model(pixels, training=False)), equal_nan=True):
         yield f"{case}, it predicts differently each time", "layers that are random in training only"
 
 
-def _probability_problems(probabilities: np.ndarray, num_classes: int, case: str) -> Iterator[tuple[str, str]]:
-    """Of the probabilities for `_telling_pixels`."""
+def _probability_problems(
+    probabilities: np.ndarray, num_classes: int, task: TaskName, case: str
+) -> Iterator[tuple[str, str]]:
+    """Of the probabilities, or numbers, for `_telling_pixels`."""
+    called = "numbers" if task == "regress" else "probabilities"
     if probabilities.shape != (len(_TELLING), num_classes):
         yield f"{case}, it gives {probabilities.shape} for {len(_TELLING)} pictures", f"{(len(_TELLING), num_classes)}"
         return
     if probabilities.dtype != np.float32:
-        yield f"{case}, its probabilities are {probabilities.dtype}", 'float32: dtype="float32" in the last layer'
+        yield f"{case}, its {called} are {probabilities.dtype}", 'float32: dtype="float32" in the last layer'
     for name, row in zip(_TELLING, probabilities.astype(np.float64), strict=True):
         if not np.isfinite(row).all():
             yield f"{case}, a {name} picture gives {numbers(row)}", "finite numbers"
-        elif abs(row.sum() - 1) > SUM_TOLERANCE or row.min() < 0:
+        elif task == "classify" and (abs(row.sum() - 1) > SUM_TOLERANCE or row.min() < 0):
             yield f"{case}, a {name} picture gives {numbers(row)}", "probabilities: a softmax at the end"
+        elif task == "multilabel" and (row.min() < 0 or row.max() > 1):
+            yield f"{case}, a {name} picture gives {numbers(row)}", "a probability for each label: a sigmoid at the end"
         else:
             continue
         return  # one picture shows it
@@ -158,11 +173,14 @@ def _level_problems(levels: np.ndarray, case: str) -> Iterator[tuple[str, str]]:
 
 
 def _features_problems(
-    model: FeatureClassifier, input_shape: tuple[int, int, int], num_classes: int, case: str
+    model: FeatureClassifier, input_shape: tuple[int, int, int], num_classes: int, task: TaskName, case: str
 ) -> Iterator[tuple[str, str]]:
     for estimator in (model.estimator, *model.choices):
         if not all(hasattr(estimator, name) for name in ("fit", "predict", "get_params")):
-            yield f"{case}, its estimator is {with_article(estimator)}", "a classifier of scikit-learn"
+            kind = "a regressor" if task == "regress" else "a classifier"
+            yield f"{case}, its estimator is {with_article(estimator)}", f"{kind} of scikit-learn"
+    if model.task != task:
+        yield f"{case}, its task is {model.task!r}", f"{task!r}"
     if model.num_classes != num_classes:
         yield f"{case}, its num_classes is {model.num_classes}", f"{num_classes}"
     if not isinstance(model.features, keras.Model):
@@ -179,12 +197,13 @@ def _features_problems(
 
 
 def _fitting_problems(
-    model: FeatureClassifier, input_shape: tuple[int, int, int], num_classes: int
+    model: FeatureClassifier, input_shape: tuple[int, int, int], num_classes: int, task: TaskName
 ) -> Iterator[tuple[str, str]]:
     pixels = some_pixels(input_shape, count=3 * num_classes)
-    fitted = fit(model, model.vectors(pixels), np.arange(len(pixels)) % num_classes, seed=0).classifier
+    labels = LabelForm(task, num_classes).from_targets(_targets(len(pixels), num_classes))
+    fitted = fit(model, model.vectors(pixels), labels, seed=0).classifier
     before = fitted.predict(_telling_pixels(input_shape))
-    yield from _probability_problems(before, num_classes, "fitted to a few pictures")
+    yield from _probability_problems(before, num_classes, task, "fitted to a few pictures")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.zip"
         fitted.save(path)
@@ -208,12 +227,16 @@ def _difference(before: np.ndarray, after: np.ndarray) -> Iterator[tuple[str, st
         yield f"saved and loaded again, its predictions differ by {difference:.1g}", "the same predictions"
 
 
+def _targets(count: int, num_classes: int) -> np.ndarray:
+    """One-hot labels, (count, num_classes) float32, which will do for each task."""
+    return np.eye(num_classes, dtype=np.float32)[np.arange(count) % num_classes]
+
+
 def _training_problems(
-    model: keras.Model, input_shape: tuple[int, int, int], num_classes: int
+    model: keras.Model, input_shape: tuple[int, int, int], num_classes: int, labels: TaskName
 ) -> Iterator[tuple[str, str]]:
-    pixels = some_pixels(input_shape, count=8)
-    task, labels = task_of(model), np.eye(num_classes, dtype=np.float32)[np.arange(8) % num_classes]
-    pixels, targets = task.batch(pixels, labels)
+    task = task_of(model, labels)
+    pixels, targets = task.batch(some_pixels(input_shape, count=8), _targets(8, num_classes))
     if not model.trainable_weights:
         yield "it has no trainable weight", "a weight that learns"
         return

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import keras
 import numpy as np
 
-from keras_azure.data import Dataset, open_dataset
+from keras_azure.data import Dataset, open_dataset, task_of_data
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
 from keras_azure.engines import Steps, steps_of
@@ -35,7 +35,7 @@ from keras_azure.training.data import Batch, RunData, facts_of, open_data
 from keras_azure.training.phases import phases
 from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
-from keras_azure.training.tasks import task_of
+from keras_azure.training.tasks import Task, task_of
 
 Part = Literal["input", "step", "run"]
 _STREAM_STEPS = 1 << 20  # of a stream that is not to end while it is measured
@@ -75,7 +75,8 @@ def bench(
             data = dataclasses.replace(data, config=dataclasses.replace(config, steps_per_epoch=data.steps_per_epoch))
             dataset = data.dataset
         model = _first_trained(config, dataset, here)
-        subject = _Subject(config, model, dataset.image_shape, len(dataset.class_names), here, data, observer)
+        task = task_of(model, task_of_data(dataset))
+        subject = _Subject(config, model, task, dataset.image_shape, len(dataset.class_names), here, data, observer)
         candidates = subject.candidates(part)
         utilisation = Utilisation()
         with _failures(subject):
@@ -145,13 +146,14 @@ class _Subject:
         self,
         config: RunConfig,
         model: keras.Model,
+        task: Task,
         image_shape: tuple[int, int, int],
         num_classes: int,
         device: str,
         data: RunData | None,
         observer: Observer,
     ):
-        self._task = task_of(model)
+        self._task = task
         self.data = data
         self.place: Placement = "host"
         self._batch_size = config.batch_size
@@ -162,7 +164,7 @@ class _Subject:
         if data is None:
             self._steps = steps_of(model)
         else:
-            self.data = data = dataclasses.replace(data, targets=self._task.targets)
+            self.data = data = dataclasses.replace(data, task=task)
             self.place, self._steps = place_augmentations(model, data, config, device, (0, self._epochs), observer)
         self._step = OurStep(self._steps, self._device_batch())
 

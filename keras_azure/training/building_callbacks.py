@@ -9,15 +9,16 @@ from typing import Any
 import keras
 from keras.callbacks import Callback
 
+from keras_azure.data import TASKS
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, RESULTS
-from keras_azure.errors import BrokenPlugin, UsageError
+from keras_azure.errors import BrokenPlugin, KerasAzureError, UsageError
 from keras_azure.registry.registry import CALLBACKS, as_spec
 from keras_azure.training.callbacks import is_of_keras
 from keras_azure.training.compiling import follows_schedule
 from keras_azure.training.monitor import Monitor, find_monitor
-from keras_azure.training.tasks import Task
+from keras_azure.training.tasks import Task, task_of_labels
 
 # Of Keras's own callbacks: the attribute with the file or folder that they write.
 _PATHS: dict[type[Callback], str] = {
@@ -52,6 +53,18 @@ def build_callbacks(config: RunConfig) -> dict[str, Callback]:
             )
         built[_unused(str(spec) if spec.given is None else type(callback).__name__, built)] = callback
     return built
+
+
+def check_before(config: RunConfig, callbacks: NamedCallbacks, further: Sequence[keras.metrics.Metric]) -> Monitor:
+    """As `check_run`, before the data tells the task: with what the run would have in the one that fits."""
+    possible = TASKS if config.task == "auto" else (config.task,)
+    failures: list[KerasAzureError] = []
+    for labels in possible:
+        try:
+            return check_run(config, callbacks, task_of_labels(labels), further)
+        except KerasAzureError as error:
+            failures.append(error)
+    raise failures[0]
 
 
 def check_run(

@@ -9,7 +9,7 @@ from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener
 from keras_azure.models.classic import FeatureClassifier
 from keras_azure.models.features import Stream, compute_features
-from keras_azure.models.fitting import fit, name_of
+from keras_azure.models.fitting import SCORES, fit, name_of
 from keras_azure.pipeline import labels_of
 from keras_azure.training.compiling import build_loss
 from keras_azure.training.data import Part, RunData
@@ -40,7 +40,7 @@ def fit_classifier(
     fitted = fit(classifier, vectors, labels, config.seed)
     stop.check()
     for name, score in fitted.scores.items():
-        listener.message(f"  {name}: accuracy {score:.4f} in {fitted.folds} folds")
+        listener.message(f"  {name}: {SCORES[classifier.task]} {score:.4f} in {fitted.folds} folds")
     for name, why in fitted.left_out.items():
         listener.message(f"  {name}: left out. {why}")
     if classifier.choices:
@@ -48,22 +48,23 @@ def fit_classifier(
         listener.message(f"Chosen: {name_of(fitted.classifier.estimator)}{why}")
     if not fitted.converged:
         listener.message("It did not converge: features of more different scales than it can cope with.")
-    row = {"epoch": 1, **_scores(fitted.classifier, vectors, labels, config, "")}
+    row = {"epoch": 1, **_scores(fitted.classifier, vectors, labels, data, "")}
     if data.validation_steps:
-        row |= _scores(fitted.classifier, *held_out, config, "val_")
+        row |= _scores(fitted.classifier, *held_out, data, "val_")
     row |= {"images_per_second": len(labels) / computed, "seconds": time.perf_counter() - started}
     return fitted.classifier, row
 
 
 def _scores(
-    classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, config: RunConfig, prefix: str
+    classifier: FeatureClassifier, vectors: np.ndarray, labels: np.ndarray, data: RunData, prefix: str
 ) -> dict[str, float]:
-    probabilities = classifier.probabilities(vectors)
-    truth = np.eye(classifier.num_classes, dtype=np.float32)[labels]
-    return {
-        f"{prefix}loss": float(build_loss(config)(truth, probabilities)),
-        f"{prefix}accuracy": float((probabilities.argmax(axis=1) == labels).mean()),
-    }
+    task, form = data.task, data.train.source.form
+    given = classifier.probabilities(vectors)
+    truth = np.asarray(labels, np.float32) if form.shape else np.eye(form.count, dtype=np.float32)[labels]
+    scaling = task.scaling
+    lost = (truth, given) if scaling is None else (scaling.apply(truth), scaling.apply(given))
+    found = {"loss": float(build_loss(data.config, task.loss)(*lost)), **task.scores(truth, given)}
+    return {f"{prefix}{name}": value for name, value in found.items()}
 
 
 def _samples_of(part: Part) -> tuple[np.ndarray, np.ndarray]:
@@ -78,9 +79,10 @@ def _augmented(
     """Features and labels of the training pictures as each epoch has them, and of the validation pictures."""
 
     def computed(stream: Stream, pictures: int) -> tuple[np.ndarray, np.ndarray]:
-        return compute_features(classifier.features, stream, pictures, listener, stop.check)
+        return compute_features(classifier.features, stream, pictures, data.train.source.form, listener, stop.check)
 
     training = computed(lambda: data.train_batches(0, config.epochs), config.epochs * data.images_per_epoch)
     if not data.validation_steps:
-        return *training, (np.empty((0, classifier.features.output_shape[-1]), np.float32), np.empty(0, np.int64))
+        none = np.empty((0, classifier.features.output_shape[-1]), np.float32), data.train.source.form.empty(0)
+        return *training, none
     return *training, computed(lambda: data.validation_batches(0, 1, "host"), len(data.validation))

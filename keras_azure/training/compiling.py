@@ -6,7 +6,8 @@ import keras
 import numpy as np
 from keras.src.utils.naming import reset_uids
 
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, TaskName, task_of_data
+from keras_azure.data.overview import check_task
 from keras_azure.description.config import RunConfig
 from keras_azure.description.stages import learning_rates
 from keras_azure.errors import BrokenPlugin, UsageError
@@ -14,12 +15,18 @@ from keras_azure.models.kinds import Model, kind_of
 from keras_azure.models.measures import over_present_classes
 from keras_azure.registry.registry import AUGMENTATIONS, LOSSES, METRICS, MODELS, OPTIMIZERS, Registry, as_spec
 from keras_azure.training.standardizing import Statistics, standardized
-from keras_azure.training.tasks import CLASSIFY, task_of
+from keras_azure.training.tasks import CLASSIFY, Task, task_of, task_of_labels
 
 if TYPE_CHECKING:
     from keras_azure.training.data import DataFacts  # which loads augmentations: a step alone needs none
 
 Made = TypeVar("Made")
+# What a model gives for each of what the labels of a task are.
+_OUTPUTS: dict[TaskName, tuple[str, str]] = {
+    "classify": ("probability", "classes"),
+    "multilabel": ("probability", "labels"),
+    "regress": ("number", "numbers"),
+}
 
 
 def check_options(config: RunConfig) -> None:
@@ -30,12 +37,14 @@ def check_options(config: RunConfig) -> None:
         ConfigError: a stage's learning rate is too high.
         BrokenPlugin: a plugin cannot be imported.
     """
+    if config.task != "auto":
+        check_task(config, config.task)
     MODELS.check_options(config.model, positional=2)
     for augmentation in config.augment:
         AUGMENTATIONS.build(augmentation)  # which also finds values that are out of their range
     learning_rates(config.stages, initial_learning_rate(config))
     build_optimizer(config, 1.0, 1)
-    build_loss(config)
+    build_loss(config, CLASSIFY.loss if config.task == "auto" else task_of_labels(config.task).loss)
     build_metrics(config)
 
 
@@ -46,31 +55,41 @@ def build_model(config: RunConfig, dataset: "Dataset | DataFacts", statistics: S
         WrongOption: an option of the model is wrong.
         BrokenPlugin: the model plugin fails or breaks its contract.
     """
-    num_classes = len(dataset.class_names)
+    num_classes, labels = len(dataset.class_names), task_of_data(dataset)
+    check_task(config, labels)
+    named = {"task": labels} if MODELS.takes(config.model, "task") else {}
     # Just before the layers draw their seeds: what was imported or read until now may have drawn as well.
     keras.utils.set_random_seed(config.seed)
     # Keras numbers what has no name within a process: a second run would have other names in its model's file. Its
     # public `clear_session` would forget the user's settings as well.
     reset_uids()
-    model = MODELS.build(config.model, dataset.image_shape, num_classes)
+    model = MODELS.build(config.model, dataset.image_shape, num_classes, **named)
     kind = kind_of(model)
     allowed = ((None, num_classes), (None, *dataset.image_shape))
     if kind is None or kind.output_shape(model) not in allowed:
         made = f"a {type(model).__name__}" if kind is None else f"outputs of {kind.output_shape(model)}"
+        given, of = _OUTPUTS[labels]
         raise BrokenPlugin(
             f"The model {config.model} gives {made}.",
-            expected=f"a keras.Model with one probability for each of {num_classes} classes",
+            expected=f"a keras.Model with one {given} for each of {num_classes} {of}",
             hint=f"kaz check {config.model_spec.name}",
         )
     return kind.with_network(model, standardized(kind.network(model), config.standardize, statistics))
 
 
-def compile_model(model: keras.Model, config: RunConfig, device: str, optimizer: keras.optimizers.Optimizer) -> None:
-    task = task_of(model)
+def compile_model(
+    model: keras.Model,
+    config: RunConfig,
+    device: str,
+    optimizer: keras.optimizers.Optimizer,
+    task: Task | None = None,
+) -> None:
+    """Compiles a network for a task; by default to classify, or to give back images."""
+    task = task or task_of(model)
     model.compile(
         optimizer=optimizer,
         loss=build_loss(config, task.loss),
-        metrics=[*task.metrics(), *build_metrics(config)],
+        metrics=task.compiled_metrics(build_metrics(config)),
         # On a CPU TensorFlow's own kernels (oneDNN) train convolutions about twice as fast as XLA's; on a GPU, and
         # under JAX, which knows nothing else, XLA wins.
         jit_compile=False if keras.backend.backend() == "tensorflow" and device.startswith("cpu") else "auto",

@@ -13,28 +13,37 @@ import keras
 import numpy as np
 
 from keras_azure.augmentations import Augment, build_augment
-from keras_azure.data import Dataset, has_fingerprint, is_held
+from keras_azure.augmentations.plan import MixingStage
+from keras_azure.data import (
+    Dataset,
+    TaskName,
+    has_fingerprint,
+    has_weights,
+    is_held,
+    task_of_data,
+)
 from keras_azure.data.arrays import fingerprint_of
+from keras_azure.data.label_forms import Label, Scaling
 from keras_azure.data.memory import require_memory
-from keras_azure.data.overview import absent_classes, open_and_describe
+from keras_azure.data.overview import absent_classes, divided, open_and_describe
 from keras_azure.data.sizes import LARGEST_KEPT
 from keras_azure.data.source import Source, held_source, open_source
-from keras_azure.data.splits import hold_out_validation
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Observer
-from keras_azure.errors import DataError, UnreadableFile
+from keras_azure.errors import BrokenPlugin, DataError, UnreadableFile, UsageError
 from keras_azure.models.features import BATCH_SIZE, can_store_features, compute_features, stored_features
 from keras_azure.pipeline import batches, labels_of, samples_of_step, steps_in_epoch
 from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.standardizing import Statistics, measure
+from keras_azure.training.tasks import CLASSIFY, Task
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
-Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, one-hot labels (batch, num_classes)
+Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, and targets (batch, n)
 _CONTENTS = "contents"  # which runs of older versions do not have
 _DECODING = "decoding"  # likewise
 _BYTES_OF_A_FEATURE = 4
@@ -60,6 +69,7 @@ class DataFacts:
         class_names: of all classes.
         train, validation, test: how many images there are of each.
         augment: what changes the images that are trained on.
+        task: that the labels are for.
     """
 
     image_shape: tuple[int, int, int]
@@ -68,6 +78,7 @@ class DataFacts:
     validation: int
     test: int
     augment: Augment | None = None
+    task: TaskName = "classify"
 
     @property
     def total(self) -> int:
@@ -88,7 +99,7 @@ class RunData:
     validation: Part
     test: Part
     augment: Augment | None
-    targets: Literal["labels", "pictures"] = "labels"
+    task: Task = CLASSIFY
 
     def close(self) -> None:
         """Ends all streams of batches. Before it, none may be let go of that is not at its end."""
@@ -98,7 +109,8 @@ class RunData:
     @functools.cached_property
     def facts(self) -> DataFacts:
         sizes = (len(self.train), len(self.validation), len(self.test))
-        return DataFacts(_shape_of(self.dataset), tuple(self.dataset.class_names), *sizes, self.augment)
+        names, labels = tuple(self.dataset.class_names), task_of_data(self.dataset)
+        return DataFacts(_shape_of(self.dataset), names, *sizes, self.augment, labels)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -125,6 +137,7 @@ class RunData:
             "image_shape": list(dataset.image_shape),
             "split_sizes": dict(dataset.split_sizes),
             "steps_per_epoch": self.steps_per_epoch,
+            **({} if task_of_data(dataset) == "classify" else {"task": task_of_data(dataset)}),
             **({_DECODING: dataset.decoding} if hasattr(dataset, "decoding") else {}),
             **({} if contents is None else {_CONTENTS: contents}),
         }
@@ -190,8 +203,35 @@ class RunData:
             augment=self.augment,
             augment_on=augment_on,
             class_weights=self.class_weights,
-            targets=self.targets,
+            weights=self.weights,
+            scaling=self.task.scaling,
+            targets=self.task.targets,
         )
+
+    @property
+    def scaling(self) -> Scaling | None:
+        """Of the numbers of the images that are trained on; None of other labels. Where these are known only when
+        images are decoded, all are decoded for it."""
+        if task_of_data(self.dataset) != "regress":
+            return None
+        return Scaling.of(labels_of(self.train.source, self.train.samples))
+
+    @functools.cached_property
+    def weights(self) -> np.ndarray | None:
+        """What each image of the training split counts in the loss, float32 (n,); None if they count the same.
+
+        Raises:
+            BrokenPlugin: the data set gives something else.
+        """
+        if not has_weights(self.dataset):
+            return None
+        found = np.asarray(self.dataset.weights("train"))
+        if found.shape != (self.train.source.size,) or not np.all(np.isfinite(found) & (found >= 0)):
+            raise BrokenPlugin(
+                f"The weights of {self.dataset.description} are of type {found.dtype} and shape {found.shape}.",
+                expected=f"({self.train.source.size},) finite numbers, 0 or more",
+            )
+        return found.astype(np.float32)
 
     @functools.cached_property
     def class_weights(self) -> np.ndarray | None:
@@ -211,7 +251,7 @@ class RunData:
         self, first_epoch: int, last_epoch: int, augment_on: Literal["host", "device"]
     ) -> "tf.data.Dataset":
         """The validation part as it is, in the form of `train_batches`: once for each epoch, in one stream."""
-        plain = self.ordered_batches(self.validation, last_epoch - first_epoch)
+        plain = self.ordered_batches(self.validation, last_epoch - first_epoch, self.task.scaling)
         if augment_on == "host" or self.augment is None:
             return plain
         return self.validation.source.streams.kept(plain.map(self.augment.unchanged))
@@ -235,10 +275,20 @@ class RunData:
                 raise self.failure from None
             raise
 
-    def ordered_batches(self, part: Part, epochs: int = 1) -> "tf.data.Dataset":
-        """Some epochs of a part, in order and as it is."""
-        steps = epochs * steps_in_epoch(len(part), self.config.batch_size)
-        return batches(part.source, part.samples, batch_size=self.config.batch_size, steps=steps, targets=self.targets)
+    def ordered_batches(self, part: Part, epochs: int = 1, scaling: Scaling | None = None) -> "tf.data.Dataset":
+        """Some epochs of a part, in order and as it is.
+
+        Args:
+            scaling: of numbers.
+        """
+        return batches(
+            part.source,
+            part.samples,
+            batch_size=self.config.batch_size,
+            steps=epochs * steps_in_epoch(len(part), self.config.batch_size),
+            scaling=scaling,
+            targets=self.task.targets,
+        )
 
     def with_features(self, network: keras.Model, observer: Observer, stop: StopRequests) -> "RunData":
         """The same samples for training and validation, with what the network makes of each in place of its picture.
@@ -252,7 +302,7 @@ class RunData:
         needed = sum(source.size for source in sources.values()) * network.output_shape[-1] * _BYTES_OF_A_FEATURE
         require_memory(needed, "The features of all pictures", hint="--cache none, which computes them in each step")
         computed = {
-            id(source): held_source(*self._features(network, split, source, observer, stop), source.num_classes)
+            id(source): held_source(*self._features(network, split, source, observer, stop), source.form)
             for split, source in sources.items()
         }
         train, validation = (Part(computed[id(part.source)], part.samples) for part in (self.train, self.validation))
@@ -268,7 +318,7 @@ class RunData:
         dataset, may_store = self.dataset, self.config.cache in ("auto", "disk")
         if may_store and has_fingerprint(dataset) and can_store_features(network, dataset, split):
             return stored_features(network, dataset, split, stream, observer, stop.check)
-        return compute_features(network, stream, source.size, observer, stop.check)
+        return compute_features(network, stream, source.size, source.form, observer, stop.check)
 
 
 class _TestView:
@@ -280,7 +330,7 @@ class _TestView:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._data.dataset, name)
 
-    def read(self, split: str, index: int) -> tuple[np.ndarray, int]:
+    def read(self, split: str, index: int) -> tuple[np.ndarray, Label]:
         return self._data.dataset.read(split, int(self._data.test.samples[index]) if split == "test" else index)
 
 
@@ -337,9 +387,9 @@ def facts_of(dataset: Dataset, config: RunConfig) -> DataFacts:
     """What is known of a run's data before any of its images is read."""
     shape, classes = _shape_of(dataset), tuple(dataset.class_names)
     sizes = sizes_of_parts(dataset.split_sizes, config.validation_split)
-    return DataFacts(
-        shape, classes, *sizes, dataset.split_sizes["test"], build_augment(config.augment, shape, len(classes))
-    )
+    augment, labels = build_augment(config.augment, shape, len(classes)), task_of_data(dataset)
+    _check_mixing(augment, labels)
+    return DataFacts(shape, classes, *sizes, dataset.split_sizes["test"], augment, labels)
 
 
 def _shape_of(dataset: Dataset) -> tuple[int, int, int]:
@@ -369,9 +419,10 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
     Raises:
         DataError: the data set cannot be used, or is too small for the split.
     """
-    dataset = open_and_describe(_as_large_as(before, config.data_to_open), config.validation_split, observer)
+    dataset = open_and_describe(config, observer, _as_large_as(before, config.data_to_open))
     # Before any picture is read: another package's augmentation may not take pictures of this shape.
     augment = build_augment(config.augment, dataset.image_shape, len(dataset.class_names))
+    _check_mixing(augment, task_of_data(dataset))
     train, test = (open_source(dataset, split, observer, config.cache) for split in ("train", "test"))
     everything = Part(train, np.arange(train.size))
     test_part = Part(test, np.arange(test.size))
@@ -379,5 +430,17 @@ def open_data(config: RunConfig, observer: Observer, before: Mapping[str, Any] |
         validation = open_source(dataset, "validation", observer, config.cache)
         validation_part = Part(validation, np.arange(validation.size))
         return RunData(config, dataset, everything, validation_part, test_part, augment)
-    chosen, rest = hold_out_validation(train.size, config.validation_split, config.seed)
+    chosen, rest = divided(dataset, config, lambda: labels_of(train, everything.samples))
     return RunData(config, dataset, Part(train, chosen), Part(train, rest), test_part, augment)
+
+
+def _check_mixing(augment: Augment | None, labels: TaskName) -> None:
+    """
+    Raises:
+        UsageError: images are mixed in a way that says nothing of their numbers.
+    """
+    for stage in augment.stages if augment is not None and labels == "regress" else ():
+        if isinstance(stage, MixingStage) and not stage.layer.mixes_numbers:
+            raise UsageError(
+                f"The augmentation {stage.steps[0].label} mixes classes and labels, and no numbers.", hint="mixup"
+            )

@@ -1,13 +1,17 @@
 """The test of a trained model: one pass over the test split, and the numbers that follow from it."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
 
+from keras_azure.data.label_forms import Scaling
+from keras_azure.training.scores import PerName, label_scores, number_scores
+
 Predict = Callable[[np.ndarray], np.ndarray]  # images (batch, height, width, channels) to what the model gives
+Batches = Iterable[tuple[Any, Any]]  # images, and what is to be given
 SHOWN = 8  # images of which an autoencoder's evaluation keeps what came back
 
 
@@ -45,6 +49,41 @@ class Evaluation:
         return self.probabilities.argmax(axis=1)
 
 
+@dataclass(frozen=True)
+class LabelsEvaluation:
+    """The same where each image may have several labels.
+
+    Attributes:
+        probabilities: (n, labels) float32.
+        labels: 0 and 1, (n, labels) uint8.
+        thresholds: a label is predicted from so much on.
+        scores: "loss", those of `scores.label_scores`, and the config's further metrics.
+        each: the scores of each label.
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    thresholds: Sequence[float]
+    scores: dict[str, float]
+    each: PerName
+
+
+@dataclass(frozen=True)
+class NumbersEvaluation:
+    """The same of numbers, in their units.
+
+    Attributes:
+        predicted, truth: (n, numbers) float32.
+        scores: "loss", those of `scores.number_scores`, and the config's further metrics.
+        each: the scores of each number.
+    """
+
+    predicted: np.ndarray
+    truth: np.ndarray
+    scores: dict[str, float]
+    each: PerName
+
+
 def evaluate(
     predict: Predict,
     batches: Iterable[tuple[Any, Any]],
@@ -53,14 +92,48 @@ def evaluate(
     tell: Callable[[int], None],
 ) -> Evaluation:
     """Tests what gives probabilities on batches of images and one-hot labels; see `Task.evaluate`."""
-    answers = _answers(predict, batches, tell)
-    predicted, truth = (np.concatenate(each) for each in zip(*answers, strict=True))
+    predicted, truth = predictions(predict, batches, tell)
     right = predicted.argmax(axis=1) == truth.argmax(axis=1)
     scores = {"loss": float(loss(truth, predicted)), "accuracy": float(right.mean())}
-    for metric in metrics:
-        metric.update_state(truth, predicted)
-        scores[metric.name] = float(np.mean(metric.result()))  # as in the history
+    scores |= _further(metrics, truth, predicted)
     return Evaluation(predicted, truth.argmax(axis=1), scores)
+
+
+def evaluate_labels(
+    predict: Predict,
+    batches: Batches,
+    loss: keras.losses.Loss,
+    metrics: list[keras.metrics.Metric],
+    tell: Callable[[int], None],
+    thresholds: Sequence[float],
+    names: Sequence[str],
+) -> LabelsEvaluation:
+    """Tests what gives a probability for each label; see `Task.evaluate`."""
+    predicted, truth = predictions(predict, batches, tell)
+    found, each = label_scores(truth, predicted, thresholds, names)
+    scores = {"loss": float(loss(truth, predicted)), **found, **_further(metrics, truth, predicted)}
+    return LabelsEvaluation(predicted, truth.astype(np.uint8), thresholds, scores, each)
+
+
+def evaluate_numbers(
+    predict: Predict,
+    batches: Batches,
+    loss: keras.losses.Loss,
+    metrics: list[keras.metrics.Metric],
+    tell: Callable[[int], None],
+    scaling: Scaling | None,
+    names: Sequence[str],
+) -> NumbersEvaluation:
+    """Tests what gives numbers; see `Task.evaluate`.
+
+    Args:
+        scaling: the loss is of numbers that are scaled so, as in training.
+    """
+    predicted, truth = predictions(predict, batches, tell)
+    found, each = number_scores(truth, predicted, names)
+    lost = (truth, predicted) if scaling is None else (scaling.apply(truth), scaling.apply(predicted))
+    scores = {"loss": float(loss(*lost)), **found, **_further(metrics, truth, predicted)}
+    return NumbersEvaluation(predicted, truth, scores, each)
 
 
 def evaluate_images(
@@ -82,6 +155,20 @@ def evaluate_images(
     images, reconstructions = (np.concatenate(each)[:SHOWN] for each in zip(*shown, strict=True))
     scores = {"loss": total / count, **{metric.name: float(np.mean(metric.result())) for metric in metrics}}
     return ImageEvaluation(images, reconstructions, scores)
+
+
+def predictions(
+    predict: Predict, batches: Batches, tell: Callable[[int], None] = lambda done: None
+) -> tuple[np.ndarray, np.ndarray]:
+    """What is predicted of all images, and what was to be."""
+    predicted, truth = (np.concatenate(each) for each in zip(*_answers(predict, batches, tell), strict=True))
+    return predicted, truth
+
+
+def _further(metrics: list[keras.metrics.Metric], truth: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
+    for metric in metrics:
+        metric.update_state(truth, predicted)
+    return {metric.name: float(np.mean(metric.result())) for metric in metrics}  # as in the history
 
 
 def _answers(

@@ -66,7 +66,7 @@ class Phase:
         )
 
 
-def phases(config: RunConfig, model: Model, data: DataFacts, device: str) -> Iterable[Phase]:
+def phases(config: RunConfig, model: Model, data: DataFacts, device: str, task: Task | None = None) -> Iterable[Phase]:
     """What a run trains, one after another; may be gone through more than once.
 
     Each phase prepares the model for itself: what of it is trainable, and its optimizer. So the phase before has to be
@@ -75,13 +75,14 @@ def phases(config: RunConfig, model: Model, data: DataFacts, device: str) -> Ite
     Args:
         model: of the run, not compiled.
         device: that trains, in Keras's words.
+        task: of the run; by default the one that its model and data have.
 
     Raises:
         UsageError: the model cannot be trained in these stages, or the images not be augmented there. At once, not
             with the first phase.
     """
     check_stages(model, config)
-    task = task_of(model)
+    task = task or task_of(model, data.task)
     if not task.has_steps:
         return [_fitting(config, model, data, task)]
     placement = placement_of(config, task, data.augment, device)
@@ -106,12 +107,12 @@ class _Training:
         for stage, rate in zip(config.stages, rates, strict=True):
             optimizer = build_optimizer(config, rate, stage.epochs * steps_per_epoch)
             line = enter_stage(model, stage, rate) if config.fine_tune is not None else ""
-            compile_model(model, config, self.device, optimizer)
+            compile_model(model, config, self.device, optimizer, self.task)
             parts = parts_to_train_apart(model, config, augmented=data.augment is not None)
             trained = model
             if parts is not None:
                 trained = head_alone(parts)
-                compile_model(trained, config, self.device, optimizer)
+                compile_model(trained, config, self.device, optimizer, self.task)
             yield Phase(
                 task=self.task,
                 stage=stage,

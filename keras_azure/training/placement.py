@@ -15,7 +15,7 @@ from keras_azure.engines import Steps, steps_of
 from keras_azure.errors import UsageError
 from keras_azure.training.compiling import compile_model
 from keras_azure.training.data import Batch, RunData
-from keras_azure.training.tasks import Task, task_of
+from keras_azure.training.tasks import Task
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,7 +58,7 @@ def place_augmentations(
     Raises:
         UsageError: as `placement_of`.
     """
-    wanted = placement_of(config, task_of(model), data.augment, device)
+    wanted = placement_of(config, data.task, data.augment, device)
     if wanted == "host":
         return "host", steps_of(model)
     augmenting = augmenting_model(model, data, config, device)
@@ -88,7 +88,7 @@ def augmenting_model(model: keras.Model, data: RunData, config: RunConfig, devic
         "parameters": layers.Input((leaves, columns), dtype="int32", name="parameters"),
     }
     augmenting = keras.Model(inputs, model(augment(inputs)), name=f"augmenting_{model.name}")
-    compile_model(augmenting, config, device, model.optimizer)
+    compile_model(augmenting, config, device, model.optimizer, data.task)
     return augmenting
 
 

@@ -1,7 +1,7 @@
 """The pictures in `plots/`: learning curves, the confusion matrix, and a page of the worst mistakes."""
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,34 +11,39 @@ from matplotlib.figure import Figure
 from keras_azure.data import Dataset
 from keras_azure.data.figure_text import drawable_labels, style_of
 from keras_azure.files import make_folder, write_atomically
-from keras_azure.training.evaluation import Evaluation, ImageEvaluation
+from keras_azure.training.evaluation import Evaluation, ImageEvaluation, LabelsEvaluation, NumbersEvaluation
 from keras_azure.training.history import History
 
 WORST = 25  # pictures on the page of mistakes, 5 x 5
 _PLACE = np.array([2.5, 2.2])  # the height and width of a place on that page, in inches
 _PICTURE = 1.95  # the longer side of the picture in it; the rest is for two lines of text
 _NAME = 16  # characters of a class's name
+_TITLES = {"macro_f1": "Macro F1", "micro_f1": "Micro F1", "mae": "Mean absolute error"}
+_MOST_CURVES = 20  # on one plot; beyond that no legend is read
+_MOST_NUMBERS = 12  # that have a panel each
 _MOST_LABELLED_CLASSES = 30  # beyond that the confusion matrix has no room for numbers and names
 
 
-def draw_plots(folder: Path, history: History, figures: Mapping[str, Figure]) -> None:
-    """Writes the PNG files: learning curves, and what else there is, each by its name."""
+def draw_plots(
+    folder: Path, history: History, figures: Mapping[str, Figure], scores: Sequence[str] = ("loss", "accuracy")
+) -> None:
+    """Writes the PNG files: learning curves of some scores, and what else there is, each by its name."""
     make_folder(folder)
-    curves = {"learning_curves": learning_curves(history)} if history else {}
+    curves = {"learning_curves": learning_curves(history, scores)} if history else {}
     for name, figure in {**curves, **figures}.items():
         _save(figure, folder / f"{name}.png")
 
 
-def learning_curves(history: History) -> Figure:
-    """Loss and accuracy over the epochs, in training and in validation; stages of fine-tuning are marked."""
-    names = [name for name in ("loss", "accuracy") if name in history[0]]
+def learning_curves(history: History, scores: Sequence[str] = ("loss", "accuracy")) -> Figure:
+    """Scores over the epochs, in training and in validation; stages of fine-tuning are marked."""
+    names = [name for name in scores if name in history[0]]
     figure = Figure(figsize=(5 * len(names), 4), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False).flat, names, strict=True):
         for column, label in ((name, "training"), (f"val_{name}", "validation")):
             if column in history[0]:
                 epochs = [row["epoch"] for row in history]
                 axes.plot(epochs, [row[column] for row in history], marker="o", label=label)
-        axes.set(title=name.capitalize(), xlabel="Epoch")
+        axes.set(title=_TITLES.get(name, name.capitalize()), xlabel="Epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.grid(alpha=0.3)
         _mark_stages(axes, history)
@@ -67,6 +72,73 @@ def reconstructions(test: ImageEvaluation) -> Figure:
             axes.set_axis_off()
             gray = picture.shape[-1] == 1
             axes.imshow(picture[..., 0] if gray else picture.clip(0, 1), cmap="gray" if gray else None, vmin=0, vmax=1)
+    return figure
+
+
+def precision_recall(test: LabelsEvaluation, class_names: Sequence[str]) -> Figure:
+    """Precision over recall of each label that occurs, at each threshold; a point marks the threshold that is used."""
+    from sklearn.metrics import precision_recall_curve
+
+    figure = Figure(figsize=(8, 5.5), layout="constrained")
+    axes = figure.subplots()
+    names = drawable_labels(class_names, _NAME)
+    present = np.flatnonzero(test.labels.any(axis=0)).tolist()
+    for label in present[:_MOST_CURVES]:
+        name = class_names[label]
+        precision, recall, _ = precision_recall_curve(test.labels[:, label], test.probabilities[:, label])
+        score = test.each[name]
+        (line,) = axes.plot(recall, precision, label=f"{names[name]}  {score['average_precision']:.3f}", linewidth=1.2)
+        axes.plot(score["recall"], score["precision"], "o", color=line.get_color(), markersize=4)
+    left_out = f"; {_MOST_CURVES} of {len(present)} labels" if len(present) > _MOST_CURVES else ""
+    axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1.02), ylim=(0, 1.02))
+    axes.set_title(f"Macro F1 {test.scores['macro_f1']:.4f}{left_out}")
+    axes.grid(alpha=0.3)
+    if present:
+        style = style_of("".join(names.values()))
+        legend = axes.legend(title="Average precision", loc="center left", bbox_to_anchor=(1, 0.5))
+        for text in legend.get_texts():
+            text.set(**style)
+    return figure
+
+
+def predicted_over_true(test: NumbersEvaluation, class_names: Sequence[str]) -> Figure:
+    """What was predicted over what is true, a panel for each number."""
+    return _panels(test, class_names, "True", "Predicted", lambda truth, predicted: predicted, diagonal=True)
+
+
+def residuals(test: NumbersEvaluation, class_names: Sequence[str]) -> Figure:
+    """By how much predictions are too high, over what is true, a panel for each number."""
+    return _panels(
+        test, class_names, "True", "Predicted - true", lambda truth, predicted: predicted - truth, diagonal=False
+    )
+
+
+def _panels(
+    test: NumbersEvaluation,
+    class_names: Sequence[str],
+    across: str,
+    up: str,
+    height: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    *,
+    diagonal: bool,
+) -> Figure:
+    count = min(len(class_names), _MOST_NUMBERS)
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(4 * columns + 1, 4 * rows), layout="constrained")
+    names = drawable_labels(class_names, _NAME)
+    for number, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        if number >= count:
+            axes.set_axis_off()
+            continue
+        name, truth = class_names[number], test.truth[:, number]
+        axes.scatter(truth, height(truth, test.predicted[:, number]), s=6, alpha=0.4, linewidths=0)
+        ends = np.array([truth.min(), truth.max()])
+        axes.plot(ends, ends if diagonal else 0 * ends, color="gray", linestyle="--", linewidth=1)
+        title = f"{names[name]}: MAE {test.each[name]['mae']:.4g}"
+        axes.set(xlabel=across, ylabel=up)
+        axes.set_title(title, **style_of(title))
+        axes.grid(alpha=0.3)
     return figure
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import keras
 
-from keras_azure.data.overview import absent_classes, listed, not_learned
+from keras_azure.data import has_weights
+from keras_azure.data.overview import absent_classes, not_in_averages, not_learned
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
@@ -22,7 +23,7 @@ from keras_azure.engines import steps_of
 from keras_azure.engines.devices import Device, on_device
 from keras_azure.engines.environment import describe_environment
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted, UnreadableFile
+from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted, UnreadableFile, UsageError
 from keras_azure.files import write_json, write_text
 from keras_azure.lazy import lazy
 from keras_azure.listeners.tracking import Tracker
@@ -30,12 +31,12 @@ from keras_azure.models.kinds import Model
 from keras_azure.models.saving import own_objects
 from keras_azure.models.weights import without_weights
 from keras_azure.pipeline import steps_in_epoch
-from keras_azure.training.building_callbacks import build_callbacks, check_run, led_to
+from keras_azure.training.building_callbacks import build_callbacks, check_before, check_run, led_to
 from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
 from keras_azure.training.data import RunData, open_data, require_same_data, tell_other_decoding
-from keras_azure.training.evaluation import Evaluation, ImageEvaluation
+from keras_azure.training.evaluation import Evaluation, LabelsEvaluation, NumbersEvaluation
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import FiniteLoss, Loop
@@ -44,7 +45,7 @@ from keras_azure.training.phases import Phase, phases
 from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
 from keras_azure.training.state import TrainingState
-from keras_azure.training.tasks import CLASSIFY, Task, task_of
+from keras_azure.training.tasks import About, Task, Test, task_of
 from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
@@ -74,7 +75,7 @@ def train(
         opened.enter_context(keras_settings(config.precision))
         check_options(config)
         callbacks, metrics = build_callbacks(config), build_metrics(config)
-        checkpoints.monitor = check_run(config, callbacks, CLASSIFY, metrics)
+        checkpoints.monitor = check_before(config, callbacks, metrics)
 
         # What there is: the checkpoint that the run is resumed from, the data, and the model.
         found = checkpoints.newest(observer, config.keep == "best") if resume else None
@@ -87,12 +88,19 @@ def train(
         statistics = _statistics(config, data, run_dir if found else None, observer)
         with without_weights() if found else contextlib.nullcontext():
             model = build_model(config, data.dataset, statistics)
-        task = task_of(model)
-        data = dataclasses.replace(data, targets=task.targets)
+        task = task_of(model, data.facts.task, data.scaling)
+        if has_weights(data.dataset) and not task.has_steps:
+            raise UsageError(
+                f"The images of the data have weights, which {config.model_spec.name!r} does not learn by.",
+                expected="a network, in whose loss they count",
+            )
+        if has_weights(data.dataset) and task.targets == "pictures":
+            observer.message("All images count the same: weights are of what is learned from labels.")
+        data = dataclasses.replace(data, task=task)
         if task.targets == "labels" and (absent := data.absent_from_training()):
             observer.message(not_learned(absent))
         monitor = check_run(config, callbacks, task, metrics)
-        upcoming = phases(config, model, data.facts, device_name)
+        upcoming = phases(config, model, data.facts, device_name, task)
         state = State(data=identity) if found is None else found.state
         earlier = None if found is None else state.callbacks
         calling = Callbacks(callbacks, run_dir, observer.message, stop.request, earlier, ended=state.ended)
@@ -137,13 +145,21 @@ def train(
             if task.has_steps and kept_epoch != len(history):
                 _return_to(checkpoints.load(State(epochs=kept_epoch).name), model, upcoming)
             path = run_dir / task.kind.file
-            task.kind.save(trained.model, path)
+            about = task.about(
+                data.dataset.class_names,
+                lambda pixels: task.kind.predict(trained.model, pixels),
+                data.ordered_batches(data.validation) if data.validation_steps else None,
+                observer.message,
+            )
+            task.kind.save(task.finished(trained.model, build_metrics(config)), path, about)
             saved = task.kind.load(path, own_objects(config))
-            test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop)
-            if isinstance(test, Evaluation) and (absent := absent_classes(test.labels, data.dataset.class_names)):
-                observer.message(f"There is no test image of {listed(absent)}: averages over classes leave them out.")
+            test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop, about)
+            labels = test.labels if isinstance(test, Evaluation | LabelsEvaluation) else None
+            if labels is not None and (absent := absent_classes(labels, data.dataset.class_names)):
+                observer.message(not_in_averages(absent))
             figures = task.figures(test, tested.test_view)
-            lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures)
+            curves = ("loss", *(metric.name for metric in task.metrics()))
+            lazy("keras_azure.training.plots:draw_plots")(run_dir / "plots", history, figures, curves)
 
             result = RunResult(
                 run_dir=run_dir,
@@ -163,7 +179,10 @@ def train(
                 "augment_on": trained.augment_on,
                 "class_names": data.dataset.class_names,
                 "environment": environment,
+                **about,
             }
+            if isinstance(test, LabelsEvaluation | NumbersEvaluation):
+                facts["each"] = test.each
             if untested := len(data.test) - len(tested.test):
                 facts["untested_pictures"] = untested
             tracker.log_result(result, environment, facts)
@@ -213,6 +232,7 @@ def _train(upcoming: Iterable[Phase], loop: Loop, data: RunData, config: RunConf
             parameters=model.count_params(),
             device=device,
             monitor=history.monitor.name,
+            metrics=tuple(metric.name for metric in data.task.metrics()),
         )
     )
     placement = None
@@ -272,8 +292,14 @@ def _return_to(checkpoint: Checkpoint, model: keras.Model, upcoming: Iterable[Ph
 
 
 def _test_what_can_be_read(
-    model: Model, task: Task, data: RunData, config: RunConfig, observer: Listener, stop: StopRequests
-) -> tuple[Evaluation | ImageEvaluation, RunData]:
+    model: Model,
+    task: Task,
+    data: RunData,
+    config: RunConfig,
+    observer: Listener,
+    stop: StopRequests,
+    about: About,
+) -> tuple[Test, RunData]:
     """The test, and the data with the test images that it was made with.
 
     A run that is trained can be ended: test images that cannot be read are left out, which the observer hears.
@@ -283,7 +309,7 @@ def _test_what_can_be_read(
     """
     try:
         with _failures(data):
-            return _test(model, task, data, config, observer, stop), data
+            return _test(model, task, data, config, observer, stop, about), data
     except UnreadableFile as error:
         readable = data.with_readable_test(observer)
         left_out, count = len(data.test) - len(readable.test), len(data.test)
@@ -291,12 +317,18 @@ def _test_what_can_be_read(
             raise
         observer.message(f"{left_out} of {count} test pictures cannot be read, and are not tested on: {error.problem}")
     with _failures(readable):
-        return _test(model, task, readable, config, observer, stop), readable
+        return _test(model, task, readable, config, observer, stop, about), readable
 
 
 def _test(
-    model: Model, task: Task, data: RunData, config: RunConfig, observer: Listener, stop: StopRequests
-) -> Evaluation | ImageEvaluation:
+    model: Model,
+    task: Task,
+    data: RunData,
+    config: RunConfig,
+    observer: Listener,
+    stop: StopRequests,
+    about: About,
+) -> Test:
     """The test of a model on the test split."""
     count = steps_in_epoch(len(data.test), config.batch_size)
 
@@ -310,6 +342,7 @@ def _test(
         build_loss(config, task.loss),
         build_metrics(config),
         tell,
+        about,
     )
 
 

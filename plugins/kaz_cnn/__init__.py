@@ -3,7 +3,7 @@
 import keras
 from keras import layers
 
-from keras_azure import start_from
+from keras_azure import TaskName, output_layer, start_from
 
 
 def cnn(
@@ -14,6 +14,7 @@ def cnn(
     dense: tuple[int, ...] = (256,),
     dropout: float = 0.0,
     weights: str = "none",
+    task: TaskName = "classify",
 ) -> keras.Model:
     """Convolutions that halve the picture one after another, then fully connected layers.
 
@@ -21,12 +22,13 @@ def cnn(
 
     Args:
         input_shape: height, width and channels of a picture with pixels 0..255.
-        num_classes: how many probabilities come out.
+        num_classes: how many probabilities or numbers come out.
         filters: the filters of each 3x3 convolution; a maximum over 2x2 pixels follows each.
         dense: the units of each fully connected layer.
         dropout: the share of units that is left out in training behind each fully connected layer.
         weights: "none", or the run or model.keras of another `cnn` or of an `autoencoder`, from which all layers start
             but the last.
+        task: what for: "classify", "multilabel" or "regress".
 
     Raises:
         ValueError: an option is out of its range.
@@ -49,8 +51,7 @@ def cnn(
         network.append(layers.Dense(units, activation="relu", name=f"dense_{number}"))
         if dropout:
             network.append(layers.Dropout(dropout, name=f"dropout_{number}"))
-    # float32 also where the layers before compute in half precision: probabilities need the digits.
-    network.append(layers.Dense(num_classes, activation="softmax", dtype="float32", name="probabilities"))
+    network.append(output_layer(num_classes, task))
     model = keras.Sequential(network, name="cnn")
     if weights != "none":
         start_from(model, weights)

@@ -43,11 +43,22 @@ class Idx(ReadAtOnce):
             QMNIST have: emnist-letters-test-images-idx3-ubyte.gz.
         image_size: height and width that the pictures are stretched to.
         prefix: what the names begin with, where the folder holds more than one data set: "emnist-letters".
+        transposed: True exchanges rows and columns, which sets the pictures of EMNIST upright: nothing in such files
+            says how they are to be seen.
     """
 
-    def __init__(self, *, path: str, image_size: tuple[int, int] | None = None, prefix: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        image_size: tuple[int, int] | None = None,
+        prefix: str | None = None,
+        transposed: bool = False,
+    ) -> None:
         check_image_size(image_size)
-        super().__init__("keras_azure.data.idx:idx", path=path, image_size=image_size, prefix=prefix)
+        super().__init__(
+            "keras_azure.data.idx:idx", path=path, image_size=image_size, prefix=prefix, transposed=transposed
+        )
         self._folder, self._prefix = Path(path), prefix
 
     @staticmethod

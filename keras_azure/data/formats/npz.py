@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from keras_azure.data import TaskChoice
 from keras_azure.data.formats.options import check_image_size, check_test_split
 from keras_azure.data.opened_later import ReadAtOnce
 from keras_azure.description.events import Observer
@@ -28,18 +29,29 @@ class Npz(ReadAtOnce):
     """An .npz file of NumPy: x_train, y_train, x_test and y_test, or x and y, or images and labels.
 
     x_val and y_val are the validation split. Images are uint8, or whole numbers 0..255 or such numbers divided by 255;
-    labels are numbers, one-hot, or texts.
+    labels are numbers, one-hot, or texts; 0 and 1 (N, labels) where an image has several; numbers that are not whole
+    are predicted as numbers.
 
     Args:
         path: the file.
         image_size: height and width that the images are resized to.
         test_split: the share of each class to test on, where there are no x_test and y_test.
+        task: what labels are for: classify, multilabel or regress; auto is what they are.
     """
 
-    def __init__(self, *, path: str, image_size: tuple[int, int] | None = None, test_split: float = 0.2) -> None:
+    def __init__(
+        self,
+        *,
+        path: str,
+        image_size: tuple[int, int] | None = None,
+        test_split: float = 0.2,
+        task: TaskChoice = "auto",
+    ) -> None:
         check_image_size(image_size)
         check_test_split(test_split)
-        super().__init__("keras_azure.data.npz:npz", path=Path(path), image_size=image_size, test_split=test_split)
+        super().__init__(
+            "keras_azure.data.npz:npz", path=Path(path), image_size=image_size, test_split=test_split, task=task
+        )
         self._path = Path(path)
 
     @staticmethod

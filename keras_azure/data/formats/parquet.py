@@ -10,6 +10,7 @@ from keras_azure.data.formats.images import readable_here, requirements_of
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.formats.options import Reading
 from keras_azure.data.formats.parts import PARQUET, is_made_of, parts_of
+from keras_azure.data.formats.table import names_files
 from keras_azure.data.opened_later import OpenedLater
 from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
@@ -63,7 +64,7 @@ class Parquet(OpenedLater):
 
     @staticmethod
     def recognises(path: Path) -> bool:
-        return is_made_of(path, ENDING)
+        return is_made_of(path, ENDING) and not (path.is_file() and names_files(path))
 
     def files(self, observer: Observer) -> list[Path]:
         files = [path for paths in parts_of(self._path, ENDING).values() for path in paths]

@@ -363,3 +363,9 @@ def test_show_a_model_whose_weights_would_be_downloaded(kaz, monkeypatch):
     (shown,) = json.loads(out)
     assert shown["parameters"] == 23_587_712 + 527_114
     assert shown["trainable_parameters"] == 527_114
+
+
+def test_show_says_which_tasks_a_model_serves(kaz):
+    assert "\nTasks: classify, multilabel, regress\n" in kaz("show", "cnn")[1]
+    assert "\nTasks: none, as it learns without labels\n" in kaz("show", "autoencoder")[1]
+    assert json.loads(kaz("show", "cnn", "--json")[1])[0]["tasks"] == ["classify", "multilabel", "regress"]

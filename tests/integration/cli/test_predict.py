@@ -185,6 +185,16 @@ def test_the_levels_of_16_bits_are_scaled_as_in_training(kaz, top_run, tmp_path)
     shutil.copytree(top_run, run)
     (run / "run.json").write_text(json.dumps({"data": "folder(path='/x', bit_depth=12)"}))
     assert predicted(kaz, run, path)[0] == ["bright 100.0%"]
+    for damaged, problem in (
+        ("{", "run.json"),
+        ('{"data": 3}', "data 3"),
+        ('{"data": "a(bit_depth=99)"}', "bit_depth"),
+    ):
+        (run / "run.json").write_text(damaged)
+        code, _, err = kaz("predict", str(run), str(path))
+        assert code != 0
+        assert problem in err
+        assert "Traceback" not in err
 
 
 def test_wrong_calls_are_one_message(kaz, run_dir, pictures, tmp_path):

@@ -122,13 +122,16 @@ def test_a_class_that_is_not_trained_on_is_said_before_an_image_is_decoded(ask, 
     data = tmp_path / "data"
     for split in ("train", "test"):
         class_folders(data / split)
-        (data / split / "rare").mkdir()
-        gray(250).save(data / split / "rare" / "0.png")
-    # The images are numbered by their paths, and that of the rare class is the last of 13.
-    seed = next(seed for seed in range(100) if 12 in hold_out_validation(13, 0.25, seed)[1])
+    for path in ("train/rare/0.png", "train/untested/0.png"):
+        (data / path).parent.mkdir()
+        gray(250).save(data / path)
+    # The images are numbered by their paths: that of the rare class is number 12 of 14, behind it is the untested one.
+    parts = ((seed, hold_out_validation(14, 0.25, seed)) for seed in range(1000))
+    seed = next(seed for seed, (trained, held_out) in parts if 12 in held_out and 13 in trained)
     for name in ("run", "plan", "dry run"):
         heard = ask(name, data, validation_split=0.25, seed=seed)
         assert "There is no training image of 'rare': these classes cannot be learned." in heard, name
+        assert "There is no test image of 'rare', 'untested': averages over classes leave them out." in heard, name
 
 
 @pytest.mark.parametrize("name", ["run", "plan", "dry run"])

@@ -94,6 +94,15 @@ def test_damaged_pictures(throw, changed, tmp_path, size):
     throw(st.one_of(changed(VALID), st.binary(max_size=200)), parse)
 
 
+def test_a_heic_image_that_is_cropped_to_what_it_has_not_is_refused(tmp_path):
+    content, path = bytearray(saved("HEIF", "RGB")), tmp_path / "x"
+    crop = content.index(b"clap") + 4  # width, height and place, each number with what it is divided by
+    content[crop + 24] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(UnreadableFile, match=r"its header says \d+x\d+ pixels, and it has \d+x\d+"):
+        read_image(path, None, 3)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_header_of_billions_of_pixels_is_refused_before_any_is_read(survives, tmp_path, kind):
     path = tmp_path / "enormous"

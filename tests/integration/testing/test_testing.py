@@ -507,7 +507,14 @@ class WithValidation(Data):
     split_sizes = {"train": 6, "validation": 1, "test": 2}  # noqa: RUF012
 
 
-@pytest.mark.parametrize("dataset", [Data(), InMemory(), WithValidation(), "digits", Spec("digits")], ids=name_of)
+class WithLabels(Data):
+    def known_labels(self, split):
+        return np.arange(self.split_sizes[split]) % 2
+
+
+@pytest.mark.parametrize(
+    "dataset", [Data(), InMemory(), WithValidation(), WithLabels(), "digits", Spec("digits")], ids=name_of
+)
 def test_good_data_sets_pass(dataset):
     check_dataset(dataset)
 
@@ -600,6 +607,16 @@ class ShortArrays(InMemory):
         return images[1:], labels[1:]
 
 
+class OtherLabels(WithLabels):
+    def known_labels(self, split):
+        return 1 - super().known_labels(split)
+
+
+class FewLabels(WithLabels):
+    def known_labels(self, split):
+        return super().known_labels(split)[1:]
+
+
 class Unreadable(Data):
     def read(self, split, index):
         raise OSError("disk on fire")
@@ -625,6 +642,8 @@ class Unreadable(Data):
         (Endless, "read('train', 6) gives a sample", "an IndexError"),
         (OtherArrays, "is not the sample that arrays('train') has there", "the same sample"),
         (ShortArrays, "arrays('train') has [5, 5] samples", "6 pictures and 6 labels"),
+        (OtherLabels, "read('train', 0) gives the label 0, and known_labels('train') has 1 there", "the same"),
+        (FewLabels, "known_labels('train') has the shape (5,)", "6 labels, one for each picture"),
         (Unreadable, "read in the split 'test', it raises OSError: disk on fire", "no error"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -647,6 +666,19 @@ def test_a_data_set_whose_files_nobody_could_take_elsewhere_is_told_so(install_p
     install_plugin("their-astray", {"datasets": "astray = their_astray:Astray"}, code)
     with pytest.raises(BrokenPlugin, match="is made of /etc/hostname, to which none of its options leads"):
         check_dataset(Spec("astray", {"path": str(tmp_path)}))
+
+
+def test_a_data_set_that_asks_for_what_is_no_package_is_told_so(install_plugin, tmp_path):
+    code = """
+        class Slides:
+            def __init__(self, *, path): self.path = path
+            def files(self, observer): return [self.path]
+            def requirements(self): return ["openslide-python>=1.3", "open slide"]
+    """
+    install_plugin("their-slides", {"datasets": "slides = their_slides:Slides"}, code)
+    (tmp_path / "a").touch()
+    with pytest.raises(ContractError, match=r"requirements\(\) gives 'open slide'"):
+        check_dataset(Spec("slides", {"path": str(tmp_path / "a")}))
 
 
 PLUGINS = """

@@ -34,6 +34,14 @@ def several(ending: str, write):
     return lambda place: in_folder(place / "parts", write, parts)
 
 
+def write_table(place: Path, files: dict[str, bytes]) -> Path:
+    """The rows in the reverse order: it is the files that are sorted."""
+    write_folder(place / "images", files)
+    rows = [f"{name},{name.split('/')[0]}" for name in reversed(files)]
+    (place / "images" / "labels.csv").write_text("\n".join(["file,label", *rows]))
+    return place / "images" / "labels.csv"
+
+
 WAYS = {
     "zip": lambda place: write_zip(place / "data.zip", FILES),
     "stored zip": lambda place: stored(place / "data.zip", FILES),
@@ -41,6 +49,7 @@ WAYS = {
     "shard": lambda place: write_shard(place / "data.tar", FILES),
     "shards": several("tar", write_shard),
     "parquet": lambda place: write_parquet(place / "data.parquet", FILES),
+    "table": lambda place: write_table(place, FILES),
     "parquet files": several("parquet", partial(write_parquet, class_names=["bright", "dark"])),
 }
 
@@ -66,7 +75,11 @@ def from_folder(tmp_path_factory):
 
 @pytest.mark.parametrize(
     ("way", "cache"),
-    [*((way, "memory") for way in WAYS), *((way, "none") for way in ("zip", "shard", "parquet")), ("parquet", "disk")],
+    [
+        *((way, "memory") for way in WAYS),
+        *((way, "none") for way in ("zip", "shard", "parquet", "table")),
+        ("parquet", "disk"),
+    ],
 )
 def test_each_way_trains_to_the_same_weights(from_folder, tmp_path, way, cache):
     result = run(WAYS[way](tmp_path), tmp_path / "run", cache=cache)
@@ -76,7 +89,7 @@ def test_each_way_trains_to_the_same_weights(from_folder, tmp_path, way, cache):
     assert facts[0]["class_names"] == facts[1]["class_names"] == ["bright", "dark"]
 
 
-@pytest.mark.parametrize("way", ["zip", "tar", "shard", "parquet"])
+@pytest.mark.parametrize("way", ["zip", "tar", "shard", "parquet", "table"])
 def test_a_run_goes_on_with_the_same_data(from_folder, tmp_path, way):
     data = WAYS[way](tmp_path)
     with pytest.raises(RunInterrupted):

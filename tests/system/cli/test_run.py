@@ -49,7 +49,7 @@ def test_the_first_command_of_the_readme(tmp_path):
     name, accuracy = done.stdout.splitlines()[0].rsplit(maxsplit=1)
     assert name == "Test accuracy"
     assert float(accuracy.rstrip("%")) >= 95.5  # seeds give 96.4 to 98.3, and one picture is 0.3
-    ours = ("Loading", "digits: 1437 training", "Training 409,034", "Epoch ")
+    ours = ("Loading", "digits: 1437 training", "Task: classify", "Training 409,034", "Epoch ")
     assert all(line.startswith(ours) for line in done.stderr.splitlines()), done.stderr
     (run_dir,) = [path for path in (tmp_path / "runs").iterdir() if (path / "run.json").exists()]
     assert str(run_dir) in done.stdout

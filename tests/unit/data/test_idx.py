@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_azure.data import open_dataset
 from keras_azure.data.formats.idx import Idx
 from keras_azure.data.idx import idx, read_idx
+from keras_azure.data.locate import find_dataset
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
@@ -167,6 +169,31 @@ def test_of_several_data_sets_one_has_to_be_named(write_folder):
         idx(path=str(folder))
     assert "prefix='emnist-digits'" in caught.value.hint
     assert idx(path=str(folder), prefix="emnist-letters").class_names == ("1", "2", "3")
+
+
+def test_pictures_of_emnist_are_said_to_lie_and_can_be_set_upright(write_folder, listener):
+    folder = write_folder(lambda name: f"emnist-letters-{name}")
+    lying = idx(path=str(folder), observer=listener)
+    (line,) = listener.messages
+    assert "have rows and columns exchanged: they are taken as they are" in line
+    assert f"--data \"idx(path='{folder}', transposed=True)\" sets them upright" in line
+    spec = find_dataset(f"idx(path='{folder}', transposed=True)")
+    upright = open_dataset(spec, listener)
+    assert listener.messages == [line]
+    assert upright.image_shape == (4, 5, 1)
+    for index in range(6):
+        assert np.array_equal(upright.read("train", index)[0], lying.read("train", index)[0].swapaxes(0, 1))
+
+
+def test_large_pictures_are_brought_down_as_those_of_folders_are(write_folder, listener):
+    pictures = np.zeros((6, 520, 20), np.uint8)
+    folder = write_folder(train_images=pictures, t10k_images=pictures[:3])
+    assert idx(path=str(folder), observer=listener).image_shape == (224, 224, 1)
+    assert listener.messages == [
+        "The pictures are 520x20: all are brought to 224x224. Pass --image-size HEIGHT WIDTH for another size."
+    ]
+    assert idx(path=str(folder), image_size=(520, 20), observer=listener).image_shape == (520, 20, 1)
+    assert len(listener.messages) == 1
 
 
 def test_a_number_that_no_image_has_is_no_class_and_is_said(write_folder, listener):

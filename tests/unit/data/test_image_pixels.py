@@ -181,8 +181,15 @@ def test_the_orientation_may_stand_in_xmp(tmp_path, kind):
     exact = seen(path)
     assert exact.shape == (30, 20, 3)
     assert_equal_to_one_level(read_image(path, None, 3), exact)
-    if kind != "TIFF":  # Pillow's class finds it when it loads the pixels
-        assert image_header(path)[:2] == (30, 20)
+    assert image_header(path)[:2] == (30, 20)
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
+def test_it_is_known_which_images_are_turned(tmp_path, kind):
+    image, case = made("RGB", 20, 30, 0), Case(kind, "RGB")
+    for orientation in (None, *range(10)):
+        header = image_header(save(tmp_path / "x", image, case, orientation))
+        assert header.turned is (orientation in range(2, 9)), orientation
 
 
 def test_the_orientation_of_a_png_may_stand_behind_its_pixels(tmp_path):

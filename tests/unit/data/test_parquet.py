@@ -153,7 +153,7 @@ NUMBERS = pyarrow.array([0, 1] * 3)
     [
         ({"image": IMAGES}, "No column of .* can be the labels; its columns are image"),
         ({"label": NUMBERS}, "No column of .* can be the images; its columns are label"),
-        ({"image": pyarrow.array(["a.png"] * 6), "label": NUMBERS}, "can be the images; its columns are image .text"),
+        ({"page": pyarrow.array(["a.png"] * 6), "label": NUMBERS}, "can be the images; its columns are page .text"),
         ({"image": IMAGES, "label": pyarrow.array([0.5] * 6)}, "can be the labels"),
         ({"image": IMAGES, "label": pyarrow.array([0, None] * 3)}, "3 labels in .* are missing"),
         ({"image": IMAGES, "label": pyarrow.array([[0]] * 6)}, "can be the labels"),

@@ -107,6 +107,28 @@ def test_links_to_images_are_uploaded_as_what_they_lead_to(azure_emulator, make_
 
 
 @pytest.mark.slow
+def test_a_table_travels_with_the_images_that_it_names(azure_emulator, make_pictures, tmp_path):
+    """Twelve of sixteen images, in a folder elsewhere: the run is that of this machine."""
+    data = make_pictures(tmp_path / "photos", 8)
+    names = sorted(path.relative_to(data).as_posix() for path in data.rglob("*") if path.is_file())
+    rows = [f"{name},{name.split('/')[0]},{number}" for number, name in enumerate(names) if number % 4]
+    (tmp_path / "labels.csv").write_text("\n".join(["file,label,camera", *rows]))
+    settings = {
+        "data": str(tmp_path / "labels.csv"),
+        "image_folder": str(data),
+        "group_column": "camera",
+        **SETTINGS,
+    }
+    before = blobs(azure_emulator)
+    there = keras_azure.run("cnn", backend="azure-nc6", output=tmp_path / "there", observer=Observer(), **settings)
+    here = keras_azure.run("cnn", output=tmp_path / "here", observer=Observer(), **settings)
+    arrived = [name for _, name in blobs(azure_emulator).keys() - before.keys() if "/data/" in name]
+    assert len(arrived) == 13
+    assert model_of(there) == model_of(here)
+    assert there.test_metrics == here.test_metrics
+
+
+@pytest.mark.slow
 def test_a_large_network_is_the_one_of_this_machine(azure_emulator, make_pictures, tmp_path):
     """Most of whose operations have no names of their own."""
     pictures = make_pictures(tmp_path / "pictures", 8)

@@ -1,6 +1,7 @@
 """Data in one file, of each kind, in whole runs on the Azure ML service of this machine."""
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
@@ -61,3 +62,18 @@ def test_data_in_one_file_trains_there_to_the_same_weights(azure_emulator, tmp_p
     assert arrived == ({file.name for file in data.iterdir()} if data.is_dir() else {data.name})
     assert (there.run_dir / "model.keras").read_bytes() == (here.run_dir / "model.keras").read_bytes()
     assert there.test_metrics == here.test_metrics
+
+
+@pytest.mark.parametrize("task", ["multilabel", "regress"])
+def test_labels_and_numbers_are_learned_there_as_here(azure_emulator, tmp_path, task):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (40, 3), np.uint8) if task == "multilabel" else rng.normal(50, 9, 40)
+    np.savez(tmp_path / "data.npz", x=rng.integers(0, 256, (40, 8, 8), np.uint8), y=labels)
+    settings = {"data": str(tmp_path / "data.npz"), "task": task, "epochs": 1, "set": ["filters=(2,)", "dense=(4,)"]}
+    there, here = (
+        keras_azure.run("cnn", backend=backend, output=tmp_path / backend, observer=Observer(), **settings)
+        for backend in ("azure-nc6", "local")
+    )
+    assert (there.run_dir / "model.keras").read_bytes() == (here.run_dir / "model.keras").read_bytes()
+    assert there.test_metrics == here.test_metrics
+    assert json.loads((there.run_dir / "run.json").read_text())["task"] == task
