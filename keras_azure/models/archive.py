@@ -14,7 +14,7 @@ import keras
 from keras_azure.data import TASKS, TaskName
 from keras_azure.errors import RunFailed
 from keras_azure.files import write_atomically
-from keras_azure.models.saving import copy_entry, read_model, reason, save_model, undated
+from keras_azure.models.saving import copy_entry, read_about, read_model, reason, save_model, undated
 from keras_azure.models.untrusted import check_archive
 
 if TYPE_CHECKING:
@@ -98,15 +98,7 @@ def about_archive(path: Path) -> dict[str, Any]:
     Raises:
         RunFailed: the file is damaged.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            check_archive(archive, path.stat().st_size)
-            about = json.loads(archive.read(_ABOUT)).get(_BESIDES, {})
-        if not isinstance(about, dict):
-            raise ValueError(f"it says {about!r} of itself")
-    except Exception as error:  # zipfile and JSON raise what the damaged part happened to cause
-        raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
-    return about
+    return read_about(path, _ABOUT, _BESIDES)
 
 
 def _load_features(content: IO[bytes]) -> keras.Model:

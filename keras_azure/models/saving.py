@@ -70,12 +70,21 @@ def about_model(path: Path) -> dict[str, Any]:
     Raises:
         RunFailed: the file is damaged.
     """
+    return read_about(path, _METADATA, _ABOUT)
+
+
+def read_about(path: Path, entry: str, key: str) -> dict[str, Any]:
+    """What an entry of an archive, which is JSON, has under a key; nothing where there is nothing.
+
+    Raises:
+        RunFailed: the file is damaged.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             check_archive(archive, path.stat().st_size)
-            about = json.loads(archive.read(_METADATA)).get(_ABOUT, {})
+            about = json.loads(archive.read(entry)).get(key, {})
         if not isinstance(about, dict):
-            raise ValueError(f"its metadata have {_ABOUT} as {about!r}")
+            raise ValueError(f"its {entry} has {key} as {about!r}")
     except Exception as error:  # zipfile and JSON raise what the damaged part happened to cause
         raise RunFailed(f"The model file {path} cannot be loaded: {reason(error)}.") from error
     return about

@@ -16,6 +16,25 @@ SHOWN = 8  # images of which an autoencoder's evaluation keeps what came back
 
 
 @dataclass(frozen=True)
+class Exam:
+    """What a trained model is tested with.
+
+    Attributes:
+        predict: what it makes of images.
+        batches: the test split, in order.
+        loss: which it was trained with.
+        metrics: those of the config, fresh.
+        tell: hears how many batches are done.
+    """
+
+    predict: Predict
+    batches: Batches
+    loss: keras.losses.Loss
+    metrics: list[keras.metrics.Metric]
+    tell: Callable[[int], None]
+
+
+@dataclass(frozen=True)
 class ImageEvaluation:
     """What an autoencoder made of the test images.
 
@@ -84,76 +103,48 @@ class NumbersEvaluation:
     each: PerName
 
 
-def evaluate(
-    predict: Predict,
-    batches: Iterable[tuple[Any, Any]],
-    loss: keras.losses.Loss,
-    metrics: list[keras.metrics.Metric],
-    tell: Callable[[int], None],
-) -> Evaluation:
-    """Tests what gives probabilities on batches of images and one-hot labels; see `Task.evaluate`."""
-    predicted, truth = predictions(predict, batches, tell)
+def evaluate(exam: Exam) -> Evaluation:
+    """Tests what gives probabilities on batches of images and one-hot labels."""
+    predicted, truth = predictions(exam.predict, exam.batches, exam.tell)
     right = predicted.argmax(axis=1) == truth.argmax(axis=1)
-    scores = {"loss": float(loss(truth, predicted)), "accuracy": float(right.mean())}
-    scores |= _further(metrics, truth, predicted)
+    scores = {"loss": float(exam.loss(truth, predicted)), "accuracy": float(right.mean())}
+    scores |= _further(exam.metrics, truth, predicted)
     return Evaluation(predicted, truth.argmax(axis=1), scores)
 
 
-def evaluate_labels(
-    predict: Predict,
-    batches: Batches,
-    loss: keras.losses.Loss,
-    metrics: list[keras.metrics.Metric],
-    tell: Callable[[int], None],
-    thresholds: Sequence[float],
-    names: Sequence[str],
-) -> LabelsEvaluation:
-    """Tests what gives a probability for each label; see `Task.evaluate`."""
-    predicted, truth = predictions(predict, batches, tell)
+def evaluate_labels(exam: Exam, thresholds: Sequence[float], names: Sequence[str]) -> LabelsEvaluation:
+    """Tests what gives a probability for each label."""
+    predicted, truth = predictions(exam.predict, exam.batches, exam.tell)
     found, each = label_scores(truth, predicted, thresholds, names)
-    scores = {"loss": float(loss(truth, predicted)), **found, **_further(metrics, truth, predicted)}
+    scores = {"loss": float(exam.loss(truth, predicted)), **found, **_further(exam.metrics, truth, predicted)}
     return LabelsEvaluation(predicted, truth.astype(np.uint8), thresholds, scores, each)
 
 
-def evaluate_numbers(
-    predict: Predict,
-    batches: Batches,
-    loss: keras.losses.Loss,
-    metrics: list[keras.metrics.Metric],
-    tell: Callable[[int], None],
-    scaling: Scaling | None,
-    names: Sequence[str],
-) -> NumbersEvaluation:
-    """Tests what gives numbers; see `Task.evaluate`.
+def evaluate_numbers(exam: Exam, scaling: Scaling | None, names: Sequence[str]) -> NumbersEvaluation:
+    """Tests what gives numbers.
 
     Args:
         scaling: the loss is of numbers that are scaled so, as in training.
     """
-    predicted, truth = predictions(predict, batches, tell)
+    predicted, truth = predictions(exam.predict, exam.batches, exam.tell)
     found, each = number_scores(truth, predicted, names)
     lost = (truth, predicted) if scaling is None else (scaling.apply(truth), scaling.apply(predicted))
-    scores = {"loss": float(loss(*lost)), **found, **_further(metrics, truth, predicted)}
+    scores = {"loss": float(exam.loss(*lost)), **found, **_further(exam.metrics, truth, predicted)}
     return NumbersEvaluation(predicted, truth, scores, each)
 
 
-def evaluate_images(
-    predict: Predict,
-    batches: Iterable[tuple[Any, Any]],
-    loss: keras.losses.Loss,
-    metrics: list[keras.metrics.Metric],
-    tell: Callable[[int], None],
-) -> ImageEvaluation:
-    """Tests an autoencoder on batches of images 0..255 and the same in 0..1; see `Task.evaluate`."""
+def evaluate_images(exam: Exam) -> ImageEvaluation:
+    """Tests an autoencoder on batches of images 0..255 and the same in 0..1."""
     total, count = 0.0, 0
     shown: list[tuple[np.ndarray, np.ndarray]] = []
-    for given, truth in _answers(predict, batches, tell):
-        total, count = total + len(truth) * float(loss(truth, given)), count + len(truth)
-        for metric in metrics:
+    for given, truth in _answers(exam.predict, exam.batches, exam.tell):
+        total, count = total + len(truth) * float(exam.loss(truth, given)), count + len(truth)
+        for metric in exam.metrics:
             metric.update_state(truth, given)
         if sum(len(truths) for truths, _ in shown) < SHOWN:
             shown.append((truth, given))
     images, reconstructions = (np.concatenate(each)[:SHOWN] for each in zip(*shown, strict=True))
-    scores = {"loss": total / count, **{metric.name: float(np.mean(metric.result())) for metric in metrics}}
+    scores = {"loss": total / count, **{metric.name: float(np.mean(metric.result())) for metric in exam.metrics}}
     return ImageEvaluation(images, reconstructions, scores)
 
 
@@ -172,7 +163,7 @@ def _further(metrics: list[keras.metrics.Metric], truth: np.ndarray, predicted: 
 
 
 def _answers(
-    predict: Predict, batches: Iterable[tuple[Any, Any]], tell: Callable[[int], None]
+    predict: Predict, batches: Batches, tell: Callable[[int], None]
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """What is predicted of each batch, and what was to be."""
     for done, (images, truth) in enumerate(batches, start=1):

@@ -18,6 +18,7 @@ from keras_azure.models.outputs import in_units as model_in_units
 from keras_azure.training.evaluation import (
     Batches,
     Evaluation,
+    Exam,
     ImageEvaluation,
     LabelsEvaluation,
     NumbersEvaluation,
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 Test = Evaluation | ImageEvaluation | LabelsEvaluation | NumbersEvaluation
 About = Mapping[str, Any]  # what a model's file says of itself, JSON-safe
-Tell = Callable[[int], None]  # hears how many batches are done
 
 
 class Task(ABC):
@@ -106,15 +106,7 @@ class Task(ABC):
         return model
 
     @abstractmethod
-    def evaluate(
-        self,
-        predict: Predict,
-        batches: Batches,
-        loss: keras.losses.Loss,
-        metrics: list[keras.metrics.Metric],
-        tell: Tell,
-        about: About,
-    ) -> Test:
+    def evaluate(self, exam: Exam, about: About) -> Test:
         """Tests a model that was saved.
 
         Args:
@@ -131,16 +123,8 @@ class Classify(Task):
 
     name = "classify"
 
-    def evaluate(
-        self,
-        predict: Predict,
-        batches: Batches,
-        loss: keras.losses.Loss,
-        metrics: list[keras.metrics.Metric],
-        tell: Tell,
-        about: About,
-    ) -> Evaluation:
-        return evaluate(predict, batches, loss, metrics, tell)
+    def evaluate(self, exam: Exam, about: About) -> Evaluation:
+        return evaluate(exam)
 
     def figures(self, test: Evaluation, dataset: Dataset) -> "Mapping[str, Figure]":
         from keras_azure.training.plots import confusion_matrix, worst_mistakes  # which training need not wait for
@@ -177,16 +161,8 @@ class Multilabel(Task):
             thresholds = best_thresholds(truth, given)
         return {"task": self.name, "labels": list(names), "thresholds": thresholds}
 
-    def evaluate(
-        self,
-        predict: Predict,
-        batches: Batches,
-        loss: keras.losses.Loss,
-        metrics: list[keras.metrics.Metric],
-        tell: Tell,
-        about: About,
-    ) -> LabelsEvaluation:
-        return evaluate_labels(predict, batches, loss, metrics, tell, about["thresholds"], about["labels"])
+    def evaluate(self, exam: Exam, about: About) -> LabelsEvaluation:
+        return evaluate_labels(exam, about["thresholds"], about["labels"])
 
     def figures(self, test: LabelsEvaluation, dataset: Dataset) -> "Mapping[str, Figure]":
         from keras_azure.training.plots import precision_recall
@@ -223,16 +199,8 @@ class Regress(Task):
         made.compile(optimizer=model.optimizer, loss=model.loss, metrics=metrics, jit_compile=model.jit_compile)
         return made
 
-    def evaluate(
-        self,
-        predict: Predict,
-        batches: Batches,
-        loss: keras.losses.Loss,
-        metrics: list[keras.metrics.Metric],
-        tell: Tell,
-        about: About,
-    ) -> NumbersEvaluation:
-        return evaluate_numbers(predict, batches, loss, metrics, tell, self.scaling, about["numbers"])
+    def evaluate(self, exam: Exam, about: About) -> NumbersEvaluation:
+        return evaluate_numbers(exam, self.scaling, about["numbers"])
 
     def figures(self, test: NumbersEvaluation, dataset: Dataset) -> "Mapping[str, Figure]":
         from keras_azure.training.plots import predicted_over_true, residuals
@@ -258,16 +226,8 @@ class GiveBack(Task):
     def scores(self, truth: np.ndarray, given: np.ndarray) -> dict[str, float]:
         return {}
 
-    def evaluate(
-        self,
-        predict: Predict,
-        batches: Batches,
-        loss: keras.losses.Loss,
-        metrics: list[keras.metrics.Metric],
-        tell: Tell,
-        about: About,
-    ) -> ImageEvaluation:
-        return evaluate_images(predict, batches, loss, metrics, tell)
+    def evaluate(self, exam: Exam, about: About) -> ImageEvaluation:
+        return evaluate_images(exam)
 
     def figures(self, test: ImageEvaluation, dataset: Dataset) -> "Mapping[str, Figure]":
         from keras_azure.training.plots import reconstructions

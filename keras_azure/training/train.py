@@ -36,7 +36,7 @@ from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
 from keras_azure.training.data import RunData, open_data, require_same_data, tell_other_decoding
-from keras_azure.training.evaluation import Evaluation, LabelsEvaluation, NumbersEvaluation
+from keras_azure.training.evaluation import Evaluation, Exam, LabelsEvaluation, NumbersEvaluation
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import FiniteLoss, Loop
@@ -153,7 +153,9 @@ def train(
             )
             task.kind.save(task.finished(trained.model, build_metrics(config)), path, about)
             saved = task.kind.load(path, own_objects(config))
-            test, tested = _test_what_can_be_read(saved, task, data, config, observer, stop, about)
+            test, tested = _test_what_can_be_read(
+                lambda part: _test(saved, task, part, config, observer, stop, about), data, observer
+            )
             labels = test.labels if isinstance(test, Evaluation | LabelsEvaluation) else None
             if labels is not None and (absent := absent_classes(labels, data.dataset.class_names)):
                 observer.message(not_in_averages(absent))
@@ -291,15 +293,7 @@ def _return_to(checkpoint: Checkpoint, model: keras.Model, upcoming: Iterable[Ph
     checkpoint.restore("optimizer", model.optimizer.variables)
 
 
-def _test_what_can_be_read(
-    model: Model,
-    task: Task,
-    data: RunData,
-    config: RunConfig,
-    observer: Listener,
-    stop: StopRequests,
-    about: About,
-) -> tuple[Test, RunData]:
+def _test_what_can_be_read(test: Callable[[RunData], Test], data: RunData, observer: Listener) -> tuple[Test, RunData]:
     """The test, and the data with the test images that it was made with.
 
     A run that is trained can be ended: test images that cannot be read are left out, which the observer hears.
@@ -309,7 +303,7 @@ def _test_what_can_be_read(
     """
     try:
         with _failures(data):
-            return _test(model, task, data, config, observer, stop, about), data
+            return test(data), data
     except UnreadableFile as error:
         readable = data.with_readable_test(observer)
         left_out, count = len(data.test) - len(readable.test), len(data.test)
@@ -317,7 +311,7 @@ def _test_what_can_be_read(
             raise
         observer.message(f"{left_out} of {count} test pictures cannot be read, and are not tested on: {error.problem}")
     with _failures(readable):
-        return _test(model, task, readable, config, observer, stop, about), readable
+        return test(readable), readable
 
 
 def _test(
@@ -336,14 +330,14 @@ def _test(
         observer.advance("Testing", done, count)
         stop.check()
 
-    return task.evaluate(
+    exam = Exam(
         lambda pixels: task.kind.predict(model, pixels),
         data.ordered_batches(data.test),
         build_loss(config, task.loss),
         build_metrics(config),
         tell,
-        about,
     )
+    return task.evaluate(exam, about)
 
 
 def _performance(model: keras.Model, training: TrainingState, history: History, device: str) -> dict[str, Any]:
