@@ -15,8 +15,8 @@ Groups = list[list[int]]
 _AT_ONCE = 256  # images whose candidates are searched in one piece of work
 _FLAT = 8  # levels between the darkest and the brightest pixel of a thumbnail on which nothing can be laid
 _FIT = 0.8  # what one image has to explain of another, where different images have nothing in common
-_COPIES = 4  # of an image, which fit on it and say nothing of others
-_BEST_FIT = 0.995  # what is enough, whatever they have
+_BEYOND = 3  # places down the list of what fits on an image: how far is looked for where its copies end
+_BEST_FIT = 0.995  # what is enough, whatever the others fit
 
 
 def exact_duplicates(measures: Sequence[Measures | None]) -> Groups:
@@ -32,8 +32,11 @@ def near_duplicates(measures: Sequence[Measures | None], exact: Groups, observer
     """Images that are nearly the same: of another size, stored with loss, or cut at the edges.
 
     How much two images may have in common by chance depends on what they show: photographs hardly anything,
-    handwritten digits nearly all. So what is asked for depends on how well other images fit on these: on the one that
-    is fifth, as there may be some copies.
+    handwritten digits nearly all. So an image's copies are those that fit on it far better than the next ones do: see
+    `thresholds`. Of more than `near.NEAREST - _BEYOND` copies that are cut, some may not be found.
+
+    The time grows with the square of the images, as each hash is compared with all others, and beyond some 100,000
+    it is that which takes longest: see the README.
 
     Args:
         exact: the groups of equal images; a group of near ones holds all of them.
@@ -58,6 +61,10 @@ def near_duplicates(measures: Sequence[Measures | None], exact: Groups, observer
 def thresholds(pairs: np.ndarray, fits: np.ndarray, count: int) -> np.ndarray:
     """What each pair has to fit to be one image, (n,).
 
+    What fits on an image, the best first, ends as its copies where it falls: from a place on the list to the third
+    after that, as what is next to the copies may be some other view of the same thing. What the third leaves
+    unexplained has to be the more, the less it is: on digits all others fit as well.
+
     Args:
         pairs: the candidates, (n, 2).
         fits: of each pair, (n,).
@@ -67,10 +74,12 @@ def thresholds(pairs: np.ndarray, fits: np.ndarray, count: int) -> np.ndarray:
     order = np.lexsort((-values, sides))
     sides, values = sides[order], values[order]
     rank = np.arange(len(sides)) - np.searchsorted(sides, sides)
-    usual = np.zeros(count)
-    usual[sides[rank == _COPIES]] = values[rank == _COPIES]
-    alike = usual[pairs].max(axis=1)
-    return np.minimum(1 - (1 - _FIT) * (1 - alike) ** 2, _BEST_FIT)
+    listed = rank < near.NEAREST
+    left = np.ones((count, near.NEAREST))  # unexplained by the best, the second best ...
+    left[sides[listed], rank[listed]] = 1 - values[listed]
+    copies, beyond = left[:, :-_BEYOND], left[:, _BEYOND:]
+    most = np.where(copies <= (1 - _FIT) * beyond**3, copies, -1).max(axis=1)  # -1: it has no copies
+    return np.minimum(1 - most[pairs].min(axis=1), _BEST_FIT)
 
 
 def groups_of(pairs: Iterable[tuple[int, int]]) -> Groups:

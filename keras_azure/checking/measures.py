@@ -9,7 +9,7 @@ from keras_azure.data.resizing import Size, resize
 
 THUMBNAIL: Size = (32, 32)
 _LONGEST = 256  # pixels of the longer side that brightness and sharpness are measured at: blur that nobody sees is none
-_SMALLEST_BLURRED = 24  # pixels of the shorter side
+_SMALLEST_BLURRED = 64  # pixels of the shorter side: in smaller images a blur that people see is less than a pixel
 _LUMA = np.array([77, 150, 29], np.uint16)  # of 256, for red, green and blue, as in JPEG
 
 

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.fft
 
 _FREQUENCIES = 8  # each way
-_MOST_BITS = 20  # that differ between candidates; of different images 32 do, and 20 or fewer of some in a thousand
-_NEAREST = 8  # candidates of each image, the nearest first
+_MOST_BITS = 24  # that differ between candidates; of different images 32 do, and of a crop 16 or fewer
+NEAREST = 12  # candidates of each image, the nearest first
 _ROUNDS = 12  # at most, of the search for how images lie on each other
 _HOPELESS_AFTER = 4  # rounds, if nothing is explained by then
 _STILL = 0.02  # pixels of a thumbnail: what moves less has found its place
@@ -36,11 +36,11 @@ def nearest(hashes: np.ndarray, first: int, last: int) -> np.ndarray:
     """For each of the images `first` to before `last` the others whose hashes differ in fewest bits.
 
     Returns:
-        int64 (last - first, 8), with -1 where there are fewer within 20 bits.
+        int64 (last - first, 12), with -1 where there are fewer within 24 bits.
     """
-    found = np.full((last - first, _NEAREST), -1, np.int64)
+    found = np.full((last - first, NEAREST), -1, np.int64)
     for i in range(first, last):
-        bits = np.full(_NEAREST, _MOST_BITS + 1, np.int64)
+        bits = np.full(NEAREST, _MOST_BITS + 1, np.int64)
         for j in range(len(hashes)):
             word = hashes[i] ^ hashes[j]
             word -= (word >> np.uint64(1)) & np.uint64(0x5555555555555555)
@@ -48,7 +48,7 @@ def nearest(hashes: np.ndarray, first: int, last: int) -> np.ndarray:
             word = (word + (word >> np.uint64(4))) & np.uint64(0x0F0F0F0F0F0F0F0F)
             distance = np.int64((word * np.uint64(0x0101010101010101)) >> np.uint64(56))
             if distance < bits[-1] and i != j:
-                place = _NEAREST - 1
+                place = NEAREST - 1
                 while place > 0 and bits[place - 1] > distance:
                     bits[place], found[i - first, place] = bits[place - 1], found[i - first, place - 1]
                     place -= 1
