@@ -1,6 +1,7 @@
 """Labels that are probably wrong."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,11 +22,17 @@ def made(seed: int, classes: int, size: int, wrong: int) -> tuple[np.ndarray, np
 
 @given(st.integers(0, 1000), st.integers(2, 10), st.integers(0, 20))
 @settings(max_examples=40)
-def test_most_planted_errors_are_found_and_nothing_else(seed, classes, wrong):
+def test_what_is_found_was_planted(seed, classes, wrong):
     labels, probabilities, planted = made(seed, classes, 600, wrong)
     found = {*label_errors(labels, probabilities).tolist()}
     assert found <= planted
-    assert len(found) >= 0.6 * wrong - 3  # how many there are is an estimate, too
+    assert len(found) >= 0.5 * wrong - 6  # how many there are is an estimate, too
+
+
+@pytest.mark.parametrize("classes", [2, 5, 10])
+def test_most_planted_errors_are_found(classes):
+    found = [len(label_errors(*made(seed, classes, 600, 20)[:2])) for seed in range(20)]
+    assert np.mean(found) > 0.75 * 20
 
 
 def test_the_worst_come_first():
