@@ -83,6 +83,9 @@ class Dataset(Protocol):
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
       costs about as much as reading the files, and raises DataError where they cannot be read.
 
+    - `copies() -> str`, asked after `fingerprint` of all splits: a line for the user where images are there more than
+      once, or in several splits; empty where none is.
+
     For `kaz data check`:
 
     - `originals(observer) -> data.originals.Originals`, in place of `prepare`, for a data set whose images have sizes

@@ -13,7 +13,7 @@ import numpy as np
 from keras_azure.data.decoding import BIT_DEPTH, Header, largest_level
 from keras_azure.data.formats.images import explained
 from keras_azure.data.formats.options import Reading
-from keras_azure.data.hashes import Hashes, digest
+from keras_azure.data.hashes import Hashes, digest, repeated
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import DECODING, decode_header, decode_image
 from keras_azure.data.labelled import Found, Key, Keys, Labelled
@@ -124,6 +124,9 @@ class EncodedDataset(ABC):
 
     def known_labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
+
+    def copies(self) -> str:
+        return repeated(self._hashes)
 
     def originals(self, observer: Observer) -> "EncodedOriginals":
         """In place of `prepare`: the images as they are stored, whether or not they can be read.

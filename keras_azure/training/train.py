@@ -82,6 +82,8 @@ def train(
         before = None if found is None else found.state.data
         data = opened.enter_context(contextlib.closing(open_data(config, observer, before)))
         identity = data.identity(observer)
+        if hasattr(data.dataset, "copies") and (note := data.dataset.copies()):
+            observer.message(note)
         if found is not None:
             require_same_data(found.state.data, identity, run_dir)
             tell_other_decoding(found.state.data, identity, observer)
