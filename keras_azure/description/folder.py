@@ -20,6 +20,7 @@ from keras_azure.registry.specs import Spec, is_object
 
 DESCRIPTION = "run.json"
 RESULTS = "metrics.json"  # written last
+PREDICTIONS = "predictions.npz"  # of the test split; an autoencoder has none
 
 
 def runs_folder() -> Path:
