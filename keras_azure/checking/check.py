@@ -1,5 +1,6 @@
 """A data set, looked through: what a user should know of it before training."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from keras_azure.checking.quality import poor_images
 from keras_azure.data.originals import Originals, open_originals
 from keras_azure.description.events import Observer
 from keras_azure.engines.keras_settings import keras_settings
+from keras_azure.training.interrupts import StopRequests
 
 _LEAST_ACCURACY = 0.5  # out of fold: below, a model knows too little of the classes to judge labels by
 
@@ -33,18 +35,40 @@ def check(
     Raises:
         KerasAzureError: it is no data set, no image of it can be read, or the weights cannot be used.
     """
+    with StopRequests(observer.message) as stop, keras_settings():
+        return _check(data, weights, labels, model, seed, tolerant, _Stopping(observer, stop))
+
+
+@dataclass
+class _Stopping(Observer):
+    """Passes on what it hears, and ends the check after a Ctrl-C that Python dropped, in the middle of a collection."""
+
+    observer: Observer
+    stop: StopRequests
+
+    def message(self, text: str) -> None:
+        self.observer.message(text)
+
+    def advance(self, activity: str, done: int, total: int) -> None:
+        if self.stop.requested:
+            raise KeyboardInterrupt
+        self.observer.advance(activity, done, total)
+
+
+def _check(
+    data: str, weights: str | Path | None, labels: bool, model: str, seed: int, tolerant: bool, observer: Observer
+) -> DataCheck:
     originals = open_originals(data, observer)
     why_not = _not_judged(originals) if labels else "not judged, as was asked for"
-    with keras_settings():
-        judge: Judge | None = None
-        if not why_not:
-            judge = ByTraining(model, seed) if weights is None else ByFeatures(str(weights))
-        looked = look(originals, observer, judge)
-        exact = exact_duplicates(looked.measures)
-        near = near_duplicates(looked.measures, exact, observer)
-        wrong = None
-        if judge is not None:
-            wrong, why_not = _judged(looked, judge, [*exact, *near], seed, observer)
+    judge: Judge | None = None
+    if not why_not:
+        judge = ByTraining(model, seed) if weights is None else ByFeatures(str(weights))
+    looked = look(originals, observer, judge)
+    exact = exact_duplicates(looked.measures)
+    near = near_duplicates(looked.measures, exact, observer)
+    wrong = None
+    if judge is not None:
+        wrong, why_not = _judged(looked, judge, [*exact, *near], seed, observer)
     # Of a group that has near ones all is said there; it has all of its equal ones, too.
     together = groups_of((group[0], number) for group in [*exact, *near] for number in group)
     splits = np.array([looked.split(number) for number in range(len(looked.places))])

@@ -1,7 +1,10 @@
 """`kaz data check` and `keras_azure.check_data`, as a user sees them."""
 
+import contextlib
 import json
 import shutil
+import signal
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -14,6 +17,7 @@ from keras_azure import ArrayDataset
 from keras_azure.data.digits import digits
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, OutputExists, UnknownName, UnusableWeights
+from keras_azure.listeners.display import PlainDisplay
 
 
 class Said(Observer):
@@ -209,42 +213,56 @@ def test_labels_that_are_no_classes_are_left_out_with_one_line():
     assert "in 0 classes" not in str(check)
 
 
-def test_wrong_labels_among_the_bundled_digits_are_found():
-    dataset = digits()
-    splits = {split: dataset.arrays(split) for split in dataset.split_sizes}
-    rng = np.random.default_rng(0)
-    images, labels = splits["train"]
-    labels = labels.copy()
-    wrong = rng.choice(len(labels), 20, replace=False)
-    labels[wrong] = (labels[wrong] + rng.integers(1, 10, 20)) % 10
-    given = ArrayDataset(dataset.class_names, {"train": (images, labels), "test": splits["test"]}, "digits")
+@dataclass(frozen=True)
+class Mislabelled:
+    """Some of the bundled digits, of which it is known which labels are wrong."""
+
+    data: ArrayDataset
+    wrong: set[int]
+    true: np.ndarray
+
+    def right_and_wrong(self, check) -> tuple[float, int]:
+        """The share of the wrong labels that were found and put right, and how many others were found."""
+        found = {check.looked.places[each.number]: each.suggested for each in check.wrong_labels}
+        put_right = [found.get(("train", number)) == self.true[number] for number in self.wrong]
+        return np.mean(put_right), len(found.keys() - {("train", number) for number in self.wrong})
+
+
+@pytest.fixture(scope="module")
+def mislabelled():
+    dataset, rng = digits(), np.random.default_rng(0)
+    images, true = (array[:1000] for array in dataset.arrays("train"))
+    test = tuple(array[:200] for array in dataset.arrays("test"))
+    labels, wrong = true.copy(), rng.choice(len(true), 20, replace=False)
+    labels[wrong] = (true[wrong] + rng.integers(1, 10, 20)) % 10
+    data = ArrayDataset(dataset.class_names, {"train": (images, labels), "test": test}, "digits")
+    return Mislabelled(data, {*wrong.tolist()}, true)
+
+
+@pytest.mark.slow  # a network is trained five times
+def test_wrong_labels_are_found_by_a_network_that_is_trained_for_it(mislabelled):
     said = Said()
-    check = keras_azure.check_data(given, observer=said)
-    found = {check.looked.places[each.number] for each in check.wrong_labels}
-    planted = {("train", int(index)) for index in wrong}
-    assert len(found & planted) >= 18
-    assert len(found - planted) <= 10  # some are written so that nobody could tell
-    truth = dict(zip(planted, planted, strict=True))
-    right = [
-        each.suggested == splits["train"][1][truth[check.looked.places[each.number]][1]]
-        for each in check.wrong_labels
-        if check.looked.places[each.number] in planted
-    ]
-    assert np.mean(right) > 0.9
+    check = keras_azure.check_data(mislabelled.data, observer=said)
+    put_right, others = mislabelled.right_and_wrong(check)
+    assert put_right >= 0.8
+    assert others <= 8  # some are written so that nobody could tell
     assert "cnn, trained out of fold" in check.judged_by
-    assert said.activities["Looking at images"] == (1797, 1797)
+    assert said.activities["Looking at images"] == (1200, 1200)
     assert said.activities["Training cnn for labels"][0] == said.activities["Training cnn for labels"][1]
 
 
-def test_labels_are_judged_by_the_features_of_a_run(tmp_path):
-    result = keras_azure.run(
-        "cnn", data="digits", epochs=1, output=tmp_path / "run", tracking=False, observer=Observer()
-    )
-    for weights in (result.run_dir, result.run_dir / "model.keras"):
-        check = keras_azure.check_data("digits", weights=weights, observer=Observer())
-        assert f"features of {weights}" in check.judged_by
-        assert check.wrong_labels is not None
-        assert len(check.wrong_labels) < 40
+def test_wrong_labels_are_found_by_the_features_of_a_run(mislabelled, tmp_path):
+    settings = {"epochs": 2, "output": tmp_path / "run", "tracking": False}
+    result = keras_azure.run("cnn", data=mislabelled.data, observer=Observer(), **settings)
+    checks = [
+        keras_azure.check_data(mislabelled.data, weights=weights, observer=Observer())
+        for weights in (result.run_dir, result.run_dir / "model.keras")
+    ]
+    assert f"features of {result.run_dir}" in checks[0].judged_by
+    for check in checks:
+        put_right, others = mislabelled.right_and_wrong(check)
+        assert put_right >= 0.5  # by a network that was trained for two epochs, on them
+        assert others <= 15
 
 
 def test_a_model_that_knows_nothing_judges_no_labels():
@@ -254,6 +272,39 @@ def test_a_model_that_knows_nothing_judges_no_labels():
     check = keras_azure.check_data(data, observer=Observer())
     assert check.wrong_labels is None
     assert "accuracy" in check.judged_by
+
+
+@pytest.mark.parametrize("activity", ["Looking at images", "Looking for duplicates", "Comparing images"])
+def test_an_interrupt_ends_it_and_leaves_nothing(kaz, planted, tmp_path, monkeypatch, activity):
+    before = signal.getsignal(signal.SIGINT)
+
+    def advance(_, now, done, total):
+        if now == activity:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(PlainDisplay, "advance", advance)
+    code, out, err = kaz("data", "check", str(planted.root), "--no-labels", "--sheet", str(tmp_path / "sheet.png"))
+    assert code == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert [*tmp_path.iterdir()] == []
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+def test_an_interrupt_counts_that_was_dropped(planted):
+    """As Python drops those that fall into a collection of what is not used any more."""
+
+    class Interrupted(Said):
+        def advance(self, activity, done, total):
+            super().advance(activity, done, total)
+            if done == 5:
+                with contextlib.suppress(KeyboardInterrupt):
+                    signal.raise_signal(signal.SIGINT)
+
+    said = Interrupted()
+    with pytest.raises(KeyboardInterrupt):
+        keras_azure.check_data(planted.root, labels=False, observer=said)
+    assert said.activities == {"Looking at images": (5, len([*planted.root.rglob("*.*")]))}
 
 
 def test_help_says_what_it_does(kaz):
