@@ -173,8 +173,8 @@ class DataCheck:
 
     def _rows(self) -> Iterator[tuple[str, int, str]]:
         """Each kind of finding, how many images it is of, and some of them."""
-        unreadable = [printable(problem) for problem in self.unreadable.values()]
-        yield "unreadable", len(unreadable), _some(unreadable, "; ")
+        unreadable = [*self.unreadable]
+        yield "unreadable", len(unreadable), _some([*map(self._named, unreadable[: _SHOWN + 1])], ", ", len(unreadable))
         for kind, groups in {
             "exact duplicates": self.exact,
             "near duplicates": self.near,

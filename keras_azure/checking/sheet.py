@@ -8,8 +8,9 @@ from keras_azure.data.figure_text import drawable_labels, style_of
 from keras_azure.data.resizing import resize
 
 _COLUMNS = 8
-_INCHES = 1.3  # of an image on the sheet
+_INCHES = 1.3  # the width of an image on the sheet, or its height, if that is larger
 _PIXELS = 130  # of its longer side, at most
+_LETTERS = 28  # below an image
 
 
 def draw(check: DataCheck) -> ContactSheet:
@@ -18,28 +19,28 @@ def draw(check: DataCheck) -> ContactSheet:
     Raises:
         UnreadableFile: an image cannot be read any more.
     """
-    rows = {kind: _first(groups) for kind, groups in check.examples().items()}
-    figure = ContactSheet(
-        figsize=(_INCHES * _COLUMNS + 1.2, (_INCHES + 0.25) * max(1, len(rows)) + 0.4), layout="constrained"
-    )
+    rows = {
+        kind: [(number, _pixels(check, number)) for number in _first(groups)]
+        for kind, groups in check.examples().items()
+    }
+    tallest = [max(min(1, len(pixels) / pixels.shape[1]) for _, pixels in row) for row in rows.values()]
+    heights = [_INCHES * ratio + 0.4 for ratio in tallest]  # with the line above and the one below
+    figure = ContactSheet(figsize=(_INCHES * _COLUMNS + 0.4, sum(heights) + 0.6), layout="constrained")
     if not rows:
         figure.suptitle("Nothing was found.")
         return figure
-    grid = figure.subplots(len(rows), _COLUMNS, squeeze=False)
+    grid = figure.subplots(len(rows), _COLUMNS, squeeze=False, height_ratios=tallest)
     suggested = {each.number: each for each in check.wrong_labels or ()}
     names = check.looked.originals.class_names
-    short = drawable_labels(names, 10)
-    for axes, (kind, numbers) in zip(grid, rows.items(), strict=True):
-        axes[0].set_ylabel(kind, fontsize="small")
-        labels = drawable_labels([check.place(number) for number in numbers], 22)
-        for place, cell in enumerate(axes):
+    short = drawable_labels(names, _LETTERS // 2 - 2)
+    for axes, (kind, images) in zip(grid, rows.items(), strict=True):
+        axes[0].set_title(kind, fontsize="small", loc="left")
+        labels = drawable_labels([check.place(number) for number, _ in images], _LETTERS)
+        for cell in axes[len(images) :]:
+            cell.set_axis_off()
+        for cell, (number, pixels) in zip(axes, images, strict=False):
             cell.set(xticks=[], yticks=[])
-            if place >= len(numbers):
-                cell.set_frame_on(place == 0)
-                continue
-            number = numbers[place]
-            shown = _pixels(check, number)
-            cell.imshow(shown if shown.shape[-1] == 3 else shown[..., 0], cmap="gray", vmin=0, vmax=255)
+            cell.imshow(pixels if pixels.shape[-1] == 3 else pixels[..., 0], cmap="gray", vmin=0, vmax=255)
             text = labels[check.place(number)]
             if kind == "wrong labels" and number in suggested:
                 found = suggested[number]

@@ -118,6 +118,21 @@ def test_a_contact_sheet_is_drawn_when_asked_for(kaz, planted, tmp_path):
     assert "is there already" in err
 
 
+def test_names_of_any_script_are_drawn(kaz, tmp_path):
+    """A glyph that no font has would be a warning, which is an error here, and a formula could not be parsed."""
+    for number, name in enumerate(("猫", "قطة 🐱", "$x^$")):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for index in range(3):
+            image = photograph(0 if index == 0 else 10 * number + index, (40, 60 if index else 40))
+            image.save(tmp_path / "images" / name / f"{index} $\\frac 图片 {'很' * 20}.png")
+    path = tmp_path / "sheet.png"
+    code, out, _ = kaz("data", "check", str(tmp_path / "images"), "--no-labels", "--sheet", str(path))
+    assert "in two classes" in out
+    with Image.open(path) as image:
+        assert image.width > 1000
+    assert code in (0, 1)  # the copies may be in both splits
+
+
 @pytest.fixture(scope="module")
 def sound(planted, tmp_path_factory):
     """The same without leakage and files that cannot be read."""
