@@ -52,7 +52,7 @@ def near_duplicates(measures: Sequence[Measures | None], exact: Groups, observer
         return []
     thumbnails = np.stack([found.thumbnail for number in numbers if (found := measures[number]) is not None])
     pairs = _candidates(near.hashes(thumbnails), observer)
-    fits = _fits(thumbnails, pairs, observer)
+    fits = _fits(near.smoothed(thumbnails), pairs, observer)
     alike = pairs[fits >= thresholds(pairs, fits, len(numbers))]
     joined = groups_of((numbers[one], numbers[other]) for one, other in alike.tolist())
     return [sorted(each for number in group for each in copies.get(number, [number])) for group in joined]
@@ -116,12 +116,12 @@ def _candidates(hashes: np.ndarray, observer: Observer) -> np.ndarray:
     return np.unique(np.concatenate(found), axis=0)
 
 
-def _fits(thumbnails: np.ndarray, pairs: np.ndarray, observer: Observer) -> np.ndarray:
+def _fits(smoothed: np.ndarray, pairs: np.ndarray, observer: Observer) -> np.ndarray:
     """How well the images of each pair fit, (n,): the one on the other, or the other on the one."""
     starts = range(0, len(pairs), _AT_ONCE)
 
     def compare(start: int) -> np.ndarray:
-        return near.best_fits(thumbnails, pairs[start : start + _AT_ONCE])
+        return near.best_fits(smoothed, pairs[start : start + _AT_ONCE])
 
     found = [np.empty(0)]
     for start, fits in zip(starts, map_in_threads(compare, starts, os.cpu_count() or 1), strict=True):

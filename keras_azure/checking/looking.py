@@ -15,7 +15,7 @@ from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UnreadableFile
 
 UNKNOWN = -1  # the label of an image that has no single class, or that could not be read
-_BYTES_OF_AN_IMAGE = 1_500  # that are kept of each
+_BYTES_OF_AN_IMAGE = 8_000  # that are needed for each, most of it for how it fits on others
 
 
 class Also(Protocol):

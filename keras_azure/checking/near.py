@@ -57,20 +57,49 @@ def nearest(hashes: np.ndarray, first: int, last: int) -> np.ndarray:
 
 
 @_compiled
-def fit(one: np.ndarray, other: np.ndarray) -> float:
+def smoothed(thumbnails: np.ndarray) -> np.ndarray:
+    """Thumbnails, uint8 (n, height, width), with each pixel's neighbours in it, int16: 16 times as large.
+
+    Compression and resampling differ most in the finest structures.
+    """
+    count, height, width = thumbnails.shape
+    found = np.empty((count, height, width), np.int16)
+    for number in range(count):
+        for y in range(height):
+            for x in range(width):
+                total = 0
+                for i in range(-1, 2):
+                    for j in range(-1, 2):
+                        level = thumbnails[number, min(max(y + i, 0), height - 1), min(max(x + j, 0), width - 1)]
+                        total += (2 - abs(i)) * (2 - abs(j)) * int(level)
+                found[number, y, x] = total
+    return found
+
+
+@_compiled
+def best_fits(smoothed: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+    """For each pair of smoothed thumbnails, (n, 2), the better `fit` of the one on the other and the other way."""
+    found = np.empty(len(pairs))
+    for number in range(len(pairs)):
+        one, other = smoothed[pairs[number, 0]], smoothed[pairs[number, 1]]
+        found[number] = max(fit(one, other), fit(other, one))
+    return found
+
+
+@_compiled
+def fit(a: np.ndarray, b: np.ndarray) -> float:
     """How well a thumbnail fits on another, after it was stretched, moved, and made brighter or darker, by little.
 
     Gauss and Newton's search of the scale and place, each way, that leave the least squares. It is the edges that are
     compared in the end: different images of bright skies above dark ground are alike in all else.
 
     Args:
-        one, other: uint8 (height, width).
+        a, b: smoothed, (height, width).
 
     Returns:
-        The share of the squared differences between neighbouring pixels of `other` that `one` explains: 1 for the same
+        The share of the squared differences between neighbouring pixels of `b` that `a` explains: 1 for the same
         image, at least -1.
     """
-    a, b = _smoothed(one), _smoothed(other)
     height, width = b.shape
     moved, inside = np.empty((height, width)), np.empty((height, width), np.bool_)
     place = np.array([1.0, 0.0, 1.0, 0.0])  # how `other` lies on `one`: scale and move down, scale and move across
@@ -106,53 +135,57 @@ def _equations(
         inside: becomes where it does.
     """
     height, width = b.shape
-    normal, right, row = np.zeros((6, 6)), np.zeros(6), np.empty(6)
+    normal, right = np.zeros((6, 6)), np.zeros(6)
+    lefts, acrosses = np.empty(width, np.int64), np.empty(width)
+    first, last = width, 0  # columns in which `a` lies on `b`
+    for x in range(width):
+        at_x = place[2] * (x - (width - 1) / 2) + place[3] + (width - 1) / 2
+        if 0 <= at_x <= width - 1:
+            first, last = min(first, x), x + 1
+            lefts[x] = min(int(at_x), width - 2)
+            acrosses[x] = at_x - lefts[x]
+    inside[:] = False
     for y in range(height):
-        for x in range(width):
-            v, u = y - (height - 1) / 2, x - (width - 1) / 2
-            at_y, at_x = place[0] * v + place[1] + (height - 1) / 2, place[2] * u + place[3] + (width - 1) / 2
-            inside[y, x] = 0 <= at_y <= height - 1 and 0 <= at_x <= width - 1
-            if not inside[y, x]:
-                continue
-            top, left = min(int(at_y), height - 2), min(int(at_x), width - 2)
-            down, across = at_y - top, at_x - left
-            p, q, r, s = a[top, left], a[top, left + 1], a[top + 1, left], a[top + 1, left + 1]
-            moved[y, x] = (1 - down) * ((1 - across) * p + across * q) + down * ((1 - across) * r + across * s)
-            slope_y = (1 - across) * (r - p) + across * (s - q)
-            slope_x = (1 - down) * (q - p) + down * (s - r)
-            row[0], row[1], row[2], row[3], row[4], row[5] = (
-                moved[y, x],
-                1.0,
-                slope_y * v,
-                slope_y,
-                slope_x * u,
-                slope_x,
+        v = y - (height - 1) / 2
+        at_y = place[0] * v + place[1] + (height - 1) / 2
+        if not 0 <= at_y <= height - 1:
+            continue
+        top = min(int(at_y), height - 2)
+        down = at_y - top
+        # Sums over a row, in registers: of the level m, its slopes d down and e across, f = e * u, and the level z.
+        m_ = mm = d_ = dd = dm = e_ = ee = em = ed = f_ = ff = fm = fd = fe = z_ = zm = zd = ze = zf = 0.0
+        inside[y, first:last] = True
+        for x in range(first, last):
+            u, left, across = x - (width - 1) / 2, lefts[x], acrosses[x]
+            p, q, r, t = a[top, left], a[top, left + 1], a[top + 1, left], a[top + 1, left + 1]
+            upper, lower = p + across * (q - p), r + across * (t - r)
+            m, d, e, z = upper + down * (lower - upper), lower - upper, (1 - down) * (q - p) + down * (t - r), b[y, x]
+            f = e * u
+            moved[y, x] = m
+            m_, d_, e_, f_, z_ = m_ + m, d_ + d, e_ + e, f_ + f, z_ + z
+            mm, dm, em, fm, zm = mm + m * m, dm + d * m, em + e * m, fm + f * m, zm + z * m
+            dd, ed, fd, zd = dd + d * d, ed + e * d, fd + f * d, zd + z * d
+            ee, fe, ze, ff, zf = ee + e * e, fe + f * e, ze + z * e, ff + f * f, zf + z * f
+        # In the order of what is sought: contrast, brightness, scale down, place down, scale across, place across.
+        for i, row in enumerate(
+            (
+                (mm, 0.0, 0.0, 0.0, 0.0, 0.0),
+                (m_, float(last - first), 0.0, 0.0, 0.0, 0.0),
+                (v * dm, v * d_, v * v * dd, 0.0, 0.0, 0.0),
+                (dm, d_, v * dd, dd, 0.0, 0.0),
+                (fm, f_, v * fd, fd, ff, 0.0),
+                (em, e_, v * ed, ed, fe, ee),
             )
-            for i in range(6):
-                right[i] += row[i] * b[y, x]
-                for j in range(i + 1):
-                    normal[i, j] += row[i] * row[j]
+        ):
+            for j in range(i + 1):
+                normal[i, j] += row[j]
+        for i, product in enumerate((zm, z_, v * zd, zd, zf, ze)):
+            right[i] += product
     for i in range(6):
         normal[i, i] += 1e-6 * normal[i, i] + 1e-9  # there may be no slopes
         for j in range(i):
             normal[j, i] = normal[i, j]
     return normal, right
-
-
-@_compiled
-def _smoothed(thumbnail: np.ndarray) -> np.ndarray:
-    """A little: compression and resampling differ most in the finest structures."""
-    height, width = thumbnail.shape
-    found = np.empty((height, width), np.float64)
-    for y in range(height):
-        for x in range(width):
-            total = 0.0
-            for i in range(-1, 2):
-                for j in range(-1, 2):
-                    level = thumbnail[min(max(y + i, 0), height - 1), min(max(x + j, 0), width - 1)]
-                    total += (2 - abs(i)) * (2 - abs(j)) * level
-            found[y, x] = total / 16
-    return found
 
 
 @_compiled
@@ -172,13 +205,3 @@ def _explained(moved: np.ndarray, b: np.ndarray, inside: np.ndarray, gain: float
     if count < _LEAST_COMMON * height * width:
         return -1.0
     return 1 - left / total
-
-
-@_compiled
-def best_fits(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
-    """For each pair of thumbnails, (n, 2), the better `fit` of the one on the other and of the other on the one."""
-    found = np.empty(len(pairs))
-    for number in range(len(pairs)):
-        one, other = thumbnails[pairs[number, 0]], thumbnails[pairs[number, 1]]
-        found[number] = max(fit(one, other), fit(other, one))
-    return found

@@ -3,14 +3,15 @@
 import io
 
 import numpy as np
+import scipy.ndimage
 from fixtures.photographs import exposed, photograph
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from keras_azure.checking.duplicates import exact_duplicates, groups_of, near_duplicates
 from keras_azure.checking.measures import measure
-from keras_azure.checking.near import NEAREST, fit, hashes, nearest
+from keras_azure.checking.near import NEAREST, best_fits, fit, hashes, nearest, smoothed
 from keras_azure.data.digits import digits
 from keras_azure.description.events import Observer
 
@@ -168,6 +169,25 @@ def test_hashes_are_of_64_bits():
 
 def test_an_image_fits_on_itself():
     thumbnail = measure(np.asarray(photograph(0))).thumbnail
-    assert fit(thumbnail, thumbnail) > 0.9999
-    assert fit(thumbnail, 255 - thumbnail) < 0
-    assert fit(thumbnail, np.zeros_like(thumbnail)) < 0.5
+    one, inverse, nothing = smoothed(np.stack([thumbnail, 255 - thumbnail, np.zeros_like(thumbnail)]))
+    assert fit(one, one) > 0.9999
+    assert fit(one, inverse) < 0
+    assert fit(one, nothing) < 0.5
+    assert best_fits(np.stack([one, inverse]), np.array([[0, 0], [0, 1]])).tolist() == [fit(one, one), -1]
+
+
+@given(st.integers(0, 50), st.floats(0.87, 1.15), st.floats(-2, 2), st.floats(0.5, 2), st.floats(-20, 20))
+@settings(max_examples=20)
+def test_an_image_fits_that_is_stretched_and_moved_and_brighter(seed, scale, move, gain, level):
+    """The search is for least squares: what is made by the transform that it seeks is explained nearly in full."""
+    photo = np.asarray(photograph(seed).convert("L").filter(ImageFilter.GaussianBlur(6)), np.float64)
+    height, width = photo.shape
+    y, x = np.mgrid[:32, :32]
+    shown = np.asarray(
+        scipy.ndimage.map_coordinates(
+            photo, [(scale * (y - 15.5) + 22 + move) * height / 45, (scale * (x - 15.5) + 22 - move) * width / 45]
+        )
+    )
+    plain = scipy.ndimage.map_coordinates(photo, [(y - 15.5 + 22) * height / 45, (x - 15.5 + 22) * width / 45])
+    one, other = smoothed(np.stack([plain, shown * gain / 2 + 60 + level]).clip(0, 255).astype(np.uint8))
+    assert max(fit(one, other), fit(other, one)) > 0.97
