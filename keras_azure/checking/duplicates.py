@@ -16,7 +16,7 @@ _AT_ONCE = 256  # images whose candidates are searched in one piece of work
 _FLAT = 8  # levels between the darkest and the brightest pixel of a thumbnail on which nothing can be laid
 _FIT = 0.8  # what one image has to explain of another, where different images have nothing in common
 _BEYOND = 3  # places down the list of what fits on an image: how far is looked for where its copies end
-_BEST_FIT = 0.995  # what is enough, whatever the others fit
+_BEST_FIT = 0.998  # what is enough, whatever the others fit: no two of 70,000 digits do that
 
 
 def exact_duplicates(measures: Sequence[Measures | None]) -> Groups:
@@ -78,7 +78,7 @@ def thresholds(pairs: np.ndarray, fits: np.ndarray, count: int) -> np.ndarray:
     left = np.ones((count, near.NEAREST))  # unexplained by the best, the second best ...
     left[sides[listed], rank[listed]] = 1 - values[listed]
     copies, beyond = left[:, :-_BEYOND], left[:, _BEYOND:]
-    most = np.where(copies <= (1 - _FIT) * beyond**3, copies, -1).max(axis=1)  # -1: it has no copies
+    most = np.where(copies <= (1 - _FIT) * beyond**4, copies, -1).max(axis=1)  # -1: it has no copies
     return np.minimum(1 - most[pairs].min(axis=1), _BEST_FIT)
 
 
