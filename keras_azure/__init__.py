@@ -20,6 +20,7 @@ _HOME = {
     "plan": "keras_azure.api.plans",
     "preview": "keras_azure.api.runs",
     "check_data": "keras_azure.api.check",
+    "evaluate": "keras_azure.api.evaluation",
     "load": "keras_azure.api.runs",
     "RunConfig": "keras_azure.description.config",
     "RunResult": "keras_azure.description.result",

@@ -18,6 +18,7 @@
     │   └── UnusableWeights            1   a file of weights that is not there, damaged, unsafe, or of another network
     ├── DeviceError                    1   the device that was asked for is not there
     ├── RunFailed                      1   training itself went wrong
+    ├── WorseThanAsked                 1   a model's score is lower than it was to be at least
     ├── DamagedCheckpoint              1   a checkpoint that is not as it was written
     ├── CloudError                     1   Azure refused, failed or did not answer
     │   ├── NotSignedIn                1   nobody is signed in who may do it
@@ -129,6 +130,10 @@ class DeviceError(KerasAzureError):
 
 
 class RunFailed(KerasAzureError):
+    pass
+
+
+class WorseThanAsked(KerasAzureError):
     pass
 
 

@@ -2,6 +2,7 @@
 
 runs     run, resume, submit, job, dry_run, preview, bench, load
 plans    plan, and the look ahead before a run is submitted
+evaluation  evaluate
 jobs     the jobs of any backend: listed, found, followed, fetched
 doctor   what runs need, here and of each backend
 """

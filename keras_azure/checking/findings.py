@@ -1,6 +1,5 @@
 """What a check of a data set found: as an object, as JSON, as lines of text and as a table of a notebook."""
 
-import html
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,8 @@ import numpy as np
 from keras_azure.checking.duplicates import Groups
 from keras_azure.checking.looking import UNKNOWN, Looked
 from keras_azure.redaction import printable
+from keras_azure.reporting.notebook import table_html
+from keras_azure.reporting.text import escaped
 
 _SHOWN = 3  # images of each kind that are named in text; JSON names all
 _CLASSES_SHOWN = 20
@@ -32,7 +33,7 @@ class WrongLabel(NamedTuple):
     probability: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class DataCheck:
     """What a check found. Images have numbers, through all splits; `place` says where one is.
 
@@ -149,15 +150,13 @@ class DataCheck:
         if self.judged_by:
             yield f"Labels: {self.judged_by}."
 
+    def __repr__(self) -> str:
+        found = {kind: count for kind, count, _ in self._rows() if count}
+        return f"<DataCheck of {len(self.looked.places)} images: {found or 'nothing was found'}>"
+
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th style='text-align:left'>{html.escape(kind)}</th><td>{count}</td>"
-            f"<td style='text-align:left'>{html.escape(examples)}</td></tr>"
-            for kind, count, examples in self._rows()
-        )
-        about = html.escape(self.looked.originals.description)
-        judged = f"<p>Labels: {html.escape(self.judged_by)}.</p>" if self.judged_by else ""
-        return f"<p>{about}</p><table><tr><th>found</th><th>images</th><th></th></tr>{rows}</table>{judged}"
+        table = table_html(("found", "images", "such as"), [*self._rows()], caption=self.looked.originals.description)
+        return table + (f"<p>Labels: {escaped(self.judged_by)}.</p>" if self.judged_by else "")
 
     def examples(self) -> dict[str, Groups]:
         """Groups of images to be shown, by what was found; a single image is a group."""

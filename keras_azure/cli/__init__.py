@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import bench, cache, data, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
+from keras_azure.cli import (
+    bench,
+    cache,
+    data,
+    doctor,
+    evaluate,
+    init,
+    jobs,
+    new,
+    plan,
+    plugins,
+    predict,
+    preview,
+    run,
+    sizes,
+)
 from keras_azure.cli.options import sizes_as_one_word
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
@@ -25,6 +40,7 @@ plugins.register(app)
 new.register(app)
 preview.register(app)
 predict.register(app)
+evaluate.register(app)
 cache.register(app)
 data.register(app)
 sizes.register(app)
