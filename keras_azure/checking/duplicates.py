@@ -35,8 +35,7 @@ def near_duplicates(measures: Sequence[Measures | None], exact: Groups, observer
     handwritten digits nearly all. So an image's copies are those that fit on it far better than the next ones do: see
     `thresholds`. Of more than `near.NEAREST - _BEYOND` copies that are cut, some may not be found.
 
-    The time grows with the square of the images, as each hash is compared with all others, and beyond some 100,000
-    it is that which takes longest: see the README.
+    Each hash is compared with all others, which takes longer than all else beyond some 500,000 images: see the README.
 
     Args:
         exact: the groups of equal images; a group of near ones holds all of them.

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.fft
 
 _FREQUENCIES = 8  # each way
+_AT_ONCE = 4096  # images whose frequencies are computed together
 _MOST_BITS = 24  # that differ between candidates; of different images 32 do, and of a crop 16 or fewer
 NEAREST = 12  # candidates of each image, the nearest first
 _ROUNDS = 12  # at most, of the search for how images lie on each other
@@ -25,8 +26,12 @@ _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 def hashes(thumbnails: np.ndarray) -> np.ndarray:
     """The hashes, uint64 (n,), of thumbnails, uint8 (n, height, width)."""
-    low = scipy.fft.dctn(thumbnails.astype(np.float32), axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES]
-    low = low.reshape(len(low), -1)
+    low = np.empty((len(thumbnails), _FREQUENCIES**2), np.float32)
+    for start in range(0, len(thumbnails), _AT_ONCE):
+        part = thumbnails[start : start + _AT_ONCE].astype(np.float32)
+        low[start : start + _AT_ONCE] = scipy.fft.dctn(part, axes=(1, 2))[:, :_FREQUENCIES, :_FREQUENCIES].reshape(
+            len(part), -1
+        )
     bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
     return np.packbits(bits, axis=1).view(np.uint64).reshape(-1)
 
