@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 
 CLASSES = 10
 _TILE = 25  # pixels between the fixed points of a photograph's smooth structures
@@ -79,3 +79,17 @@ def write_small_files(root: Path, count: int) -> None:
         folder = root / ("train" if number % 7 else "test") / f"class_{number % CLASSES}"
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{number:06}.jpg").write_bytes(contents[number % len(contents)])
+
+
+def dead_leaves(seed: int, size: tuple[int, int]) -> Image.Image:
+    """Discs that lie on each other at random, with grain: structures of all sizes with edges, as photographs have."""
+    rng = np.random.default_rng(seed)
+    height, width = size
+    image = Image.new("RGB", (width, height))
+    draw = ImageDraw.Draw(image)
+    # The larger ones first: sizes are by a power law, and what lies on top would hide all others.
+    for radius in sorted(max(size) * 0.01 / rng.uniform(0.02, 1, 500), reverse=True):
+        x, y = rng.uniform(0, width), rng.uniform(0, height)
+        draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=tuple(rng.integers(10, 250, 3).tolist()))
+    grain = rng.normal(0, 5, (height, width, 1))
+    return Image.fromarray((np.asarray(image) + grain).clip(0, 255).astype(np.uint8))

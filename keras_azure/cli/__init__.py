@@ -9,6 +9,7 @@ import typer
 from keras_azure.cli import (
     bench,
     cache,
+    data,
     doctor,
     evaluate,
     explain,
@@ -45,6 +46,7 @@ evaluate.register(app)
 report.register(app)
 explain.register(app)
 cache.register(app)
+data.register(app)
 sizes.register(app)
 plan.register(app)
 jobs.register(app)

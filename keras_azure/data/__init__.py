@@ -84,6 +84,15 @@ class Dataset(Protocol):
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It
       costs about as much as reading the files, and raises DataError where they cannot be read.
 
+    - `copies() -> str`, asked after `fingerprint` of all splits: a line for the user where images are there more than
+      once, or in several splits; empty where none is.
+
+    For `kaz data check`:
+
+    - `originals(observer) -> data.originals.Originals`, in place of `prepare`, for a data set whose images have sizes
+      of their own: as they are stored, and also where some of them cannot be read. Without it, those are looked at
+      that training reads.
+
     For where the files are. None of these may need `prepare`, or load libraries that take long: they are asked before
     Keras's engine is chosen, and where a run is only submitted.
 

@@ -13,10 +13,11 @@ import numpy as np
 from keras_azure.data.decoding import BIT_DEPTH, Header, largest_level
 from keras_azure.data.formats.images import explained
 from keras_azure.data.formats.options import Reading
-from keras_azure.data.hashes import Hashes, digest
+from keras_azure.data.hashes import Hashes, digest, repeated
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import DECODING, decode_header, decode_image
-from keras_azure.data.labelled import Found, Key, Keys
+from keras_azure.data.labelled import Found, Key, Keys, Labelled
+from keras_azure.data.originals import Original
 from keras_azure.data.splits import check_index, described
 from keras_azure.data.threads import map_in_threads
 from keras_azure.description.events import Observer
@@ -124,6 +125,21 @@ class EncodedDataset(ABC):
     def known_labels(self, split: str) -> np.ndarray:
         return self._splits[split][1]
 
+    def copies(self) -> str:
+        return repeated(self._hashes)
+
+    def originals(self, observer: Observer) -> "EncodedOriginals":
+        """In place of `prepare`: the images as they are stored, whether or not they can be read.
+
+        Raises:
+            DataError: there is no data set.
+        """
+        files, found = self.find(observer)
+        divided = found.without(set()).with_test(self._reading.test_split, self._source)
+        for note in dict.fromkeys((*found.notes, *divided.notes)):
+            observer.message(note)
+        return EncodedOriginals(self._source, files, divided, self._reading.bit_depth)
+
     def fingerprint(self, split: str, observer: Observer) -> str:
         keys, labels = self._splits[split]
         content = hashlib.blake2b(digest_size=16)
@@ -181,3 +197,31 @@ class EncodedDataset(ABC):
             with self._files.open(key) as file, explained(name, self._files.hint):
                 hashes.keep(index, digest(file))
         return hashes.get(index)
+
+
+class EncodedOriginals:
+    """The images of files as they are stored: see `originals.Originals`."""
+
+    def __init__(self, source: str, files: Files, divided: Labelled, bit_depth: int) -> None:
+        self.class_names, self.is_labelled, self.task = divided.class_names, divided.is_labelled, divided.task
+        self.split_sizes = {split: len(labels) for split, (_, labels) in divided.splits.items()}
+        self.description = "; ".join(filter(None, [source, divided.origins]))
+        self._files, self._splits, self._bit_depth = files, divided.splits, bit_depth
+
+    def labels(self, split: str) -> np.ndarray:
+        return self._splits[split][1]
+
+    def place(self, split: str, index: int) -> str:
+        return self._files.place(self._splits[split][0][index])
+
+    def read(self, split: str, index: int) -> Original:
+        check_index(split, index, self.split_sizes)
+        keys, labels = self._splits[split]
+        name, hint = functools.partial(self._files.name, keys[index]), self._files.hint
+        with self._files.open(keys[index]) as file:
+            header = decode_header(file, name, hint=hint)
+            file.seek(0)
+            pixels = decode_image(file, name, None, header.channels, hint=hint, bit_depth=self._bit_depth)
+        mode = ["gray" if header.channels == 1 else "colour"]
+        mode += ["transparent"] * header.transparent + ["16 bits"] * header.deep + ["several frames"] * header.animated
+        return Original(pixels, labels[index], ", ".join(mode))

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -27,6 +28,10 @@ class Hashes:
     def get(self, index: int) -> bytes:
         return self._digests[index].tobytes()
 
+    def known(self) -> np.ndarray:
+        """The digests that are known, uint8 (n, 16)."""
+        return self._digests[self._known]
+
     def keep(self, index: int, found: bytes) -> None:
         self._digests[index] = np.frombuffer(found, np.uint8)
         self._known[index] = True
@@ -47,3 +52,17 @@ class Hashes:
 def digest(file: Any) -> bytes:
     """Of the content of an open file, 16 bytes."""
     return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=_BYTES)).digest()
+
+
+def repeated(hashes: Mapping[str, Hashes]) -> str:
+    """A line on images that are there more than once, by the digests that are known of each split; empty if none is."""
+    digests = np.concatenate([each.known() for each in hashes.values()])
+    splits = np.repeat(np.arange(len(hashes)), [len(each.known()) for each in hashes.values()])
+    _, number, counts = np.unique(digests.view(f"V{_BYTES}").ravel(), return_inverse=True, return_counts=True)
+    more = int((counts[number] > 1).sum())
+    if not more:
+        return ""
+    pairs = np.unique(np.stack([number, splits], axis=1), axis=0)
+    leaked = int((np.bincount(pairs[:, 0]) > 1)[number].sum())
+    across = f", {leaked} of them in more than one of {', '.join(hashes)}" if leaked else ""
+    return f"{more} images have a copy that is equal to the byte{across}. kaz data check says which."

@@ -6,7 +6,10 @@ from keras_azure.lazy import lazy
 
 if TYPE_CHECKING:
     from keras_azure.data import Dataset
+    from keras_azure.data.originals import Originals
     from keras_azure.description.events import Observer
+
+_ORIGINALS_OF = "keras_azure.data.originals:originals_of"
 
 
 class OpenedLater:
@@ -27,6 +30,11 @@ class OpenedLater:
             opened.prepare(observer)
         self._opened = opened
 
+    def originals(self, observer: "Observer") -> "Originals":
+        """In place of `prepare`: the images as they are stored."""
+        found: Originals = lazy(_ORIGINALS_OF)(lazy(self._reader)(**self._options), observer)
+        return found
+
     def __getattr__(self, attribute: str) -> Any:
         if attribute.startswith("_"):  # nothing is opened yet
             raise AttributeError(attribute)
@@ -38,3 +46,8 @@ class ReadAtOnce(OpenedLater):
 
     def prepare(self, observer: "Observer") -> None:
         self._opened = lazy(self._reader)(observer=observer, **self._options)
+
+    def originals(self, observer: "Observer") -> "Originals":
+        self.prepare(observer)
+        found: Originals = lazy(_ORIGINALS_OF)(self._opened, observer)
+        return found

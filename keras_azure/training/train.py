@@ -90,6 +90,8 @@ def train(
         noted = Noted(observer)
         data = opened.enter_context(contextlib.closing(open_data(config, noted, before)))
         identity = data.identity(observer)
+        if hasattr(data.dataset, "copies") and (note := data.dataset.copies()):
+            observer.message(note)
         if found is not None:
             require_same_data(found.state.data, identity, run_dir)
             tell_other_decoding(found.state.data, identity, observer)
