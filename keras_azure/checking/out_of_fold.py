@@ -8,9 +8,10 @@ import keras
 import numpy as np
 
 from keras_azure.checking.duplicates import Groups
+from keras_azure.data.fitted import fitted
 from keras_azure.data.memory import require_memory
 from keras_azure.data.originals import Original
-from keras_azure.data.resizing import Size, resize
+from keras_azure.data.resizing import Size
 from keras_azure.description.events import Observer
 from keras_azure.errors import UnusableWeights
 from keras_azure.models.features import BATCH_SIZE
@@ -67,7 +68,7 @@ class ByTraining:
         self._kept: dict[int, np.ndarray] = {}
 
     def take(self, image: Original) -> np.ndarray:
-        return _brought_to(image.pixels, _TRAINED_ON)
+        return fitted(image.pixels, _TRAINED_ON)
 
     def keep(self, number: int, taken: np.ndarray) -> None:
         if len(self._kept) % 1024 == 0:
@@ -124,7 +125,7 @@ class ByFeatures:
         self._features: list[np.ndarray] = []
 
     def take(self, image: Original) -> np.ndarray:
-        return _brought_to(image.pixels, self._shape)
+        return fitted(image.pixels, self._shape)
 
     def keep(self, number: int, taken: np.ndarray) -> None:
         self._numbers.append(number)
@@ -181,15 +182,6 @@ def _features_in(weights: str) -> keras.Model:
     model = load_safely(existing(weights))
     parts = parts_of(model)
     return encoder_in(model) if parts is None else parts.features
-
-
-def _brought_to(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    pixels = resize(pixels, shape[:2])
-    if pixels.shape[-1] == shape[-1]:
-        return pixels
-    if shape[-1] == 3:
-        return np.repeat(pixels, 3, axis=-1)
-    return np.rint(pixels @ np.array([[0.299], [0.587], [0.114]])).astype(np.uint8)
 
 
 def _batches(size: int, rng: np.random.Generator) -> Iterator[np.ndarray]:

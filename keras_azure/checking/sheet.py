@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from keras_azure.augmentations.contact_sheet import ContactSheet
 from keras_azure.checking.findings import DataCheck
 from keras_azure.data.figure_text import drawable_labels, style_of
 from keras_azure.data.resizing import resize
+from keras_azure.data.shown_figure import ShownFigure
 
 _COLUMNS = 8
 _INCHES = 1.3  # the width of an image on the sheet, or its height, if that is larger
@@ -13,7 +13,7 @@ _PIXELS = 130  # of its longer side, at most
 _LETTERS = 28  # below an image
 
 
-def draw(check: DataCheck) -> ContactSheet:
+def draw(check: DataCheck) -> ShownFigure:
     """Reads the images that are shown again, and draws them; images of one group stand side by side.
 
     Raises:
@@ -25,7 +25,7 @@ def draw(check: DataCheck) -> ContactSheet:
     }
     tallest = [max(min(1, len(pixels) / pixels.shape[1]) for _, pixels in row) for row in rows.values()]
     heights = [_INCHES * ratio + 0.4 for ratio in tallest]  # with the line above and the one below
-    figure = ContactSheet(figsize=(_INCHES * _COLUMNS + 0.4, sum(heights) + 0.6), layout="constrained")
+    figure = ShownFigure(figsize=(_INCHES * _COLUMNS + 0.4, sum(heights) + 0.6), layout="constrained")
     if not rows:
         figure.suptitle("Nothing was found.")
         return figure

@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from keras_azure.data import Dataset, TaskName, task_of_data
+from keras_azure.data.fitted import fitted
 from keras_azure.data.formats.layout import some_of
 from keras_azure.data.label_forms import Label, LabelForm
 from keras_azure.data.overview import known_labels
-from keras_azure.data.resizing import resize
 from keras_azure.data.sizes import in_words
 from keras_azure.description.events import Observer
 from keras_azure.errors import DataError, UsageError
-
-_LUMA = np.array([[0.299], [0.587], [0.114]])  # of red, green and blue: ITU-R BT.601, as Pillow's "L" has it
 
 
 class View:
@@ -97,17 +95,6 @@ class View:
         known = self._to_model >= 0
         found[self._to_model[known]] = values[known]
         return found
-
-
-def fitted(pixels: np.ndarray, shape: tuple[int, int, int]) -> np.ndarray:
-    """An image, uint8 (height, width, channels), stretched to another shape; colours become gray as Pillow makes them,
-    and gray ones three equal channels."""
-    pixels = resize(pixels, shape[:2])
-    if pixels.shape[-1] == shape[-1]:
-        return pixels
-    if shape[-1] == 3:
-        return np.repeat(pixels, 3, axis=-1)
-    return np.rint(pixels @ _LUMA).astype(np.uint8)
 
 
 def column_of(dataset: Dataset, split: str, name: str) -> Sequence[str]:
