@@ -23,13 +23,14 @@ LAYERS = {
     "data.formats data.given data.local_files data.locate data.named data.opened_later backends "
     "backends.azure.sizes reporting.charts reporting.curves reporting.notebook reporting.text",
     "command": "cli __main__ api listeners listeners.display",
-    "heavy": "data.archive data.array_like data.arrays data.decoding data.digits data.encoded data.figure_text data.fitted "
-    "data.folder data.given_arrays data.hashes data.headers data.idx data.images data.label_forms data.labelled "
-    "data.labels data.memory data.npz data.orientation data.originals data.overview data.parquet "
-    "data.parquet_table data.resizing data.row_groups data.shard_index data.shown_figure data.sizes data.source "
-    "data.splits data.store data.streams data.table data.table_cells data.table_labels data.tfds data.threads "
-    "data.webdataset augmentations pipeline models engines explaining planning.operations planning.graph "
-    "planning.memory throughput.ceiling throughput.step",
+    "heavy": "data.archive data.array_like data.arrays data.decoding data.digits data.encoded data.figure_text "
+    "data.fitted data.folder data.given_arrays data.hashes data.headers data.idx data.images "
+    "data.label_forms data.labelled data.labels data.memory data.npz data.orientation data.originals "
+    "data.overview data.parquet data.parquet_table data.resizing data.row_groups data.shard_index "
+    "data.shown_figure data.sizes data.source data.splits data.store data.streams data.table "
+    "data.table_cells data.table_labels data.tfds data.threads data.webdataset augmentations pipeline "
+    "models engines explaining planning.operations planning.graph planning.memory throughput.ceiling "
+    "throughput.step",
     "tracking": "listeners.tracking",
     "training": "training evaluation testing planning throughput reporting checking",
     "local backend": "backends.local",
