@@ -2,6 +2,7 @@
 
 import base64
 import io
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,7 +91,8 @@ class Explanation:
             {**said.to_json(), "explained": name} for said, name in zip(self.predictions, self.explained, strict=True)
         ]
         if self.gaps is not None:
-            rows = [{**row, "gap": gap} for row, gap in zip(rows, self.gaps.tolist(), strict=True)]
+            gaps = [gap if math.isfinite(gap) else None for gap in self.gaps.tolist()]
+            rows = [{**row, "gap": gap} for row, gap in zip(rows, gaps, strict=True)]
         return rows
 
     def __str__(self) -> str:

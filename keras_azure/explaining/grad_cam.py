@@ -14,10 +14,9 @@ import keras
 import numpy as np
 
 from keras_azure.description.events import Observer
-from keras_azure.engines import gradients_of
 from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.explaining.batches import at_once, batches, checked_classes, checked_images
-from keras_azure.explaining.networks import forward_of, last_spatial_layer, layer_called
+from keras_azure.explaining.networks import gradients_through, last_spatial_layer, layer_called
 
 
 def grad_cam(
@@ -45,6 +44,7 @@ def grad_cam(
 
     Raises:
         UsageError: the model has no such layer, the images are of another shape, or there is no such class.
+        RunFailed: the model has no gradients.
 
     Example:
         maps = grad_cam(keras_azure.load("runs/...").model, images)
@@ -57,7 +57,7 @@ def grad_cam(
     maps = np.zeros((len(images), height, width), np.float32)
     with keras_settings():
         at = last_spatial_layer(model) if layer is None else layer_called(model, layer)
-        slopes_of, done = gradients_of(model, forward_of(model, at)), 0
+        slopes_of, done = gradients_through(model, at), 0
         for count, (batch, wanted) in batches(at_once(images.shape[1:], len(images)), images, classes):
             slopes = slopes_of(batch.astype(np.float32), wanted)
             small = _maps(slopes.values[:count].astype(np.float32), slopes.gradients[:count].astype(np.float32))

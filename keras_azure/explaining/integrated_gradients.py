@@ -9,6 +9,7 @@ says how exact it is, so that steps are added until it is met. F is the logit, f
 changes within a short part of the way, and hardly beyond it, where the logit goes on evenly.
 """
 
+import math
 import warnings
 from collections.abc import Sequence
 
@@ -16,12 +17,11 @@ import keras
 import numpy as np
 
 from keras_azure.description.events import Observer
-from keras_azure.engines import gradients_of
 from keras_azure.engines.gradients import Gradients
 from keras_azure.engines.keras_settings import keras_settings
 from keras_azure.errors import UsageError
 from keras_azure.explaining.batches import at_once, batches, checked_classes, checked_images
-from keras_azure.explaining.networks import forward_of
+from keras_azure.explaining.networks import gradients_through
 
 GAP = 0.01  # of the difference of scores, by which the attributions' sum may miss it
 _SMALLEST_DIFFERENCE = 1e-3  # of the scores, or of all that is added and taken away, that counts as one
@@ -55,6 +55,7 @@ def integrated_gradients(
 
     Raises:
         UsageError: an argument cannot be.
+        RunFailed: the model has no gradients.
 
     Warns:
         UserWarning: an image misses completeness after all, and there is no observer.
@@ -88,7 +89,7 @@ def integrate(
     observer = observer or Observer()
     added, gaps = np.zeros(images.shape, np.float32), np.zeros(len(images))
     with keras_settings():
-        slopes_of = gradients_of(model, forward_of(model, None))
+        slopes_of = gradients_through(model, None)
         for place, (image, start, wanted) in enumerate(zip(images, baselines, classes, strict=True)):
             added[place], gaps[place] = _of_image(slopes_of, image, start, int(wanted), steps)
             observer.advance("Integrated gradients", place + 1, len(images))
@@ -146,7 +147,8 @@ def _sum(
     # A smaller difference is lost in the rounding of what makes it up.
     smallest = _SMALLEST_DIFFERENCE * max(abs(scores[-1]), abs(scores[0]), np.abs(added).sum())
     missed, scale = abs(added.sum() - difference), max(abs(difference), smallest)
-    return added.astype(np.float32), float(missed / scale) if scale else float(missed > 0)
+    gap = float(missed / scale) if scale else float(missed > 0)
+    return added.astype(np.float32), gap if math.isfinite(gap) else math.inf
 
 
 def _quadrature(steps: int, parts: int) -> tuple[np.ndarray, np.ndarray]:

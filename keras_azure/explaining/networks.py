@@ -9,11 +9,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
 
-from keras_azure.engines.gradients import Forward, Tap
-from keras_azure.errors import UnknownName, UsageError
+from keras_azure.engines import gradients_of
+from keras_azure.engines.gradients import Forward, Gradients, Slopes, Tap
+from keras_azure.errors import RunFailed, UnknownName, UsageError
 from keras_azure.models.ends import last_operation
+from keras_azure.models.saving import reason
 
 _TO_PROBABILITIES = (keras.activations.softmax, keras.activations.sigmoid)
 _OPERATIONS = ("Softmax", "Sigmoid")  # what keras.ops of these names are in a network; Keras does not export them
@@ -71,8 +74,8 @@ def last_spatial_layer(model: keras.Model) -> keras.Operation:
     return found
 
 
-def forward_of(model: keras.Model, layer: keras.Operation | None) -> Forward:
-    """A pass through the model with images and classes; the score of each image is that of its class.
+def gradients_through(model: keras.Model, layer: keras.Operation | None) -> Gradients:
+    """Passes through the model and back with images and classes; the score of each image is that of its class.
 
     Of a class or a label the score is the logit. That of a class goes on growing where the probability is close to 1,
     and does not change with what speaks for another class: Grad-CAM is defined on it. A model whose end is neither
@@ -81,9 +84,24 @@ def forward_of(model: keras.Model, layer: keras.Operation | None) -> Forward:
     Args:
         layer: what comes out of it is tapped; by default the images.
     """
+    compute = gradients_of(model, _forward_of(model, layer))
 
+    def slopes_of(*inputs: np.ndarray) -> Slopes:
+        """Of images float32 (batch, height, width, channels) and classes int32 (batch,), -1 for the highest output.
+
+        Raises:
+            RunFailed: it cannot be computed, as where a layer has no gradient.
+        """
+        try:
+            return compute(*inputs)
+        except Exception as error:  # whatever the layers of any model raise
+            raise RunFailed(f"The model {model.name!r} cannot be explained: {reason(error)}.") from error
+
+    return slopes_of
+
+
+def _forward_of(model: keras.Model, layer: keras.Operation | None) -> Forward:
     def forward(images: Any, classes: Any, tap: Tap) -> tuple[Any, Any]:
-        """`classes` are indices (batch,), -1 for the highest output."""
         with _end_watched(model) as logits, _tapped(layer, tap):
             outputs = model(images if layer is not None else tap(images), training=False)
         scores = keras.ops.cast(logits[-1] if logits else outputs, "float32")

@@ -40,8 +40,9 @@ def p_values(model, images, maps):
 
 
 def test_of_a_cnn(trained_cnn):
-    images = digits().arrays("test")[0][:96]
-    assert max(p_values(trained_cnn, images, grad_cam(trained_cnn, images))) < 0.01
+    images = digits().arrays("test")[0][:240]
+    anywhere, _ = p_values(trained_cnn, images, grad_cam(trained_cnn, images))  # these digits are all in one place
+    assert anywhere < 0.01
 
 
 @pytest.mark.slow

@@ -3,12 +3,13 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from fixtures.data import Listener
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from keras import layers
 
-from keras_azure.errors import UsageError
+from keras_azure.errors import RunFailed, UsageError
 from keras_azure.explaining import integrated_gradients
 from keras_azure.explaining.integrated_gradients import integrate
 
@@ -78,10 +79,14 @@ def test_they_are_complete_to_1_percent(without_activation, options, index, leve
     scores = np.asarray(logits(IMAGES.astype(np.float32)))[:, index]
     nothing = np.asarray(logits(np.full((1, 6, 5, 3), level, np.float32)))[0, index]
     differences = scores.astype(np.float64) - nothing
-    assume(np.abs(differences).min() > 1e-3 * np.abs(scores).max())  # nearer to 0 they are rounding
     added, gaps = integrate(model, IMAGES, index, baseline=level)
-    np.testing.assert_allclose(added.sum(axis=(1, 2, 3), dtype=np.float64), differences, rtol=0.0101)
-    assert gaps.max() <= 0.01
+    missed = np.abs(added.sum(axis=(1, 2, 3), dtype=np.float64) - differences)
+    # Where nearly all that is added is taken away again, the rest may be too little for any number of steps.
+    is_left = np.abs(differences) > 0.02 * np.abs(added).sum(axis=(1, 2, 3))
+    assume(is_left.any())
+    assert (missed[is_left] <= 0.0101 * np.abs(differences[is_left])).all()
+    assert (gaps[is_left] <= 0.01).all()
+    np.testing.assert_allclose(gaps[is_left], missed[is_left] / np.abs(differences[is_left]), atol=1e-3)
 
 
 def test_of_a_trained_network_they_are_complete_for_each_class(trained_cnn, without_activation, test_images):
@@ -107,6 +112,32 @@ def test_what_stays_incomplete_is_said():
     integrated_gradients(jumping_model(), IMAGES, steps=2, observer=listener)
     assert len(listener.messages) == 1
     assert listener.progress[-1] == ("Integrated gradients", 3, 3)
+
+
+def test_what_is_no_number_is_never_complete():
+    pixels = layers.Input((6, 5, 3))
+    roots = keras.ops.sqrt(keras.ops.subtract(pixels, 1000.0))
+    model = keras.Model(pixels, layers.Dense(2, "softmax")(layers.Flatten()(roots)))
+    with pytest.warns(UserWarning, match="not complete"):
+        integrated_gradients(model, IMAGES, 1, steps=2)
+
+
+def test_a_layer_without_a_gradient_is_told():
+    @tf.custom_gradient
+    def one_way(values):
+        def gradient(upstream):
+            raise LookupError("there is no way back")
+
+        return tf.identity(values), gradient
+
+    class Hidden(layers.Layer):
+        def call(self, values):
+            return one_way(values)
+
+    pixels = layers.Input((6, 5, 3))
+    scores = layers.Dense(2, "softmax")(Hidden()(layers.Flatten()(pixels)))
+    with pytest.raises(RunFailed, match="cannot be explained: there is no way back"):
+        integrated_gradients(keras.Model(pixels, scores), IMAGES, 1)
 
 
 def test_the_baseline_itself_has_nothing():
