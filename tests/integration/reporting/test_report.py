@@ -272,7 +272,7 @@ def test_two_hundred_classes(tmp_path):
     assert len(html.encode()) <= LARGEST_PAGE
     assert all(f"class {number}" in read.of("bdi", "th") for number in range(200))
     assert read.of("summary")[-1] == "The bins of the reliability curve"
-    assert "The 20 largest wrong cells" in read.of("caption")
+    assert "The 20 largest wrong cells, with their share of the true class" in read.of("caption")
     assert any(attributes["alt"].startswith("Confusion matrix of 200 classes") for attributes in read.all("img"))
     assert read.all("details")
 
