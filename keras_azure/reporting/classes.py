@@ -106,7 +106,7 @@ def _confusion(answers: Answers, figures: ClassFigures, images: TestedImages, al
         alt = f"Confusion matrix of {len(names)} classes; its largest wrong cells are listed below"
         caption = (
             "A row for each true class, a column for each class that was said, in the order of the classes, from the "
-            "top left: the darker, the larger the share of the true class. Blue is right, orange is wrong."
+            "top left: the stronger the colour, the larger the share of the true class. Blue is right, orange is wrong."
         )
         yield Gallery([Figure([Image(picture, alt)], caption)], wide=True)
     wrong = counts.copy()
@@ -117,8 +117,8 @@ def _confusion(answers: Answers, figures: ClassFigures, images: TestedImages, al
         return
     pairs = [divmod(cell, len(names)) for cell in largest]
     yield Table(
-        f"The {len(pairs)} largest wrong cells",
-        ("True class", "Taken for", "Images", "Share of the true class"),
+        f"The {len(pairs)} largest wrong cells, with their share of the true class",
+        ("True class", "Taken for", "Images", "Share"),
         [
             (named(names[row]), named(names[column]), int(counts[row, column]), percent(shares[row, column]))
             for row, column in pairs

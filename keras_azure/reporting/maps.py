@@ -47,11 +47,9 @@ def explanation_of(model: Model) -> Explain:
         except Exception as error:  # networks are anybody's, and a report is more than its maps
             said = error.problem if isinstance(error, KerasAzureError) else f"{type(error).__name__}: {reason(error)}."
             return Maps(note=f"There are no maps of where the model looks: {said}")
-        shown = "each image" if first >= len(images) else f"the first {first} images"
-        return Maps(
-            [*heat],
-            f"Beside {shown} is a map of what in it speaks for what was said (Grad-CAM): the brighter, the more.",
-        )
+        which = "each image" if first >= len(images) else f"each of the first {first} images"
+        note = f"Beside {which} is a map of what in it speaks for what was said (Grad-CAM): the brighter, the more."
+        return Maps([*heat], note)
 
     return explain
 

@@ -16,7 +16,7 @@ from keras_azure.reporting.parts import Section, Text, Value
 from keras_azure.reporting.pictures import Pictures
 from keras_azure.reporting.text import fit, number
 
-_SHORT = 24  # characters
+_SHORT, _SHORT_NAME = 24, 20  # characters
 
 
 def page(run: FinishedRun, pictures: Pictures) -> str:
@@ -74,13 +74,18 @@ def _template() -> Template:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.tests["short"] = _is_short
+    environment.tests |= {"short": _is_short, "short_name": _is_short_name}
     return environment.get_template("report.html")
 
 
 def _is_short(value: Value) -> bool:
     """Whether a value stands on one line: numbers do, and shares with their intervals."""
     return not isinstance(value, Markup) and len(str(value)) <= _SHORT
+
+
+def _is_short_name(value: Value) -> bool:
+    """Whether the name of a row stands on one line."""
+    return len(value.striptags() if isinstance(value, Markup) else str(value)) <= _SHORT_NAME
 
 
 def _shown(value: Value) -> Value:

@@ -18,6 +18,7 @@ from keras_azure.errors import RunFailed, UsageError
 from keras_azure.evaluation.answers import Answers
 from keras_azure.reporting.finished import FinishedRun, read_facts
 from keras_azure.reporting.limits import LARGEST_PAGE
+from keras_azure.reporting.maps import explanation_of
 from keras_azure.reporting.page import page
 from keras_azure.reporting.pictures import Pictures, pictures_of
 from keras_azure.reporting.text import number
@@ -113,6 +114,17 @@ def test_it_is_said_why_there_are_no_maps(finished, tmp_path, monkeypatch):
     run_dir = shutil.copytree(finished("classify"), tmp_path / "run")
     keras_azure.report(run_dir, observer=Observer())
     assert "no maps of where the model looks: ZeroDivisionError: division by zero." in read_page(run_dir).text
+
+
+def test_few_large_images_are_explained(finished, monkeypatch):
+    monkeypatch.setattr(
+        "keras_azure.reporting.maps.grad_cam", lambda model, images, classes: np.zeros(images.shape[:3])
+    )
+    explain = explanation_of(keras_azure.read_result(finished("classify")).model)
+    for side, count in ((28, 24), (224, 10), (1000, 4)):
+        maps = explain([np.zeros((side, side, 3), np.uint8)] * 24, np.zeros(24, int))
+        assert len(maps.heat) == count
+        assert ("each of the first" in maps.note) == (count < 24)
 
 
 def test_figures_are_those_of_the_run(finished):
@@ -260,7 +272,7 @@ def test_two_hundred_classes(tmp_path):
     assert len(html.encode()) <= LARGEST_PAGE
     assert all(f"class {number}" in read.of("bdi", "th") for number in range(200))
     assert read.of("summary")[-1] == "The bins of the reliability curve"
-    assert "The 20 largest wrong cells" in read.of("caption")
+    assert "The 20 largest wrong cells, with their share of the true class" in read.of("caption")
     assert any(attributes["alt"].startswith("Confusion matrix of 200 classes") for attributes in read.all("img"))
     assert read.all("details")
 
