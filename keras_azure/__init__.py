@@ -20,6 +20,7 @@ _HOME = {
     "plan": "keras_azure.api.plans",
     "preview": "keras_azure.api.runs",
     "load": "keras_azure.api.runs",
+    "runs": "keras_azure.api.comparison",
     "RunConfig": "keras_azure.description.config",
     "RunResult": "keras_azure.description.result",
     "Spec": "keras_azure.registry.specs",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, sizes
+from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, runs, sizes
 from keras_azure.cli.options import sizes_as_one_word
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
@@ -20,6 +20,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich takes as long to load as all the rest of `kaz --help`
 )
 run.register(app)
+runs.register(app)
 bench.register(app)
 plugins.register(app)
 new.register(app)

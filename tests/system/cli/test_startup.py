@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+OLD_RUNS = Path(__file__).parents[2] / "integration" / "old_runs"
 HEAVY = {"tensorflow", "keras", "mlflow", "azure", "sklearn", "matplotlib", "jax", "numpy", "numba", "scipy"}
 
 RUN = """
@@ -46,6 +48,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["doctor", "--help"],
         ["init", "--help"],
         ["bench", "--help"],
+        ["runs", "--help"],
+        ["runs", str(OLD_RUNS)],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )

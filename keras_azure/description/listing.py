@@ -1,0 +1,374 @@
+"""The runs in a folder, from their small files alone: what `kaz runs` lists.
+
+Each file is looked at only as far as it is shown, so that a run of another version is listed, too; and one that is
+damaged is one that is listed as that.
+"""
+
+import contextlib
+import csv
+import datetime
+import functools
+import json
+import math
+import os
+import stat
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any, Literal, Self
+
+from keras_azure.data.locate import paths_in
+from keras_azure.description.config import RunConfig
+from keras_azure.description.folder import DESCRIPTION, HISTORY, JOB, RESULTS
+from keras_azure.description.scores import TITLES, figure, highest_is_best, main_score, number, scores_of, task_of
+from keras_azure.description.stages import parse_stages
+from keras_azure.description.text_table import WIDTH, cells, text_table
+from keras_azure.errors import ConfigError, SpecError, UsageError
+from keras_azure.registry.specs import LONGEST_TEXT, parse
+
+State = Literal["finished", "unfinished", "submitted", "damaged"]
+COLUMNS = (
+    *("name", "state", "started", "model", "data", "epochs", "metric", "score", "images_per_second", "seconds"),
+    "backend",
+)
+_MOST_BYTES = 64 << 20  # of a file; those of a run have some kilobytes
+_MOST_SECONDS = 1e9
+_ANY_WIDTH = 10_000
+_STAMP = "%Y%m%d-%H%M%S"  # which the name of a folder begins with, unless it was named by a user
+
+
+@dataclass(frozen=True)
+class ListedRun:
+    """A run, as its files have it. What they do not say is None.
+
+    Attributes:
+        folder: its run folder.
+        state: "finished"; "unfinished", which is under way or was stopped; "submitted" to a cluster, and not fetched
+            yet; or "damaged".
+        problem: one sentence on what is damaged; else empty.
+        started: when it began, by the name of its folder, or else by its `run.json`.
+        model, data, backend: as `run.json` has them.
+        epochs, planned_epochs: finished ones, and all that there are to be; early stopping may leave some out.
+        metric, score: the main score of its task on the test split.
+        images_per_second: in training.
+        seconds: wall time of the whole run.
+        job: what a submitted one is called by its backend.
+    """
+
+    folder: Path
+    state: State
+    problem: str = ""
+    started: datetime.datetime | None = None
+    model: str | None = None
+    data: str | None = None
+    backend: str | None = None
+    epochs: int | None = None
+    planned_epochs: int | None = None
+    metric: str | None = None
+    score: float | None = None
+    images_per_second: float | None = None
+    seconds: float | None = None
+    job: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name of its folder."""
+        return self.folder.name
+
+    def to_json(self) -> dict[str, Any]:
+        """JSON-safe; a score that is no number is None."""
+        values = {**vars(self), "folder": str(self.folder)}
+        values["started"] = None if self.started is None else self.started.isoformat()
+        finite = {key: value for key, value in values.items() if not isinstance(value, float) or math.isfinite(value)}
+        return {"name": self.name, **dict.fromkeys(values), **finite}
+
+
+class RunList(tuple[ListedRun, ...]):
+    """Runs in an order; in a terminal it shows itself as a table.
+
+    Attributes:
+        folder: where they are.
+    """
+
+    folder: Path
+
+    def __new__(cls, folder: Path, runs: Iterable[ListedRun]) -> Self:
+        made = super().__new__(cls, runs)
+        made.folder = folder
+        return made
+
+    def to_json(self) -> list[dict[str, Any]]:
+        return [run.to_json() for run in self]
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, width: int = WIDTH) -> str:
+        """A table that is as wide at most; where there are no runs, a sentence that says so."""
+        return "\n".join(self._lines(width))
+
+    def _lines(self, width: int) -> list[str]:
+        if not self:
+            return [f"There are no runs in {self.folder}."]
+        started = any(run.started and not run.name.startswith(f"{run.started:{_STAMP}}") for run in self)
+        if started:
+            lines = self._table(_ANY_WIDTH, started=True)
+            if max(map(cells, lines)) <= width:
+                return lines
+        return self._table(width, started=False)
+
+    def _table(self, width: int, *, started: bool) -> list[str]:
+        """The lines; when a run was started is shown where its name does not say so and there is room."""
+        metrics = Counter(run.metric for run in self if run.metric)
+        usual = max(metrics, key=metrics.__getitem__, default="score")
+        backends = len({run.backend for run in self if run.backend}) > 1
+        score = TITLES.get(usual, usual)
+        headings = ["name", "epochs", score, "images/s", "time", "model", "data"]
+        headings += ["backend"] * backends + ["started"] * started
+        rows = []
+        for run in self:
+            if run.state == "damaged":
+                rows.append([run.name, f"damaged: {run.problem}"])
+                continue
+            row = [run.name, _epochs(run), _score(run, usual)]
+            row += ["" if run.images_per_second is None else f"{run.images_per_second:,.0f}", _duration(run.seconds)]
+            row += [run.model or "", _short_data(run.data), *[run.backend or ""] * backends]
+            rows.append(row + [f"{run.started:%Y-%m-%d %H:%M}" if run.started else ""] * started)
+        cut = {"name": 19, "model": 8, "data": 6, "backend": 7}
+        return text_table(headings, rows, width=width, right=("images/s", "time"), cut=cut)
+
+
+def _epochs(run: ListedRun) -> str:
+    """The state where it is another one than finished, too."""
+    if run.state == "submitted":
+        return run.state
+    if run.state == "unfinished" and run.planned_epochs is not None:
+        return f"{run.epochs} of {run.planned_epochs}"
+    return str(run.epochs)
+
+
+def _score(run: ListedRun, usual: str) -> str:
+    """With its name, where it is not the usual one."""
+    if run.score is None or run.metric is None:
+        return ""
+    return figure(run.score) + (f" {TITLES.get(run.metric, run.metric)}" if run.metric != usual else "")
+
+
+def _duration(seconds: float | None) -> str:
+    """`0:05`, `12:40`, `3:02:07`."""
+    if seconds is None or not 0 <= seconds < _MOST_SECONDS:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _short_data(data: str | None) -> str:
+    """What data are called in a table: of a path its last part."""
+    if data is None:
+        return ""
+    try:
+        paths = paths_in(parse(data))
+    except SpecError:
+        return data
+    return next((PurePath(path).name for path in paths.values()), data)
+
+
+def list_runs(folder: Path) -> list[ListedRun]:
+    """The runs whose folders are in a folder, or the one whose folder it is, in no order.
+
+    Raises:
+        UsageError: the folder cannot be read.
+    """
+    if (itself := _look_at(folder)) is not None:
+        return [itself]
+    try:
+        with os.scandir(folder) as entries:
+            inside = [Path(entry.path) for entry in entries if _may_be_a_folder(entry)]
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UsageError(f"The folder {folder} cannot be listed: {reason}.", expected="a folder of runs") from None
+    return [run for run in map(_look_at, inside) if run is not None]
+
+
+def sorted_runs(runs: list[ListedRun], column: str) -> list[ListedRun]:
+    """Runs by a column: texts from A to Z, numbers from the highest, the newest and the best first; unknown ones last.
+
+    Raises:
+        UsageError: there is no such column.
+    """
+    if column not in COLUMNS:
+        raise UsageError(f"There is no column {column!r} to sort by.", expected=f"one of {', '.join(COLUMNS)}")
+    newest_first = sorted(runs, key=lambda run: (run.started or datetime.datetime.min, run.name), reverse=True)
+    known, unknown = (
+        [run for run in newest_first if _is_known(getattr(run, column)) == wanted] for wanted in (True, False)
+    )
+    return [*sorted(known, key=functools.partial(_place, column)), *unknown]
+
+
+def _place(column: str, run: ListedRun) -> Any:
+    value = getattr(run, column)
+    match column:
+        case "started":
+            return -(value - datetime.datetime.min).total_seconds()
+        case "score":
+            return run.metric, value if highest_is_best(str(run.metric)) is False else -value
+    return value.casefold() if isinstance(value, str) else -value
+
+
+def _is_known(value: object) -> bool:
+    return value is not None and not (isinstance(value, float) and math.isnan(value))
+
+
+class _DamagedError(Exception):
+    """One sentence on a file that is not as a run wrote it."""
+
+
+def _may_be_a_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a ring of links
+        return False
+
+
+def _look_at(folder: Path) -> ListedRun | None:
+    """The run of a folder; None if it holds none."""
+    found: dict[str, Any] = {}
+    try:
+        state = _read(folder, found)
+        return None if state is None else ListedRun(folder, state, **found)
+    except _DamagedError as damage:
+        return ListedRun(folder, "damaged", str(damage), **found)
+
+
+def _read(folder: Path, found: dict[str, Any]) -> State | None:
+    """The state of the run in a folder; `found` gets what its files say, as far as they can be read."""
+    description = _json_object(folder / DESCRIPTION)
+    if description is None:
+        if any(os.path.lexists(folder / name) for name in (RESULTS, HISTORY)):
+            raise _DamagedError(f"{DESCRIPTION} is missing")
+        return None
+    found["started"] = _started(folder)
+    with _told_of(DESCRIPTION):
+        found |= {name: _text(description.get(name, default), name) for name, default in _DESCRIBED.items()}
+        if not found["model"]:
+            raise ValueError("it names no model")
+        found["planned_epochs"] = _planned(description)
+    results = _json_object(folder / RESULTS)
+    if results is not None:
+        with _told_of(RESULTS):
+            found |= _finished(results)
+        return "finished"
+    job = _json_object(folder / JOB)
+    if job is not None:
+        with _told_of(JOB):
+            found["job"] = _text(job.get("name"), "name")
+        return "submitted"
+    found["epochs"] = _epochs_so_far(folder / HISTORY)
+    return "unfinished"
+
+
+_DESCRIBED = {"model": "", "data": RunConfig.data, "backend": RunConfig.backend}
+
+
+def _finished(results: Mapping[str, Any]) -> dict[str, Any]:
+    scores = scores_of(results)
+    metric = main_score(task_of(results), scores)
+    return {
+        "metric": metric,
+        "score": scores[metric],
+        "epochs": _count(results.get("epochs"), "epochs"),
+        **{name: number(results.get(name), name) for name in ("images_per_second", "seconds")},
+    }
+
+
+def _planned(description: Mapping[str, Any]) -> int | None:
+    """Epochs of all stages; None where they are not given, and a later default may be another."""
+    if "epochs" not in description:
+        return None
+    epochs, stages = _count(description["epochs"], "epochs"), description.get("fine_tune")
+    if stages is None:
+        return epochs
+    try:
+        return sum(stage.epochs for stage in parse_stages(_text(stages, "fine_tune"), epochs))
+    except ConfigError:
+        raise ValueError("its fine_tune has no stages") from None
+
+
+def _epochs_so_far(path: Path) -> int:
+    text = _content(path)
+    if text is None:
+        return 0
+    with _told_of(HISTORY):
+        rows = [*csv.DictReader(text.splitlines())]
+        return _count(float(rows[-1]["epoch"]), "an epoch's number") if rows else 0
+
+
+def _started(folder: Path) -> datetime.datetime | None:
+    try:
+        return datetime.datetime.strptime(folder.name[: len("20260101-120000")], _STAMP)
+    except ValueError:
+        pass
+    try:
+        return datetime.datetime.fromtimestamp(int((folder / DESCRIPTION).stat().st_mtime))
+    except (OSError, ValueError, OverflowError):
+        return None
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"its {what} is no text")
+    if len(value) > LONGEST_TEXT:
+        raise ValueError(f"its {what} is too long")
+    return value
+
+
+def _count(value: object, what: str) -> int:
+    found = number(value, what)
+    if not 0 <= found < 2**53 or found != int(found):
+        raise ValueError(f"{what} is no count")
+    return int(found)
+
+
+@contextlib.contextmanager
+def _told_of(name: str) -> Iterator[None]:
+    """Turns what is wrong with a file's content into the sentence about it."""
+    try:
+        yield
+    except ValueError as error:
+        raise _DamagedError(f"{name}: {error}") from None
+    except (TypeError, KeyError, csv.Error):
+        raise _DamagedError(f"{name} is not as a run wrote it") from None
+
+
+def _json_object(path: Path) -> dict[str, Any] | None:
+    """What a JSON file holds; None if it is not there."""
+    text = _content(path)
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise _DamagedError(f"{path.name} is not JSON") from None
+    if not isinstance(value, dict):
+        raise _DamagedError(f"{path.name} is no JSON object")
+    return value
+
+
+def _content(path: Path) -> str | None:
+    """The text of a file; None if it is not there. A pipe is not waited for."""
+    try:
+        about = path.stat()
+        if not stat.S_ISREG(about.st_mode):
+            raise _DamagedError(f"{path.name} is no file")
+        if about.st_size > _MOST_BYTES:
+            raise _DamagedError(f"{path.name} is too large")
+        return path.read_bytes().decode("utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except UnicodeDecodeError:
+        raise _DamagedError(f"{path.name} is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise _DamagedError(f"{path.name} cannot be read: {reason}") from None
