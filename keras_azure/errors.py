@@ -19,6 +19,7 @@
     ├── DeviceError                    1   the device that was asked for is not there
     ├── RunFailed                      1   training itself went wrong
     ├── DamagedCheckpoint              1   a checkpoint that is not as it was written
+    ├── DamagedRun                     1   another file of a run folder that is not
     ├── CloudError                     1   Azure refused, failed or did not answer
     │   ├── NotSignedIn                1   nobody is signed in who may do it
     │   ├── NotAvailable               1   a machine size that is not offered there, or without quota
@@ -133,6 +134,10 @@ class RunFailed(KerasAzureError):
 
 
 class DamagedCheckpoint(KerasAzureError):
+    pass
+
+
+class DamagedRun(KerasAzureError):
     pass
 
 

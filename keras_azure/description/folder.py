@@ -22,6 +22,7 @@ DESCRIPTION = "run.json"
 RESULTS = "metrics.json"  # written last
 HISTORY = "history.csv"
 JOB = "job.json"  # of a run that was submitted, from before the submission on
+PREDICTIONS = "predictions.npz"  # of the test split; an autoencoder has none
 
 
 def runs_folder() -> Path:

@@ -4,16 +4,12 @@ Each file is looked at only as far as it is shown, so that a run of another vers
 damaged is one that is listed as that.
 """
 
-import contextlib
-import csv
 import datetime
 import functools
-import json
 import math
 import os
-import stat
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any, Literal, Self
@@ -21,18 +17,18 @@ from typing import Any, Literal, Self
 from keras_azure.data.locate import paths_in
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, HISTORY, JOB, RESULTS
-from keras_azure.description.scores import TITLES, figure, highest_is_best, main_score, number, scores_of, task_of
+from keras_azure.description.reading import count, history_of, json_object, number, text, told_of
+from keras_azure.description.scores import TITLES, figure, highest_is_best, main_score, scores_of, task_of
 from keras_azure.description.stages import parse_stages
 from keras_azure.description.text_table import WIDTH, cells, text_table
-from keras_azure.errors import ConfigError, SpecError, UsageError
-from keras_azure.registry.specs import LONGEST_TEXT, parse
+from keras_azure.errors import DamagedRun, SpecError, UsageError
+from keras_azure.registry.specs import parse
 
 State = Literal["finished", "unfinished", "submitted", "damaged"]
 COLUMNS = (
     *("name", "state", "started", "model", "data", "epochs", "metric", "score", "images_per_second", "seconds"),
     "backend",
 )
-_MOST_BYTES = 64 << 20  # of a file; those of a run have some kilobytes
 _MOST_SECONDS = 1e9
 _ANY_WIDTH = 10_000
 _STAMP = "%Y%m%d-%H%M%S"  # which the name of a folder begins with, unless it was named by a user
@@ -221,10 +217,6 @@ def _is_known(value: object) -> bool:
     return value is not None and not (isinstance(value, float) and math.isnan(value))
 
 
-class _DamagedError(Exception):
-    """One sentence on a file that is not as a run wrote it."""
-
-
 def _may_be_a_folder(entry: "os.DirEntry[str]") -> bool:
     try:
         return entry.is_dir()
@@ -238,34 +230,35 @@ def _look_at(folder: Path) -> ListedRun | None:
     try:
         state = _read(folder, found)
         return None if state is None else ListedRun(folder, state, **found)
-    except _DamagedError as damage:
-        return ListedRun(folder, "damaged", str(damage), **found)
+    except DamagedRun as damage:
+        return ListedRun(folder, "damaged", damage.problem, **found)
 
 
 def _read(folder: Path, found: dict[str, Any]) -> State | None:
     """The state of the run in a folder; `found` gets what its files say, as far as they can be read."""
-    description = _json_object(folder / DESCRIPTION)
+    description = json_object(folder / DESCRIPTION)
     if description is None:
         if any(os.path.lexists(folder / name) for name in (RESULTS, HISTORY)):
-            raise _DamagedError(f"{DESCRIPTION} is missing")
+            raise DamagedRun(f"{DESCRIPTION} is missing")
         return None
     found["started"] = _started(folder)
-    with _told_of(DESCRIPTION):
-        found |= {name: _text(description.get(name, default), name) for name, default in _DESCRIBED.items()}
+    with told_of(DESCRIPTION):
+        found |= {name: text(description.get(name, default), name) for name, default in _DESCRIBED.items()}
         if not found["model"]:
             raise ValueError("it names no model")
         found["planned_epochs"] = _planned(description)
-    results = _json_object(folder / RESULTS)
+    results = json_object(folder / RESULTS)
     if results is not None:
-        with _told_of(RESULTS):
+        with told_of(RESULTS):
             found |= _finished(results)
         return "finished"
-    job = _json_object(folder / JOB)
+    job = json_object(folder / JOB)
     if job is not None:
-        with _told_of(JOB):
-            found["job"] = _text(job.get("name"), "name")
+        with told_of(JOB):
+            found["job"] = text(job.get("name"), "name")
         return "submitted"
-    found["epochs"] = _epochs_so_far(folder / HISTORY)
+    rows = history_of(folder / HISTORY)
+    found["epochs"] = int(rows[-1]["epoch"]) if rows else 0
     return "unfinished"
 
 
@@ -278,7 +271,7 @@ def _finished(results: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "metric": metric,
         "score": scores[metric],
-        "epochs": _count(results.get("epochs"), "epochs"),
+        "epochs": count(results.get("epochs"), "epochs"),
         **{name: number(results.get(name), name) for name in ("images_per_second", "seconds")},
     }
 
@@ -287,22 +280,10 @@ def _planned(description: Mapping[str, Any]) -> int | None:
     """Epochs of all stages; None where they are not given, and a later default may be another."""
     if "epochs" not in description:
         return None
-    epochs, stages = _count(description["epochs"], "epochs"), description.get("fine_tune")
+    epochs, stages = count(description["epochs"], "epochs"), description.get("fine_tune")
     if stages is None:
         return epochs
-    try:
-        return sum(stage.epochs for stage in parse_stages(_text(stages, "fine_tune"), epochs))
-    except ConfigError:
-        raise ValueError("its fine_tune has no stages") from None
-
-
-def _epochs_so_far(path: Path) -> int:
-    text = _content(path)
-    if text is None:
-        return 0
-    with _told_of(HISTORY):
-        rows = [*csv.DictReader(text.splitlines())]
-        return _count(float(rows[-1]["epoch"]), "an epoch's number") if rows else 0
+    return sum(stage.epochs for stage in parse_stages(text(stages, "fine_tune"), epochs))
 
 
 def _started(folder: Path) -> datetime.datetime | None:
@@ -314,61 +295,3 @@ def _started(folder: Path) -> datetime.datetime | None:
         return datetime.datetime.fromtimestamp(int((folder / DESCRIPTION).stat().st_mtime))
     except (OSError, ValueError, OverflowError):
         return None
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"its {what} is no text")
-    if len(value) > LONGEST_TEXT:
-        raise ValueError(f"its {what} is too long")
-    return value
-
-
-def _count(value: object, what: str) -> int:
-    found = number(value, what)
-    if not 0 <= found < 2**53 or found != int(found):
-        raise ValueError(f"{what} is no count")
-    return int(found)
-
-
-@contextlib.contextmanager
-def _told_of(name: str) -> Iterator[None]:
-    """Turns what is wrong with a file's content into the sentence about it."""
-    try:
-        yield
-    except ValueError as error:
-        raise _DamagedError(f"{name}: {error}") from None
-    except (TypeError, KeyError, csv.Error):
-        raise _DamagedError(f"{name} is not as a run wrote it") from None
-
-
-def _json_object(path: Path) -> dict[str, Any] | None:
-    """What a JSON file holds; None if it is not there."""
-    text = _content(path)
-    if text is None:
-        return None
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        raise _DamagedError(f"{path.name} is not JSON") from None
-    if not isinstance(value, dict):
-        raise _DamagedError(f"{path.name} is no JSON object")
-    return value
-
-
-def _content(path: Path) -> str | None:
-    """The text of a file; None if it is not there. A pipe is not waited for."""
-    try:
-        about = path.stat()
-        if not stat.S_ISREG(about.st_mode):
-            raise _DamagedError(f"{path.name} is no file")
-        if about.st_size > _MOST_BYTES:
-            raise _DamagedError(f"{path.name} is too large")
-        return path.read_bytes().decode("utf-8")
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except UnicodeDecodeError:
-        raise _DamagedError(f"{path.name} is not UTF-8 text") from None
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise _DamagedError(f"{path.name} cannot be read: {reason}") from None

@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from keras_azure.description.reading import number
+
 TITLES = {"accuracy": "accuracy", "macro_f1": "macro F1", "micro_f1": "micro F1", "mae": "MAE", "rmse": "RMSE"}
 # Of each task; where a run's files name none it classifies, or gives back images, of which there is the loss alone.
 _MAIN = {"classify": "accuracy", "multilabel": "macro_f1", "regress": "mae"}
@@ -48,20 +50,6 @@ def highest_is_best(name: str) -> bool | None:
     if name in _HIGH or name.endswith(_HIGH_ENDS) or name.startswith(("top_", "macro_", "micro_", "weighted_")):
         return True
     return None
-
-
-def number(value: object, what: str) -> float:
-    """A number of a JSON file; NaN and infinity are some.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise ValueError(f"{what} is no number")
-    try:
-        return float(value)
-    except OverflowError:
-        raise ValueError(f"{what} is no number that can be") from None
 
 
 def is_better(name: str, one: float, other: float) -> bool:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Batch = tuple[Any, Any]  # pictures (batch, height, width, channels) 0..255, and targets (batch, n)
-_CONTENTS = "contents"  # which runs of older versions do not have
+CONTENTS = "contents"  # which runs of older versions do not have
 _DECODING = "decoding"  # likewise
 _BYTES_OF_A_FEATURE = 4
 
@@ -139,7 +139,7 @@ class RunData:
             "steps_per_epoch": self.steps_per_epoch,
             **({} if task_of_data(dataset) == "classify" else {"task": task_of_data(dataset)}),
             **({_DECODING: dataset.decoding} if hasattr(dataset, "decoding") else {}),
-            **({} if contents is None else {_CONTENTS: contents}),
+            **({} if contents is None else {CONTENTS: contents}),
         }
 
     def samples_of_step(self, epoch: int, step: int) -> np.ndarray:
@@ -343,9 +343,9 @@ def require_same_data(before: Mapping[str, Any], now: Mapping[str, Any], run_dir
     changes = [
         f"{name.replace('_', ' ')} {before.get(name)} then, {now[name]} now"
         for name in now
-        if name not in (_CONTENTS, _DECODING) and _composed(before.get(name)) != now[name]
+        if name not in (CONTENTS, _DECODING) and _composed(before.get(name)) != now[name]
     ]
-    if not changes and _CONTENTS in before and before[_CONTENTS] != now.get(_CONTENTS):
+    if not changes and CONTENTS in before and before[CONTENTS] != now.get(CONTENTS):
         changes = ["its images, their labels or their order are others"]
     if changes:
         raise DataError(

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 
-from keras_azure.data.label_forms import Scaling
+from keras_azure.data import Named, TaskName
+from keras_azure.data.label_forms import LabelForm, Scaling
+from keras_azure.evaluation.answers import Answers
 from keras_azure.training.scores import PerName, label_scores, number_scores
 
 Predict = Callable[[np.ndarray], np.ndarray]  # images (batch, height, width, channels) to what the model gives
@@ -58,6 +60,7 @@ class Evaluation:
         scores: "loss", "accuracy" and the config's further metrics.
     """
 
+    task: ClassVar[TaskName] = "classify"
     probabilities: np.ndarray
     labels: np.ndarray
     scores: dict[str, float]
@@ -66,6 +69,10 @@ class Evaluation:
     def predicted(self) -> np.ndarray:
         """The most probable class of each image, (n,) int64."""
         return self.probabilities.argmax(axis=1)
+
+    @property
+    def given_and_truth(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.probabilities, self.labels
 
 
 @dataclass(frozen=True)
@@ -80,11 +87,16 @@ class LabelsEvaluation:
         each: the scores of each label.
     """
 
+    task: ClassVar[TaskName] = "multilabel"
     probabilities: np.ndarray
     labels: np.ndarray
     thresholds: Sequence[float]
     scores: dict[str, float]
     each: PerName
+
+    @property
+    def given_and_truth(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.probabilities, self.labels
 
 
 @dataclass(frozen=True)
@@ -97,10 +109,15 @@ class NumbersEvaluation:
         each: the scores of each number.
     """
 
+    task: ClassVar[TaskName] = "regress"
     predicted: np.ndarray
     truth: np.ndarray
     scores: dict[str, float]
     each: PerName
+
+    @property
+    def given_and_truth(self) -> tuple[np.ndarray, np.ndarray]:
+        return self.predicted, self.truth
 
 
 def evaluate(exam: Exam) -> Evaluation:
@@ -131,6 +148,23 @@ def evaluate_numbers(exam: Exam, scaling: Scaling | None, names: Sequence[str]) 
     lost = (truth, predicted) if scaling is None else (scaling.apply(truth), scaling.apply(predicted))
     scores = {"loss": float(exam.loss(*lost)), **found, **_further(exam.metrics, truth, predicted)}
     return NumbersEvaluation(predicted, truth, scores, each)
+
+
+def answers_of(
+    test: Evaluation | LabelsEvaluation | NumbersEvaluation, named: Named, samples: np.ndarray, split: str, data: str
+) -> Answers:
+    """What the model said in a test, to be kept.
+
+    Args:
+        named: the data set, or what else has its class names.
+        samples: the index of each image in the split, (n,).
+        data: the digest of the split's images and labels; empty without.
+    """
+    given, truth = test.given_and_truth
+    thresholds = tuple(test.thresholds) if isinstance(test, LabelsEvaluation) else ()
+    form = LabelForm(test.task, len(named.class_names))
+    given, truth = given.astype(np.float32, copy=False), truth.astype(form.dtype, copy=False)
+    return Answers(form.task, tuple(named.class_names), given, truth, samples, split, data, thresholds)
 
 
 def evaluate_images(exam: Exam) -> ImageEvaluation:

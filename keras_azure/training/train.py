@@ -16,7 +16,7 @@ from keras_azure.data.overview import absent_classes, not_in_averages, not_learn
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.events import Listener, Listeners, Observer, RunFacts
-from keras_azure.description.folder import DESCRIPTION, RESULTS
+from keras_azure.description.folder import DESCRIPTION, PREDICTIONS, RESULTS
 from keras_azure.description.intervals import parse_interval
 from keras_azure.description.result import RunResult
 from keras_azure.engines import steps_of
@@ -35,8 +35,15 @@ from keras_azure.training.building_callbacks import build_callbacks, check_befor
 from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
-from keras_azure.training.data import RunData, open_data, require_same_data, tell_other_decoding
-from keras_azure.training.evaluation import Evaluation, Exam, LabelsEvaluation, NumbersEvaluation
+from keras_azure.training.data import CONTENTS, RunData, open_data, require_same_data, tell_other_decoding
+from keras_azure.training.evaluation import (
+    Evaluation,
+    Exam,
+    ImageEvaluation,
+    LabelsEvaluation,
+    NumbersEvaluation,
+    answers_of,
+)
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import FiniteLoss, Loop
@@ -156,6 +163,9 @@ def train(
             test, tested = _test_what_can_be_read(
                 lambda part: _test(saved, task, part, config, observer, stop, about), data, observer
             )
+            if not isinstance(test, ImageEvaluation):
+                digest = identity.get(CONTENTS, {}).get("test", "")
+                answers_of(test, data.dataset, tested.test.samples, "test", digest).save(run_dir / PREDICTIONS)
             labels = test.labels if isinstance(test, Evaluation | LabelsEvaluation) else None
             if labels is not None and (absent := absent_classes(labels, data.dataset.class_names)):
                 observer.message(not_in_averages(absent))

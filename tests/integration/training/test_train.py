@@ -15,6 +15,7 @@ import keras_azure
 from keras_azure.data.digits import digits
 from keras_azure.description.events import Observer
 from keras_azure.errors import BrokenPlugin, RunFailed, RunInterrupted, UnreadableFile, WrongOption
+from keras_azure.evaluation.answers import Answers
 from keras_azure.training.checkpoints import Checkpoints
 
 TIMES = ("seconds", "images_per_second")
@@ -41,7 +42,7 @@ def history(run_dir: Path) -> list[dict[str, str]]:
 def test_the_run_folder_holds_everything(finished):
     files = {str(path.relative_to(finished.run_dir)) for path in finished.run_dir.rglob("*") if path.is_file()}
     assert files == {
-        *("run.json", "history.csv", "metrics.json", "model.keras"),
+        *("run.json", "history.csv", "metrics.json", "predictions.npz", "model.keras"),
         *("checkpoints/epoch-0002.npz", "checkpoints/epoch-0003.npz"),
         *("plots/learning_curves.png", "plots/confusion_matrix.png", "plots/worst_mistakes.png"),
     }
@@ -60,6 +61,16 @@ def test_the_scores_are_those_of_the_saved_model_on_the_test_split(finished):
     assert metrics["parameters"] == finished.parameters == 409_034
     assert metrics["class_names"] == [str(digit) for digit in range(10)]
     assert metrics["environment"]["keras"] == keras.__version__
+
+
+def test_what_the_saved_model_said_of_each_test_image_is_kept(finished):
+    pictures, labels = digits().arrays("test")
+    answers = Answers.load(finished.run_dir / "predictions.npz")
+    assert answers.right.mean() == finished.test_accuracy
+    assert answers.truth.tolist() == labels.tolist()
+    assert answers.data, "the data is in memory, so that it has a digest"
+    said = keras.saving.load_model(finished.run_dir / "model.keras").predict(pictures, verbose=0)
+    assert np.allclose(answers.given, said, atol=1e-5)
 
 
 def test_the_history_has_a_row_per_epoch(finished):

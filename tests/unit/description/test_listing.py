@@ -134,7 +134,11 @@ def test_a_run_of_a_named_folder_began_when_its_description_was_written(here):
         ("run.json", b"{}", "run.json: it names no model"),
         ("run.json", b'{"model": 3}', "run.json: its model is no text"),
         ("run.json", b'{"model": "cnn", "epochs": "many"}', "run.json: epochs is no number"),
-        ("run.json", b'{"model": "cnn", "epochs": 2, "fine_tune": "?"}', "run.json: its fine_tune has no stages"),
+        (
+            "run.json",
+            b'{"model": "cnn", "epochs": 2, "fine_tune": "?"}',
+            "run.json: The setting 'fine_tune' cannot be '?'",
+        ),
         ("run.json", b"\xff\xfe{\0}\0", "run.json is not UTF-8 text"),
         ("run.json", b'{"model":' * 100_000, "run.json is not JSON"),
         ("metrics.json", b"", "metrics.json is not JSON"),
