@@ -1,7 +1,8 @@
 """What `keras_azure/__init__.py` imports when it is first used, for editors and type checkers."""
 
-from keras_azure.api.comparison import runs as runs
+from keras_azure.api.compare import runs as runs
 from keras_azure.api.plans import plan as plan
+from keras_azure.api.reports import report as report
 from keras_azure.api.runs import bench as bench
 from keras_azure.api.runs import dry_run as dry_run
 from keras_azure.api.runs import job as job

@@ -17,7 +17,14 @@ from pathlib import Path
 import hypothesis
 import pytest
 
-pytest_plugins = ("fixtures.azure", "fixtures.data", "fixtures.plans", "fixtures.processes", "fixtures.tiles")
+pytest_plugins = (
+    "fixtures.azure",
+    "fixtures.data",
+    "fixtures.plans",
+    "fixtures.processes",
+    "fixtures.reports",
+    "fixtures.tiles",
+)
 
 # An example may take as long as it does: on a busy machine that says nothing of the code.
 hypothesis.settings.register_profile(

@@ -1,8 +1,9 @@
 """The Python functions behind `keras_azure.NAME` and `kaz NAME`.
 
-runs        run, resume, submit, job, dry_run, preview, bench, load
-plans       plan, and the look ahead before a run is submitted
-comparison  runs: those that there are
-jobs        the jobs of any backend: listed, found, followed, fetched
-doctor      what runs need, here and of each backend
+runs     run, resume, submit, job, dry_run, preview, bench, load
+reports  report: what a finished run says, on a page
+plans    plan, and the look ahead before a run is submitted
+compare  the runs that there are
+jobs     the jobs of any backend: listed, found, followed, fetched
+doctor   what runs need, here and of each backend
 """

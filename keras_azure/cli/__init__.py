@@ -6,7 +6,22 @@ from typing import Annotated
 
 import typer
 
-from keras_azure.cli import bench, cache, doctor, init, jobs, new, plan, plugins, predict, preview, run, runs, sizes
+from keras_azure.cli import (
+    bench,
+    cache,
+    doctor,
+    init,
+    jobs,
+    new,
+    plan,
+    plugins,
+    predict,
+    preview,
+    report,
+    run,
+    runs,
+    sizes,
+)
 from keras_azure.cli.options import sizes_as_one_word
 from keras_azure.cli.output import complain, print_text, secrets_hidden
 from keras_azure.errors import KerasAzureError
@@ -26,6 +41,7 @@ plugins.register(app)
 new.register(app)
 preview.register(app)
 predict.register(app)
+report.register(app)
 cache.register(app)
 sizes.register(app)
 plan.register(app)

@@ -40,7 +40,7 @@ def runs(
     The newest come first; --sort takes numbers from the highest, and scores from the best. A run that is not finished
     shows its epochs so far, and one whose files are damaged says so.
     """
-    found: RunList = lazy("keras_azure.api.comparison:runs")(folder, sort=_HEADINGS.get(sort, sort))
+    found: RunList = lazy("keras_azure.api.compare:runs")(folder, sort=_HEADINGS.get(sort, sort))
     if json:
         print_json(found.to_json())
     elif not found:

@@ -59,5 +59,10 @@ class RunResult:
         network: keras.Model = lazy("keras_azure.models.saving:load_run_model")(self.run_dir)
         return network
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows: the scores, and curves over the epochs."""
+        shown: str = lazy("keras_azure.reporting.notebook:result_html")(self)
+        return shown
+
     def to_json(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "run_dir": str(self.run_dir)}

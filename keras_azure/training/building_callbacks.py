@@ -27,7 +27,7 @@ _PATHS: dict[type[Callback], str] = {
     keras.callbacks.TensorBoard: "log_dir",
 }
 _OF_THE_RUN = {
-    *(DESCRIPTION, RESULTS, "history.csv", "model.keras", "model.zip", "report.html"),
+    *(DESCRIPTION, RESULTS, "history.csv", "model.keras", "model.zip", "report.html", "model_card.md"),
     *("tracking.json", "standardization.json", "checkpoints", "plots"),
 }
 NamedCallbacks = Mapping[str, Callback]  # by the names that lines and errors call them by

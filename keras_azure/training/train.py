@@ -36,6 +36,7 @@ from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
 from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
 from keras_azure.training.data import CONTENTS, RunData, open_data, require_same_data, tell_other_decoding
+from keras_azure.training.data_summary import Noted, summary
 from keras_azure.training.evaluation import (
     Evaluation,
     Exam,
@@ -87,7 +88,8 @@ def train(
         # What there is: the checkpoint that the run is resumed from, the data, and the model.
         found = checkpoints.newest(observer, config.keep == "best") if resume else None
         before = None if found is None else found.state.data
-        data = opened.enter_context(contextlib.closing(open_data(config, observer, before)))
+        noted = Noted(observer)
+        data = opened.enter_context(contextlib.closing(open_data(config, noted, before)))
         identity = data.identity(observer)
         if found is not None:
             require_same_data(found.state.data, identity, run_dir)
@@ -163,9 +165,11 @@ def train(
             test, tested = _test_what_can_be_read(
                 lambda part: _test(saved, task, part, config, observer, stop, about), data, observer
             )
+            answers = None
             if not isinstance(test, ImageEvaluation):
                 digest = identity.get(CONTENTS, {}).get("test", "")
-                answers_of(test, data.dataset, tested.test.samples, "test", digest).save(run_dir / PREDICTIONS)
+                answers = answers_of(test, data.dataset, tested.test.samples, "test", digest)
+                answers.save(run_dir / PREDICTIONS)
             labels = test.labels if isinstance(test, Evaluation | LabelsEvaluation) else None
             if labels is not None and (absent := absent_classes(labels, data.dataset.class_names)):
                 observer.message(not_in_averages(absent))
@@ -191,12 +195,15 @@ def train(
                 "augment_on": trained.augment_on,
                 "class_names": data.dataset.class_names,
                 "environment": environment,
+                "data": summary(tested, noted.notes),
                 **about,
             }
             if isinstance(test, LabelsEvaluation | NumbersEvaluation):
                 facts["each"] = test.each
             if untested := len(data.test) - len(tested.test):
                 facts["untested_pictures"] = untested
+            report = lazy("keras_azure.reporting.writing:report_at_end")  # with what it is drawn with
+            report(run_dir, facts, answers, data.dataset, saved, observer.message)
             tracker.log_result(result, environment, facts)
     for problem in tracker.problems:
         observer.message(problem)

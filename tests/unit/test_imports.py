@@ -21,7 +21,7 @@ PLUGINS = REPOSITORY / "plugins"
 LAYERS = {
     "light": "__init__ errors files lazy keras_engine redaction registry description data data.azureml "
     "data.formats data.given data.local_files data.locate data.named data.opened_later backends "
-    "backends.azure.sizes",
+    "backends.azure.sizes reporting.charts reporting.curves reporting.notebook reporting.text",
     "command": "cli __main__ api listeners listeners.display",
     "heavy": "data.archive data.array_like data.arrays data.decoding data.digits data.encoded data.figure_text "
     "data.folder data.given_arrays data.hashes data.headers data.idx data.images data.label_forms data.labelled "
@@ -30,7 +30,7 @@ LAYERS = {
     "data.table_cells data.table_labels data.tfds data.threads data.webdataset augmentations pipeline "
     "models engines planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
     "tracking": "listeners.tracking",
-    "training": "training evaluation testing planning throughput",
+    "training": "training evaluation testing planning throughput reporting",
     "local backend": "backends.local",
     "azure backend": "backends.azure",
 }

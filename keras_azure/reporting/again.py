@@ -1,0 +1,98 @@
+"""A report made again, of what is in a run folder."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from keras_azure.data import Dataset, open_dataset
+from keras_azure.description.events import Observer
+from keras_azure.description.folder import PREDICTIONS
+from keras_azure.engines.keras_settings import keras_settings
+from keras_azure.errors import KerasAzureError, RunFailed, UsageError
+from keras_azure.evaluation.answers import Answers
+from keras_azure.lazy import lazy
+from keras_azure.models.kinds import KINDS, Model
+from keras_azure.models.saving import reason
+from keras_azure.reporting.finished import FinishedRun, read_facts, read_finished
+from keras_azure.reporting.pictures import pictures_of
+from keras_azure.reporting.writing import write_report
+from keras_azure.training.tasks import GIVE_BACK, task_of
+
+
+def report_again(run_dir: Path, observer: Observer) -> Path:
+    """Writes report.html and model_card.md of a finished run.
+
+    Args:
+        observer: hears what is not in the report, and why.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        UsageError: there is no run, or it is not finished.
+        RunFailed: a file of the run is damaged.
+    """
+    facts = read_facts(run_dir)
+    with keras_settings():
+        model, no_model = _model(run_dir)
+        answers = _answers(run_dir, model, no_model, observer)
+        run = read_finished(run_dir, facts, answers)
+        dataset, no_data = _dataset(run, observer)
+        problem = " ".join(filter(None, [no_data, no_model]))
+        if problem:
+            observer.message(problem)
+        try:
+            pictures = pictures_of(run, dataset, model, problem)
+            path = write_report(run, pictures)
+        except KerasAzureError:
+            raise
+        except Exception as error:  # files that are whole may still be of another run
+            raise RunFailed(
+                f"The files of the run in {run_dir} do not fit together: {type(error).__name__}: {reason(error)}."
+            ) from error
+    if pictures.problem and pictures.problem != problem:
+        observer.message(pictures.problem)
+    return path
+
+
+def _model(run_dir: Path) -> tuple[Model | None, str]:
+    """The run's model, or why there is none."""
+    for kind in KINDS:
+        if (run_dir / kind.file).is_file():
+            try:
+                return kind.load_of_run(run_dir, run_dir / kind.file), ""
+            except KerasAzureError as error:
+                return None, f"There are no explanation maps: {error.problem}"
+    return None, "There are no explanation maps: the run's model is not there any more."
+
+
+def _answers(run_dir: Path, model: Model | None, no_model: str, observer: Observer) -> Answers | None:
+    """What the model said of the test images; a run of an older version is tested again for it.
+
+    Raises:
+        RunFailed: the file is damaged, or not there and neither is the model.
+    """
+    path = run_dir / PREDICTIONS
+    if path.exists():
+        try:
+            return Answers.load(path)
+        except UsageError as error:
+            raise RunFailed(error.problem) from None
+    if model is None:
+        raise RunFailed(f"There is no {PREDICTIONS} in {run_dir}, and no model to test again. {no_model}")
+    if task_of(model) is GIVE_BACK:
+        return None
+    observer.message(f"There is no {PREDICTIONS} in {run_dir}: the model is tested again.")
+    evaluate: Callable[..., Any] = lazy("keras_azure.evaluation.evaluate:evaluate")
+    settings = {"data": None, "split": "test", "class_names": None, "batch_size": None}
+    tested = evaluate(run_dir, **settings, tta=False, by=None, calibrated=False, observer=observer)
+    answers: Answers = tested.answers
+    return answers
+
+
+def _dataset(run: FinishedRun, observer: Observer) -> tuple[Dataset | None, str]:
+    """The data of a run, or why it is not there."""
+    try:
+        return open_dataset(run.config.data_to_open, observer), ""
+    except KerasAzureError as error:
+        return None, f"There are no images: the data cannot be read any more: {error.problem}"
