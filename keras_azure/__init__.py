@@ -22,6 +22,7 @@ _HOME = {
     "load": "keras_azure.api.runs",
     "report": "keras_azure.api.reports",
     "runs": "keras_azure.api.compare",
+    "compare": "keras_azure.api.compare",
     "RunConfig": "keras_azure.description.config",
     "RunResult": "keras_azure.description.result",
     "Spec": "keras_azure.registry.specs",

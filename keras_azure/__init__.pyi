@@ -1,5 +1,6 @@
 """What `keras_azure/__init__.py` imports when it is first used, for editors and type checkers."""
 
+from keras_azure.api.compare import compare as compare
 from keras_azure.api.compare import runs as runs
 from keras_azure.api.plans import plan as plan
 from keras_azure.api.reports import report as report

@@ -9,6 +9,7 @@ import typer
 from keras_azure.cli import (
     bench,
     cache,
+    compare,
     doctor,
     init,
     jobs,
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 run.register(app)
 runs.register(app)
+compare.register(app)
 bench.register(app)
 plugins.register(app)
 new.register(app)

@@ -20,7 +20,7 @@ from keras_azure.description.folder import DESCRIPTION, HISTORY, JOB, RESULTS
 from keras_azure.description.reading import count, history_of, json_object, number, text, told_of
 from keras_azure.description.scores import TITLES, figure, highest_is_best, main_score, scores_of, task_of
 from keras_azure.description.stages import parse_stages
-from keras_azure.description.text_table import WIDTH, cells, text_table
+from keras_azure.description.text_table import WIDTH, cells, duration, text_table
 from keras_azure.errors import DamagedRun, SpecError, UsageError
 from keras_azure.registry.specs import parse
 
@@ -29,7 +29,6 @@ COLUMNS = (
     *("name", "state", "started", "model", "data", "epochs", "metric", "score", "images_per_second", "seconds"),
     "backend",
 )
-_MOST_SECONDS = 1e9
 _ANY_WIDTH = 10_000
 _STAMP = "%Y%m%d-%H%M%S"  # which the name of a folder begins with, unless it was named by a user
 
@@ -39,7 +38,7 @@ class ListedRun:
     """A run, as its files have it. What they do not say is None.
 
     Attributes:
-        folder: its run folder.
+        run_dir: its run folder.
         state: "finished"; "unfinished", which is under way or was stopped; "submitted" to a cluster, and not fetched
             yet; or "damaged".
         problem: one sentence on what is damaged; else empty.
@@ -52,7 +51,7 @@ class ListedRun:
         job: what a submitted one is called by its backend.
     """
 
-    folder: Path
+    run_dir: Path
     state: State
     problem: str = ""
     started: datetime.datetime | None = None
@@ -70,11 +69,11 @@ class ListedRun:
     @property
     def name(self) -> str:
         """The name of its folder."""
-        return self.folder.name
+        return self.run_dir.name
 
     def to_json(self) -> dict[str, Any]:
         """JSON-safe; a score that is no number is None."""
-        values = {**vars(self), "folder": str(self.folder)}
+        values = {**vars(self), "run_dir": str(self.run_dir)}
         values["started"] = None if self.started is None else self.started.isoformat()
         finite = {key: value for key, value in values.items() if not isinstance(value, float) or math.isfinite(value)}
         return {"name": self.name, **dict.fromkeys(values), **finite}
@@ -128,7 +127,7 @@ class RunList(tuple[ListedRun, ...]):
                 rows.append([run.name, f"damaged: {run.problem}"])
                 continue
             row = [run.name, _epochs(run), _score(run, usual)]
-            row += ["" if run.images_per_second is None else f"{run.images_per_second:,.0f}", _duration(run.seconds)]
+            row += ["" if run.images_per_second is None else f"{run.images_per_second:,.0f}", duration(run.seconds)]
             row += [run.model or "", _short_data(run.data), *[run.backend or ""] * backends]
             rows.append(row + [f"{run.started:%Y-%m-%d %H:%M}" if run.started else ""] * started)
         cut = {"name": 19, "model": 8, "data": 6, "backend": 7}
@@ -149,15 +148,6 @@ def _score(run: ListedRun, usual: str) -> str:
     if run.score is None or run.metric is None:
         return ""
     return figure(run.score) + (f" {TITLES.get(run.metric, run.metric)}" if run.metric != usual else "")
-
-
-def _duration(seconds: float | None) -> str:
-    """`0:05`, `12:40`, `3:02:07`."""
-    if seconds is None or not 0 <= seconds < _MOST_SECONDS:
-        return ""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
 def _short_data(data: str | None) -> str:

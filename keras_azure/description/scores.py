@@ -1,7 +1,7 @@
 """What the scores of runs are called, which of them is a run's main one, and whether a high one is good."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keras_azure.description.reading import number
@@ -9,6 +9,7 @@ from keras_azure.description.reading import number
 TITLES = {"accuracy": "accuracy", "macro_f1": "macro F1", "micro_f1": "micro F1", "mae": "MAE", "rmse": "RMSE"}
 # Of each task; where a run's files name none it classifies, or gives back images, of which there is the loss alone.
 _MAIN = {"classify": "accuracy", "multilabel": "macro_f1", "regress": "mae"}
+_MOST_DECIMALS = 10
 _LOW = ("loss", "mae", "mse", "rmse", "ece", "brier")
 _LOW_ENDS = ("_loss", "_error", "crossentropy", "divergence", "hinge", "poisson")
 _HIGH = ("auc", "r2", "r2_score", "precision", "recall", "roc_auc", "cosine_similarity")
@@ -52,13 +53,23 @@ def highest_is_best(name: str) -> bool | None:
     return None
 
 
-def is_better(name: str, one: float, other: float) -> bool:
-    """Whether one score is better than another; any is better than NaN."""
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(other) and not math.isnan(one)
-    return one < other if highest_is_best(name) is False else one > other
-
-
 def figure(value: float) -> str:
     """A score as text, with four digits that count."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:#.4g}"
+
+
+def shown(values: Sequence[float], *, signed: bool = False, decimals: int | None = None) -> list[str]:
+    """Scores of one kind as text, with the same number of decimals.
+
+    Args:
+        signed: of differences also the sign.
+        decimals: how many; by default such that the largest has four digits that count.
+    """
+    places = decimals_of(values) if decimals is None else decimals
+    return [f"{value:{'+' if signed else ''},.{places}f}" for value in values]
+
+
+def decimals_of(values: Sequence[float]) -> int:
+    """How many decimals scores of one kind have, such that the largest has four digits that count."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0)
+    return 4 if largest == 0 else min(max(3 - math.floor(math.log10(largest)), 0), _MOST_DECIMALS)

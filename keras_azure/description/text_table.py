@@ -10,6 +10,7 @@ WIDTH = 80  # of a terminal of which nothing is known
 _GAP = 2
 _LEAST_OF_A_REST = 20
 _CUT = ".."
+_MOST_SECONDS = 1e9
 
 
 def text_table(
@@ -75,3 +76,12 @@ def cells(text: str) -> int:
         0 if unicodedata.combining(letter) else 2 if unicodedata.east_asian_width(letter) in "WF" else 1
         for letter in text
     )
+
+
+def duration(seconds: float | None) -> str:
+    """`0:05`, `12:40`, `3:02:07`; nothing of what is no time."""
+    if seconds is None or not 0 <= seconds < _MOST_SECONDS:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -30,7 +30,7 @@ LAYERS = {
     "data.table_cells data.table_labels data.tfds data.threads data.webdataset augmentations pipeline "
     "models engines planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
     "tracking": "listeners.tracking",
-    "training": "training evaluation testing planning throughput reporting",
+    "training": "training evaluation comparing testing planning throughput reporting",
     "local backend": "backends.local",
     "azure backend": "backends.azure",
 }
