@@ -19,6 +19,7 @@ _HOME = {
     "bench": "keras_azure.api.runs",
     "plan": "keras_azure.api.plans",
     "preview": "keras_azure.api.runs",
+    "evaluate": "keras_azure.api.evaluation",
     "load": "keras_azure.api.runs",
     "report": "keras_azure.api.reports",
     "runs": "keras_azure.api.compare",

@@ -18,6 +18,7 @@
     │   └── UnusableWeights            1   a file of weights that is not there, damaged, unsafe, or of another network
     ├── DeviceError                    1   the device that was asked for is not there
     ├── RunFailed                      1   training itself went wrong
+    ├── WorseThanAsked                 1   a model's score is lower than it was to be at least
     ├── DamagedCheckpoint              1   a checkpoint that is not as it was written
     ├── DamagedRun                     1   another file of a run folder that is not
     ├── CloudError                     1   Azure refused, failed or did not answer
@@ -130,6 +131,10 @@ class DeviceError(KerasAzureError):
 
 
 class RunFailed(KerasAzureError):
+    pass
+
+
+class WorseThanAsked(KerasAzureError):
     pass
 
 

@@ -11,6 +11,7 @@ from keras_azure.cli import (
     cache,
     compare,
     doctor,
+    evaluate,
     init,
     jobs,
     new,
@@ -43,6 +44,7 @@ plugins.register(app)
 new.register(app)
 preview.register(app)
 predict.register(app)
+evaluate.register(app)
 report.register(app)
 cache.register(app)
 sizes.register(app)

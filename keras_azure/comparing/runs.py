@@ -125,7 +125,7 @@ def _answers(folder: Path, task: str) -> Answers | str:
         raise DamagedRun(f"{PREDICTIONS} is no file")
     try:
         answers = Answers.load(path)
-    except UsageError as error:
+    except KerasAzureError as error:
         raise DamagedRun(error.problem.rstrip(".")) from None
     if answers.task != task:
         raise DamagedRun(f"{PREDICTIONS} is of another task than {RESULTS}")

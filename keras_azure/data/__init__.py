@@ -78,6 +78,7 @@ class Dataset(Protocol):
     - `groups(split) -> int64 (N,)`: images of one group, such as a patient's, stay together where a validation part is
       drawn.
     - `weights(split) -> float32 (N,)`: how much each image counts in the loss, in training.
+    - `column(split, name) -> texts (N,)`, what a column of a table has for each image; DataError if there is none.
     - `decoding`, a text that says how pictures are decoded: with another text they may have other pixels.
     - `fingerprint(split, observer) -> str`, for a data set whose decoded pictures may be stored on the disk: equal only
       if the pictures, before they are brought to `image_shape`, and the labels are equal and in the same order. It

@@ -61,6 +61,30 @@ class TableDataset(EncodedDataset):
         found = FoundInTable(labels, in_order, source, notes, is_labelled=bool(columns.labels))
         return FilesOfTable(self._folder, files), found
 
+    def column(self, split: str, name: str) -> list[str]:
+        """What a column has for each image of a split, as texts.
+
+        Raises:
+            DataError: there is no such column, or two rows of one file differ in it.
+        """
+        rows = self._table if isinstance(self._table, Rows) else open_table(self._table)
+        if (count := rows.columns.count(name)) != 1:
+            raise DataError(
+                f"The {rows.source} has {f'{count} columns' if count else 'no column'} {name!r}.",
+                expected=f"one of {some_of([*map(repr, rows.columns)], most=6)}",
+            )
+        image = choose_columns(rows, self._meaning).image
+        places, found = Places(self._folder, rows.source), dict[str, str]()
+        for row, (file, value) in enumerate(rows.of((image, name)), start=1):
+            place = places.find(name_in(plain(file), row, rows.source))
+            text = "" if (known := plain(value)) is None else str(known)
+            if place is not None and found.setdefault(place, text) != text:
+                raise DataError(
+                    f"Two rows of the {rows.source} have other values of {name!r} for one file, {place}.",
+                    expected="one for each file",
+                )
+        return [found[self._files.place(key)] for key in self._splits[split][0]]
+
     def _places(self, names: Texts, source: str, observer: Observer) -> tuple[Texts, np.ndarray, tuple[str, ...]]:
         """The places of the files that are there, the rows that have them, and a line on the others.
 

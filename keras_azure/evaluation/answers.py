@@ -1,13 +1,13 @@
 """What a model said of each image of a split, beside the truth: all figures, reports and comparisons follow from it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from keras_azure.data import TASKS, TaskName
-from keras_azure.errors import UsageError
+from keras_azure.errors import RunFailed, UsageError
 from keras_azure.files import write_atomically
 
 _TRUTH = {"classify": np.int64, "multilabel": np.uint8, "regress": np.float32}
@@ -62,6 +62,15 @@ class Answers:
         same = np.asarray(self.predicted == self.truth)
         return same if same.ndim == 1 else np.asarray(same.all(axis=1))
 
+    def only(self, chosen: np.ndarray) -> "Answers":
+        """Those of some images.
+
+        Args:
+            chosen: bool (n,).
+        """
+        given, truth, samples = self.given[chosen], self.truth[chosen], self.samples[chosen]
+        return replace(self, given=given, truth=truth, samples=samples)
+
     def comparable(self, other: "Answers") -> bool:
         """Whether both are about the same images, in the same order."""
         return (
@@ -99,7 +108,8 @@ class Answers:
         """What `save` wrote.
 
         Raises:
-            UsageError: there is no such file, or it is damaged.
+            UsageError: there is no such file.
+            RunFailed: it is damaged.
         """
         try:
             with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:
@@ -109,7 +119,7 @@ class Answers:
         except Exception as error:  # zipfile and NumPy raise what the damaged part happened to cause
             said = str(error).strip().splitlines()
             reason = f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
-            raise UsageError(f"The predictions in {path} cannot be read: {reason}.") from None
+            raise RunFailed(f"The predictions in {path} cannot be read: {reason}.") from None
 
     @classmethod
     def _checked(cls, arrays: dict[str, Any]) -> "Answers":

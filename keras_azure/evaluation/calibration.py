@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 BINS = 15
+LARGEST = 20.0  # temperature that is looked for; the smallest is its inverse
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,7 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
         truth: classes, int64 (n,), or 0 and 1, (n, labels).
 
     Returns:
-        Between 1/20 and 20.
+        Between 1 / LARGEST and LARGEST; near these the answers tell none, as where all are right.
     """
     from scipy.optimize import minimize_scalar
     from scipy.special import logsumexp
@@ -100,5 +101,5 @@ def temperature(logits: np.ndarray, truth: np.ndarray) -> float:
             return float(np.mean(logsumexp(scaled, axis=1) - scaled[rows, truth]))
         return float(np.mean(np.logaddexp(0, scaled) - truth * scaled))
 
-    found = minimize_scalar(lost, bounds=(-np.log(20), np.log(20)), method="bounded", options={"xatol": 1e-6})
+    found = minimize_scalar(lost, bounds=(-np.log(LARGEST), np.log(LARGEST)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(-found.x))

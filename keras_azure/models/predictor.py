@@ -1,6 +1,5 @@
 """A finished run put to use: from picture files to classes, labels or numbers."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,21 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from keras_azure.data import TASKS, TaskName
+from keras_azure.data import TaskName
 from keras_azure.data.decoding import BIT_DEPTH
 from keras_azure.data.formats.images import open_image
-from keras_azure.data.formats.options import LARGEST_SIDE
 from keras_azure.data.headers import Headers
 from keras_azure.data.images import decode_header, decode_image
-from keras_azure.description.commands import command
-from keras_azure.description.config import RunConfig, read_config_file
 from keras_azure.description.events import Observer
-from keras_azure.description.folder import DESCRIPTION, RESULTS
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.errors import RunFailed, SpecError, UnreadableFile, UsageError
-from keras_azure.models.kinds import KINDS, Model, kind_of, kind_of_file
+from keras_azure.errors import RunFailed, UnreadableFile, UsageError
+from keras_azure.models.kinds import Model, kind_of
 from keras_azure.models.saving import reason
-from keras_azure.registry.registry import as_spec
+from keras_azure.models.trained import open_trained
 
 BATCH_SIZE = 32  # pictures that are read and predicted at once
 
@@ -240,103 +235,15 @@ def load(run: str | Path) -> Predictor:
         UsageError: there is no run, it is not finished, or its model gives no probabilities of classes.
         RunFailed: a file of the run is damaged or unsafe.
     """
-    path = Path(run).expanduser()
-    run_dir = path.parent if path.is_file() else path
-    class_names = _class_names(run_dir)
-    file = path if path.is_file() else _model_file(run_dir)
-    with keras_settings():
-        model = kind_of_file(file).load_of_run(run_dir, file)
-    inputs, outputs = _shapes(model)
-    if len(inputs) != 4 or inputs[-1] not in (1, 3) or not all(1 <= (side or 0) <= LARGEST_SIDE for side in inputs[1:]):
-        raise UsageError(
-            f"The model of the run in {run_dir} takes no pictures: what goes in has the shape {inputs}.",
-            expected=f"(None, height, width, channels) with 1 or 3 channels and sides up to {LARGEST_SIDE}",
-        )
-    if outputs != (None, len(class_names)):
-        raise UsageError(
-            f"The model of the run in {run_dir} gives no probabilities of classes: what comes out has "
-            f"the shape {outputs}.",
-            expected=f"one probability for each of its {len(class_names)} classes, which an autoencoder does not give",
-        )
-    task, thresholds = _task(file, class_names)
-    return Predictor(model, class_names, _bit_depth(run_dir), task=task, thresholds=thresholds)
-
-
-def _task(file: Path, class_names: Sequence[str]) -> tuple[TaskName, dict[str, float]]:
-    """What a model's file says it is for, and the thresholds of its labels.
-
-    Raises:
-        RunFailed: it is damaged, or says something else.
-    """
-    about = kind_of_file(file).about(file)
-    task, thresholds = about.get("task", "classify"), about.get("thresholds", [])
-    if task not in TASKS or not isinstance(thresholds, list) or not all(isinstance(each, float) for each in thresholds):
-        raise RunFailed(f"The model file {file} does not tell its task and thresholds.", expected="one of ours")
-    if task == "multilabel" and len(thresholds) != len(class_names):
-        raise RunFailed(
-            f"The model file {file} has {len(thresholds)} thresholds, and the run {len(class_names)} labels.",
-            expected="a threshold for each",
-        )
-    return task, dict(zip(class_names, thresholds, strict=False))
-
-
-def _class_names(run_dir: Path) -> list[str]:
-    results = run_dir / RESULTS
-    if not results.is_file():
-        if (run_dir / DESCRIPTION).is_file():
-            raise UsageError(f"The run in {run_dir} is not finished.", hint=command("kaz", "resume", run_dir))
-        raise UsageError(f"There is no run in {run_dir}: it has no {RESULTS}.", hint="the folder that kaz run printed")
-    try:
-        names = json.loads(results.read_text(encoding="utf-8"))["class_names"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise RunFailed(
-            f"The file {results} does not tell the classes: {type(error).__name__}: {reason(error)}."
-        ) from error
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names) or len({*names}) < len(names):
-        raise RunFailed(
-            f"The file {results} does not tell the classes.",
-            expected="class_names, a list of different texts",
-        )
-    return names
-
-
-def _bit_depth(run_dir: Path) -> int:
-    """That of the run's data; the usual one where the run's description is not there, or its data has none."""
-    description = run_dir / DESCRIPTION
-    if not description.is_file():
-        return BIT_DEPTH
-    data = read_config_file(description).get("data", RunConfig.data)
-    if not isinstance(data, str):
-        raise RunFailed(f"The file {description} has the data {data!r}.", expected="a text")
-    try:
-        depth = as_spec(data).options.get("bit_depth", BIT_DEPTH)
-    except SpecError:  # data that was given in Python
-        return BIT_DEPTH
-    if not isinstance(depth, int) or depth not in range(1, 17):
-        raise RunFailed(f"The file {description} has a bit_depth of {depth!r}.", expected="1 to 16")
-    return depth
-
-
-def _shapes(model: Model) -> tuple[tuple[int | None, ...], tuple[int | None, ...]]:
-    """What goes into a model and what comes out of it.
-
-    Raises:
-        RunFailed: the model does not tell, as one without an input.
-    """
-    try:
-        kind = kind_of(model)
-        if kind is None:
-            raise ValueError("it is no model")
-        return kind.network(model).input_shape, kind.output_shape(model)
-    except (AttributeError, ValueError) as error:
-        raise RunFailed(f"The model of the run does not tell what it takes: {reason(error)}.") from error
-
-
-def _model_file(run_dir: Path) -> Path:
-    for kind in KINDS:
-        if (run_dir / kind.file).is_file():
-            return run_dir / kind.file
-    raise UsageError(f"The run in {run_dir} has no model.", expected=" or ".join(kind.file for kind in KINDS))
+    trained = open_trained(run)
+    trained.require_names()
+    return Predictor(
+        trained.model,
+        trained.class_names,
+        trained.bit_depth,
+        task=trained.task,
+        thresholds=dict(zip(trained.class_names, trained.thresholds, strict=False)),
+    )
 
 
 def _batches(paths: Sequence[Path]) -> Iterator[Sequence[Path]]:

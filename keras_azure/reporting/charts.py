@@ -12,8 +12,8 @@ from keras_azure.reporting.text import escaped, fit, number
 Point = tuple[float, float]
 Range = tuple[float, float]
 
-_WIDTH, _HEIGHT = 360, 230
-_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 30, 40  # around the curves
+_WIDTH, _HEIGHT = 360, 234
+_LEFT, _RIGHT, _TOP, _BOTTOM = 52, 12, 34, 40  # around the curves
 _LEGEND = 16  # a row of it
 _COLOURS = ("#3b82d6", "#d9702b", "#3f9b57", "#a368c9")
 _DASHES = ("", "6 3", "2 3", "8 3 2 3")
@@ -78,9 +78,9 @@ def line_chart(
             f'<text x="{_WIDTH / 2:g}" y="16" text-anchor="middle" font-size="13">{escaped(title)}</text>',
             *(_legend(lines) if len(lines) > 1 else ()),
             *_axes(frame, across, up, whole=whole),
-            *(_mark(frame, x, text) for x, text in marks),
             *([_diagonal(frame)] if diagonal else ()),
             *(_curve(frame, number, line.drawn) for number, line in enumerate(lines)),
+            *(_mark(frame, x, text) for x, text in marks),
             "</svg>",
         ]
     )
@@ -214,7 +214,8 @@ def _mark(frame: _Frame, x: float, text: str) -> str:
     return (
         f'<path d="M{place} {frame.top}V{frame.bottom}" stroke="currentColor" opacity="0.5" stroke-dasharray="4 4"/>'
         f'<text transform="translate({frame.x(x) + 12:.1f} {frame.top + 4}) rotate(-90)" text-anchor="end" '
-        f'font-size="10">{escaped(text)}</text>'
+        f'font-size="10" style="paint-order:stroke;stroke:var(--paper,transparent);stroke-width:4px">'
+        f"{escaped(text)}</text>"
     )
 
 

@@ -243,5 +243,5 @@ def _picture(shares: np.ndarray) -> np.ndarray:
     found = np.empty((*shares.shape, 4), np.uint8)
     found[...] = (217, 112, 43, 0)
     found[np.arange(len(shares)), np.arange(len(shares)), :3] = (59, 130, 214)
-    found[..., 3] = np.sqrt(shares) * 255  # so that few show too
+    found[..., 3] = np.where(shares > 0, 80 + 175 * np.sqrt(shares), 0)  # so that few show too
     return found

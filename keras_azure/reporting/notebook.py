@@ -50,7 +50,7 @@ def result_html(result: "RunResult") -> str:
         ("parameters", result.parameters),
         ("seconds", round(result.seconds, 1)),
     ]
-    rows += [("folder", str(result.run_dir))]
+    rows += [("run folder", str(result.run_dir))]
     table = table_html(("", ""), rows, caption=f"Run {result.run_dir.name}")
     return table + curves_html([*history_charts(result.history, [*result.test_metrics])])
 

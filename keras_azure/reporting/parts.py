@@ -11,20 +11,27 @@ from keras_azure.reporting.text import escaped
 Value = str | Markup | int | float | None
 
 
+class Part:
+    """What a section has, one below the other."""
+
+    @property
+    def kind(self) -> str:
+        """What the template calls it."""
+        return type(self).__name__.lower()
+
+
 @dataclass(frozen=True)
-class Text:
+class Text(Part):
     """A paragraph."""
 
     text: Value
-    kind: str = "text"
 
 
 @dataclass(frozen=True)
-class Code:
+class Code(Part):
     """What is to be copied into a shell, however long it is."""
 
     text: str
-    kind: str = "code"
 
     @property
     def shown(self) -> Markup:
@@ -32,7 +39,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Table:
+class Table(Part):
     """
     Attributes:
         caption: what it is of.
@@ -45,11 +52,10 @@ class Table:
     headings: Sequence[str]
     rows: Sequence[Sequence[Value]]
     folded: bool = False
-    kind: str = "table"
 
 
 @dataclass(frozen=True)
-class Matrix:
+class Matrix(Part):
     """A confusion matrix that has room for numbers.
 
     Attributes:
@@ -60,15 +66,13 @@ class Matrix:
     caption: str
     names: Sequence[str]
     cells: Sequence[Sequence[tuple[int, float]]]
-    kind: str = "matrix"
 
 
 @dataclass(frozen=True)
-class Charts:
+class Charts(Part):
     """SVG elements, beside each other where there is room."""
 
     charts: Sequence[Markup]
-    kind: str = "charts"
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ class Figure:
 
 
 @dataclass(frozen=True)
-class Gallery:
+class Gallery(Part):
     """Figures, beside each other where there is room.
 
     Attributes:
@@ -101,10 +105,6 @@ class Gallery:
 
     figures: Sequence[Figure]
     wide: bool = False
-    kind: str = "gallery"
-
-
-Part = Text | Code | Table | Matrix | Charts | Gallery
 
 
 @dataclass(frozen=True)

@@ -3,17 +3,22 @@
 import functools
 import html
 import math
+import re
 from typing import SupportsFloat
 
 from keras_azure.redaction import printable, redacted
 
 _LONGEST = 1000  # characters
+# Between letters and between emoji, which without them are others; a terminal has no use for them, a page has.
+_JOINERS = "(\u200c|\u200d)"
 
 
 @functools.lru_cache(maxsize=4096)  # a class's name is on a page many times
 def fit(text: str) -> str:
     """The text without secrets and control characters, on one line; of a very long one the beginning."""
-    shown = printable(redacted(text))
+    shown = "".join(
+        part if part in ("\u200c", "\u200d") else printable(part) for part in re.split(_JOINERS, redacted(text))
+    )
     return shown if len(shown) <= _LONGEST else shown[:_LONGEST] + "…"
 
 

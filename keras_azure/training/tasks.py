@@ -3,6 +3,7 @@
 `task_of` is the one place that chooses. A further task is a subclass here, and a line there.
 """
 
+import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -190,7 +191,8 @@ class Regress(Task):
     def about(
         self, names: Sequence[str], predict: Predict, validation: Batches | None, tell: Callable[[str], None]
     ) -> About:
-        return {"task": self.name, "numbers": list(names)}
+        scaling = {} if self.scaling is None else {"scaling": dataclasses.asdict(self.scaling)}
+        return {"task": self.name, "numbers": list(names), **scaling}
 
     def finished(self, model: Model, further: Sequence[keras.metrics.Metric]) -> Model:
         if not isinstance(model, keras.Model) or self.scaling is None:

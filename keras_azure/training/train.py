@@ -23,28 +23,27 @@ from keras_azure.engines import steps_of
 from keras_azure.engines.devices import Device, on_device
 from keras_azure.engines.environment import describe_environment
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.errors import KerasAzureError, RunFailed, RunInterrupted, UnreadableFile, UsageError
+from keras_azure.errors import KerasAzureError, RunInterrupted, UsageError
 from keras_azure.files import write_json, write_text
 from keras_azure.lazy import lazy
 from keras_azure.listeners.tracking import Tracker
 from keras_azure.models.kinds import Model
 from keras_azure.models.saving import own_objects
 from keras_azure.models.weights import without_weights
-from keras_azure.pipeline import steps_in_epoch
 from keras_azure.training.building_callbacks import build_callbacks, check_before, check_run, led_to
 from keras_azure.training.callbacks import Callbacks
 from keras_azure.training.checkpoints import Checkpoint, Checkpoints, State
-from keras_azure.training.compiling import build_loss, build_metrics, build_model, check_options
+from keras_azure.training.compiling import build_metrics, build_model, check_options
 from keras_azure.training.data import CONTENTS, RunData, open_data, require_same_data, tell_other_decoding
 from keras_azure.training.data_summary import Noted, summary
 from keras_azure.training.evaluation import (
     Evaluation,
-    Exam,
     ImageEvaluation,
     LabelsEvaluation,
     NumbersEvaluation,
     answers_of,
 )
+from keras_azure.training.examining import examine, failures
 from keras_azure.training.history import History, Row
 from keras_azure.training.interrupts import StopRequests
 from keras_azure.training.loop import FiniteLoss, Loop
@@ -53,7 +52,7 @@ from keras_azure.training.phases import Phase, phases
 from keras_azure.training.placement import Placement, place_augmentations
 from keras_azure.training.standardizing import Statistics
 from keras_azure.training.state import TrainingState
-from keras_azure.training.tasks import About, Task, Test, task_of
+from keras_azure.training.tasks import task_of
 from keras_azure.training.writer import Checkpointing, CheckpointWriter
 
 _NOT_METRICS = ("run_dir", "history", "tracking")  # of a result: they have files of their own
@@ -136,7 +135,7 @@ def train(
 
         with stop.deferred():
             loop = Loop(training, history, listeners, stop, found, patience=config.early_stopping)
-            with _failures(data):
+            with failures(data):
                 if task.has_steps:
                     trained = _train(upcoming, loop, data, config, device_name)
                 else:
@@ -162,9 +161,7 @@ def train(
             )
             task.kind.save(task.finished(trained.model, build_metrics(config)), path, about)
             saved = task.kind.load(path, own_objects(config))
-            test, tested = _test_what_can_be_read(
-                lambda part: _test(saved, task, part, config, observer, stop, about), data, observer
-            )
+            test, tested = examine(saved, data, about, observer, stop.check)
             answers = None
             if not isinstance(test, ImageEvaluation):
                 digest = identity.get(CONTENTS, {}).get("test", "")
@@ -310,53 +307,6 @@ def _return_to(checkpoint: Checkpoint, model: keras.Model, upcoming: Iterable[Ph
     checkpoint.restore("optimizer", model.optimizer.variables)
 
 
-def _test_what_can_be_read(test: Callable[[RunData], Test], data: RunData, observer: Listener) -> tuple[Test, RunData]:
-    """The test, and the data with the test images that it was made with.
-
-    A run that is trained can be ended: test images that cannot be read are left out, which the observer hears.
-
-    Raises:
-        UnreadableFile: none can be read.
-    """
-    try:
-        with _failures(data):
-            return test(data), data
-    except UnreadableFile as error:
-        readable = data.with_readable_test(observer)
-        left_out, count = len(data.test) - len(readable.test), len(data.test)
-        if left_out in (0, count):
-            raise
-        observer.message(f"{left_out} of {count} test pictures cannot be read, and are not tested on: {error.problem}")
-    with _failures(readable):
-        return test(readable), readable
-
-
-def _test(
-    model: Model,
-    task: Task,
-    data: RunData,
-    config: RunConfig,
-    observer: Listener,
-    stop: StopRequests,
-    about: About,
-) -> Test:
-    """The test of a model on the test split."""
-    count = steps_in_epoch(len(data.test), config.batch_size)
-
-    def tell(done: int) -> None:
-        observer.advance("Testing", done, count)
-        stop.check()
-
-    exam = Exam(
-        lambda pixels: task.kind.predict(model, pixels),
-        data.ordered_batches(data.test),
-        build_loss(config, task.loss),
-        build_metrics(config),
-        tell,
-    )
-    return task.evaluate(exam, about)
-
-
 def _performance(model: keras.Model, training: TrainingState, history: History, device: str) -> dict[str, Any]:
     """What `RunResult.performance` has. Times are those of this process, which may have resumed a run."""
     return {
@@ -398,29 +348,3 @@ def _told_what_is_kept(
                 + command("kaz", "resume", run_dir)
             )
         raise
-
-
-@contextlib.contextmanager
-def _failures(data: RunData) -> Iterator[None]:
-    """Turns what an engine raises into the error of the image behind it, or else of the run."""
-    try:
-        yield
-    except KerasAzureError:
-        raise
-    except Exception as error:
-        if data.failure is not None:
-            raise data.failure from None
-        if _is_out_of_memory(error):
-            raise RunFailed(
-                "There is not enough memory to go on training.",
-                hint="a smaller --batch-size, --cache disk, or a machine with more memory",
-            ) from error
-        raise RunFailed(f"Training failed: {type(error).__name__}: {error}") from error
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    """Also by what TensorFlow and JAX call it."""
-    names = (type(error).__name__, str(error))
-    return isinstance(error, MemoryError) or any(
-        word in text for word in ("ResourceExhausted", "RESOURCE_EXHAUSTED", "MemoryError") for text in names
-    )

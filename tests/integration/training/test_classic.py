@@ -33,6 +33,7 @@ def test_the_run_folder_is_that_of_any_run(finished):
     files = {str(path.relative_to(finished.run_dir)) for path in finished.run_dir.rglob("*") if path.is_file()}
     assert files == {
         *("run.json", "history.csv", "metrics.json", "predictions.npz", "model.zip"),
+        *("report.html", "model_card.md"),
         *("plots/learning_curves.png", "plots/confusion_matrix.png", "plots/worst_mistakes.png"),
     }
     with (finished.run_dir / "history.csv").open(newline="") as file:

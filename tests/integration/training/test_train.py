@@ -43,6 +43,7 @@ def test_the_run_folder_holds_everything(finished):
     files = {str(path.relative_to(finished.run_dir)) for path in finished.run_dir.rglob("*") if path.is_file()}
     assert files == {
         *("run.json", "history.csv", "metrics.json", "predictions.npz", "model.keras"),
+        *("report.html", "model_card.md"),
         *("checkpoints/epoch-0002.npz", "checkpoints/epoch-0003.npz"),
         *("plots/learning_curves.png", "plots/confusion_matrix.png", "plots/worst_mistakes.png"),
     }

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from keras_azure.errors import UsageError
+from keras_azure.errors import RunFailed, UsageError
 from keras_azure.evaluation.answers import Answers
 
 
@@ -55,7 +55,7 @@ def test_damaged_files_are_refused_in_one_sentence(answers, tmp_path: Path):
         path.write_bytes(bytes(damaged))
         try:
             found = Answers.load(path)
-        except UsageError as error:
+        except RunFailed as error:
             assert "\n" not in error.problem and str(path) in error.problem
         else:  # what was damaged is no part of the arrays, which have checksums
             assert found.comparable(answers)
@@ -63,7 +63,7 @@ def test_damaged_files_are_refused_in_one_sentence(answers, tmp_path: Path):
 
 def test_a_file_that_would_run_code_is_refused(answers, tmp_path: Path):
     np.savez(tmp_path / "p.npz", task=np.array([os.system], object))
-    with pytest.raises(UsageError, match="cannot be read"):
+    with pytest.raises(RunFailed, match="cannot be read"):
         Answers.load(tmp_path / "p.npz")
     with pytest.raises(UsageError, match="no predictions"):
         Answers.load(tmp_path / "none.npz")

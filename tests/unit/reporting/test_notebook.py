@@ -67,7 +67,7 @@ def result(**changes) -> RunResult:
 
 def test_a_run_shows_its_scores_and_curves():
     read = Read(result()._repr_html_())
-    assert read.of("th") == ["test loss", "test accuracy", "epochs", "images/s", "parameters", "seconds", "folder"]
+    assert read.of("th") == ["test loss", "test accuracy", "epochs", "images/s", "parameters", "seconds", "run folder"]
     assert read.of("td") == ["0.55", "0.75", "2", "1,234", "48,000", "12.3", "runs/20260101-cnn"]
     labels = [attributes["aria-label"] for tag, attributes in read.tags if tag == "svg"]
     assert labels == [
