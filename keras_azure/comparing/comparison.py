@@ -173,7 +173,7 @@ def _with_metric(comparison: Comparison, metric: str | None) -> Comparison:
     if metric is None:
         metric = next(iter(comparison.scores))
     if metric not in known:
-        raise UsageError(str(UnknownName.among("score of all of the runs", metric, known)))
+        raise UnknownName.among("score of all of the runs", metric, known)
     if highest_is_best(metric) is None:
         judged = [name for name in known if highest_is_best(name) is not None]
         raise UsageError(

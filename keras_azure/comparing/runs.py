@@ -12,11 +12,14 @@ from keras_azure.backends.asked import machine_of
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, HISTORY, PREDICTIONS, RESULTS
-from keras_azure.description.reading import history_of, json_object, number, text, told_of
+from keras_azure.description.reading import count, history_of, json_object, number, text, told_of
 from keras_azure.description.scores import scores_of, task_of
+from keras_azure.description.text_table import shortened
 from keras_azure.errors import DamagedRun, KerasAzureError, UsageError
 from keras_azure.evaluation.answers import Answers
 from keras_azure.planning.cost import machine_cost
+
+_LONGEST = 300  # characters of a sentence on what is wrong with predictions
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,12 +64,17 @@ def read_run(folder: Path, letter: str) -> ComparedRun:
         DamagedRun: its files are not as a run wrote them.
     """
     try:
-        facts = _facts(folder)
+        description, facts = json_object(folder / DESCRIPTION), json_object(folder / RESULTS)
+        if facts is None:
+            raise _unfinished(folder, begun=description is not None)
+        if description is None:
+            raise DamagedRun(f"{DESCRIPTION} is missing")
         with told_of(DESCRIPTION):
-            config = RunConfig.from_dict(json_object(folder / DESCRIPTION) or {})
+            config = RunConfig.from_dict(description)
         with told_of(RESULTS):
             scores, environment = scores_of(facts), _environment(facts)
             speed, seconds = (number(facts.get(name), name) for name in ("images_per_second", "seconds"))
+            count(facts.get("epochs"), "epochs")
         history, answers = history_of(folder / HISTORY), _answers(folder, task_of(facts))
     except DamagedRun as damage:
         raise DamagedRun(f"The run in {folder} is damaged: {damage.problem}.") from None
@@ -85,16 +93,14 @@ def read_run(folder: Path, letter: str) -> ComparedRun:
     )
 
 
-def _facts(folder: Path) -> Mapping[str, Any]:
-    facts = json_object(folder / RESULTS)
-    if facts is not None:
-        return facts
-    if json_object(folder / DESCRIPTION) is None:
-        raise UsageError(
-            f"There is no run in {folder}: it has no {DESCRIPTION}.", hint="kaz runs shows those that are here"
+def _unfinished(folder: Path, *, begun: bool) -> UsageError:
+    if begun:
+        return UsageError(
+            f"The run in {folder} is not finished, so that it has no test scores.",
+            hint=command("kaz", "resume", folder),
         )
-    raise UsageError(
-        f"The run in {folder} is not finished, so that it has no test scores.", hint=command("kaz", "resume", folder)
+    return UsageError(
+        f"There is no run in {folder}: it has no {DESCRIPTION}.", hint="kaz runs shows those that are here"
     )
 
 
@@ -126,7 +132,7 @@ def _answers(folder: Path, task: str) -> Answers | str:
     try:
         answers = Answers.load(path)
     except KerasAzureError as error:
-        raise DamagedRun(error.problem.rstrip(".")) from None
+        raise DamagedRun(shortened(error.problem.rstrip("."), _LONGEST)) from None
     if answers.task != task:
         raise DamagedRun(f"{PREDICTIONS} is of another task than {RESULTS}")
     if not np.isfinite(answers.given).all():

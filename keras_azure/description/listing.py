@@ -6,6 +6,7 @@ damaged is one that is listed as that.
 
 import datetime
 import functools
+import html
 import math
 import os
 from collections import Counter
@@ -22,6 +23,7 @@ from keras_azure.description.scores import TITLES, figure, highest_is_best, main
 from keras_azure.description.stages import parse_stages
 from keras_azure.description.text_table import WIDTH, cells, duration, text_table
 from keras_azure.errors import DamagedRun, SpecError, UsageError
+from keras_azure.lazy import lazy
 from keras_azure.registry.specs import parse
 
 State = Literal["finished", "unfinished", "submitted", "damaged"]
@@ -103,11 +105,19 @@ class RunList(tuple[ListedRun, ...]):
         """A table that is as wide at most; where there are no runs, a sentence that says so."""
         return "\n".join(self._lines(width))
 
+    def _repr_html_(self) -> str:
+        """What a notebook shows."""
+        if not self:
+            return html.escape(str(self))
+        headings, rows = self._columns(started=True)
+        whole = [(*row, *[""] * (len(headings) - len(row))) for row in rows]
+        table: str = lazy("keras_azure.reporting.notebook:table_html")(headings, whole)
+        return table
+
     def _lines(self, width: int) -> list[str]:
         if not self:
             return [f"There are no runs in {self.folder}."]
-        started = any(run.started and not run.name.startswith(f"{run.started:{_STAMP}}") for run in self)
-        if started:
+        if any(run.started and not run.name.startswith(f"{run.started:{_STAMP}}") for run in self):
             lines = self._table(_ANY_WIDTH, started=True)
             if max(map(cells, lines)) <= width:
                 return lines
@@ -115,11 +125,16 @@ class RunList(tuple[ListedRun, ...]):
 
     def _table(self, width: int, *, started: bool) -> list[str]:
         """The lines; when a run was started is shown where its name does not say so and there is room."""
+        headings, rows = self._columns(started=started)
+        cut = {"name": 19, "model": 8, "data": 6, "backend": 7}
+        return text_table(headings, rows, width=width, right=("images/s", "time"), cut=cut)
+
+    def _columns(self, *, started: bool) -> tuple[list[str], list[list[str]]]:
+        """Headings, and a row for each run."""
         metrics = Counter(run.metric for run in self if run.metric)
         usual = max(metrics, key=metrics.__getitem__, default="score")
         backends = len({run.backend for run in self if run.backend}) > 1
-        score = TITLES.get(usual, usual)
-        headings = ["name", "epochs", score, "images/s", "time", "model", "data"]
+        headings = ["name", "epochs", TITLES.get(usual, usual), "images/s", "time", "model", "data"]
         headings += ["backend"] * backends + ["started"] * started
         rows = []
         for run in self:
@@ -130,8 +145,7 @@ class RunList(tuple[ListedRun, ...]):
             row += ["" if run.images_per_second is None else f"{run.images_per_second:,.0f}", duration(run.seconds)]
             row += [run.model or "", _short_data(run.data), *[run.backend or ""] * backends]
             rows.append(row + [f"{run.started:%Y-%m-%d %H:%M}" if run.started else ""] * started)
-        cut = {"name": 19, "model": 8, "data": 6, "backend": 7}
-        return text_table(headings, rows, width=width, right=("images/s", "time"), cut=cut)
+        return headings, rows
 
 
 def _epochs(run: ListedRun) -> str:

@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from keras_azure.description.text_table import shortened
 from keras_azure.errors import ConfigError, DamagedRun
 from keras_azure.registry.specs import LONGEST_TEXT
 
+_LONGEST = 200  # characters of a sentence that shows what is in a file
 _MOST_BYTES = 64 << 20  # of a file; those of a run have some kilobytes
 
 
@@ -64,8 +66,12 @@ def history_of(path: Path) -> list[dict[str, float]]:
         DamagedRun: it cannot be read, or is no such table.
     """
     content = text_of(path)
+    if content is None:
+        return []
     with told_of(path.name):
-        rows = [*csv.DictReader((content or "").splitlines())]
+        rows = csv.DictReader(content.splitlines())
+        if "epoch" not in (rows.fieldnames or ()):
+            raise ValueError("it has no column of epochs")
         found = [{name: float(value) for name, value in row.items()} for row in rows]
         for row in found:
             count(row["epoch"], "an epoch's number")
@@ -82,9 +88,9 @@ def told_of(name: str) -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise DamagedRun(f"{name}: {error.problem.rstrip('.')}") from None
+        raise DamagedRun(f"{name}: {shortened(error.problem.rstrip('.'), _LONGEST)}") from None
     except ValueError as error:
-        raise DamagedRun(f"{name}: {error}") from None
+        raise DamagedRun(f"{name}: {shortened(str(error), _LONGEST)}") from None
     except (TypeError, KeyError, csv.Error):
         raise DamagedRun(f"{name} is not as a run wrote it") from None
 

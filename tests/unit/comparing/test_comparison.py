@@ -282,7 +282,7 @@ def test_results_can_be_given_in_place_of_folders(pair):
         ("metrics.json", b"[]", "metrics.json is no JSON object"),
         ("metrics.json", b'{"test_metrics": {"loss": 1}}', "metrics.json: images_per_second is no number"),
         ("history.csv", b"epoch,loss\n1,low\n", "history.csv: could not convert string to float"),
-        ("history.csv", b"loss\n1\n", "history.csv is not as a run wrote it"),
+        ("history.csv", b"loss\n1\n", "history.csv: it has no column of epochs"),
         ("predictions.npz", b"PK\x03\x04", "The predictions in"),
     ],
 )
