@@ -49,6 +49,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["init", "--help"],
         ["bench", "--help"],
         ["runs", "--help"],
+        ["compare", "--help"],
         ["runs", str(OLD_RUNS)],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
