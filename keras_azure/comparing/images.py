@@ -18,7 +18,7 @@ class DifferingImage:
     Attributes:
         sample: its index in the split.
         place: its place among the answers.
-        truth: the class, the labels, or the numbers.
+        truth: the class, the labels, or the numbers in their order.
         said: by each run, as text; of a class with its probability.
         right: whether that is right; of numbers None.
     """
@@ -80,6 +80,4 @@ def _as_text(answers: Answers, value: Any) -> str:
             return answers.names[int(value)]
         case "multilabel":
             return ", ".join(answers.names[label] for label in np.flatnonzero(value)) or "none"
-    if len(answers.names) == 1:
-        return f"{float(value[0]):.4g}"
-    return ", ".join(f"{name} {float(each):.4g}" for name, each in zip(answers.names, value, strict=True))
+    return ", ".join(f"{float(each):.4g}" for each in value)

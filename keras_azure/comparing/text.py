@@ -8,6 +8,7 @@ from keras_azure.comparing.comparison import Comparison, Pair
 from keras_azure.comparing.settings import Difference
 from keras_azure.description.scores import TITLES, decimals_of, shown
 from keras_azure.description.text_table import WIDTH, duration, text_table
+from keras_azure.evaluation.answers import Answers
 from keras_azure.redaction import printable
 
 MOST_IMAGES = 10  # that are named
@@ -28,8 +29,8 @@ def lines_of(comparison: Comparison) -> Iterator[str]:
         yield from _differences("Versions and machines that differ", comparison.versions, comparison)
     yield ""
     yield from _scores(comparison)
-    yield ""
-    for sentence in sentences(comparison):
+    for place, sentence in enumerate(sentences(comparison)):
+        yield from [""] if place == 0 else []
         yield from textwrap.wrap(sentence, WIDTH, subsequent_indent="  ")
     yield ""
     yield from _speed(comparison)
@@ -99,7 +100,9 @@ def score_headings(comparison: Comparison) -> tuple[str, ...]:
 
 def _scores(comparison: Comparison) -> Iterator[str]:
     headings = score_headings(comparison)
-    yield from text_table(headings, score_rows(comparison), right=headings[2:4], cut={"score": 12})
+    first = comparison.runs[0].letter
+    rows = [[name if run == first else "", run, *rest] for name, run, *rest in score_rows(comparison)]
+    yield from text_table(headings, rows, right=headings[2:4], cut={"score": 12})
 
 
 def score_rows(comparison: Comparison) -> Iterator[list[str]]:
@@ -115,7 +118,6 @@ def score_rows(comparison: Comparison) -> Iterator[list[str]]:
             change = pair.changes.get(name) if isinstance(pair, Pair) else None
             row.append(" to ".join(form([change.low, change.high], signed=True)) if change else "")
             yield row
-            title = ""
 
 
 def speed_rows(comparison: Comparison) -> Iterator[list[str]]:
@@ -145,13 +147,16 @@ def how_many_differ(comparison: Comparison) -> str:
     letters, images, first = comparison.image_runs, comparison.images, comparison.runs[0]
     if not images:
         return f"{' and '.join(letters)} say the same of all images."
-    differ = "differ most on these" if first.task == "regress" else f"differ on {len(images):,}"
-    return f"{', '.join(letters[:-1])} and {letters[-1]} {differ} of {len(first.answers):,} images:"
+    of, runs = f"of {len(first.answers):,} images", f"{', '.join(letters[:-1])} and {letters[-1]}"
+    if first.task != "regress":
+        return f"{runs} differ on {len(images):,} {of}:"
+    names = first.answers.names if isinstance(first.answers, Answers) else ()
+    return f"{runs} differ most on these {of}" + (f" ({', '.join(names)}):" if len(names) > 1 else ":")
 
 
 def _images(comparison: Comparison) -> Iterator[str]:
     letters, images = comparison.image_runs, comparison.images
-    yield how_many_differ(comparison)
+    yield from textwrap.wrap(printable(how_many_differ(comparison)), WIDTH)
     if images:
         rows = [[str(image.sample), image.truth, *image.said] for image in images[:MOST_IMAGES]]
         cut = dict.fromkeys(("truth", *letters), 6)

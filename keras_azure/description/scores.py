@@ -6,7 +6,14 @@ from typing import Any
 
 from keras_azure.description.reading import number
 
-TITLES = {"accuracy": "accuracy", "macro_f1": "macro F1", "micro_f1": "micro F1", "mae": "MAE", "rmse": "RMSE"}
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "mae": "MAE",
+    "rmse": "RMSE",
+    "subset_accuracy": "all labels right",
+}
 # Of each task; where a run's files name none it classifies, or gives back images, of which there is the loss alone.
 _MAIN = {"classify": "accuracy", "multilabel": "macro_f1", "regress": "mae"}
 _MOST_DECIMALS = 10

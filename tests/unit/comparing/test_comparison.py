@@ -173,7 +173,8 @@ def test_labels_and_numbers(tmp_path, task, names, truth, one, other, scores, me
     if task == "multilabel":
         assert said == {1: ("dog", "cat, dog", "dog"), 2: ("cat, dog", "cat, dog", "none")}
     else:
-        assert said == {1: ("x 3, y 4", "x 3, y 5", "x 2, y 4")}
+        assert said == {1: ("3, 4", "3, 5", "2, 4")}
+        assert "differ most on these of 3 images (x, y):" in str(found)
     assert max(map(cells, str(found).splitlines())) <= 80
 
 
