@@ -22,6 +22,7 @@ _HOME = {
     "evaluate": "keras_azure.api.evaluation",
     "load": "keras_azure.api.runs",
     "report": "keras_azure.api.reports",
+    "explain": "keras_azure.api.explanations",
     "runs": "keras_azure.api.compare",
     "compare": "keras_azure.api.compare",
     "RunConfig": "keras_azure.description.config",

@@ -3,6 +3,7 @@
 from keras_azure.api.compare import compare as compare
 from keras_azure.api.compare import runs as runs
 from keras_azure.api.evaluation import evaluate as evaluate
+from keras_azure.api.explanations import explain as explain
 from keras_azure.api.plans import plan as plan
 from keras_azure.api.reports import report as report
 from keras_azure.api.runs import bench as bench

@@ -3,19 +3,18 @@
 The pictures go the way of a training run, with the same random numbers: what is shown is what is trained on.
 """
 
-import io
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
-from matplotlib.figure import Figure
 
 from keras_azure.augmentations import build_augment
 from keras_azure.data import Dataset, TaskName, open_dataset, task_of_data
 from keras_azure.data.figure_text import drawable, drawable_labels, style_of
 from keras_azure.data.overview import absent_classes, known_labels, not_learned
+from keras_azure.data.shown_figure import ShownFigure
 from keras_azure.data.source import open_source
 from keras_azure.description.events import Observer
 from keras_azure.engines.keras_settings import keras_settings
@@ -24,18 +23,9 @@ _INCHES = 1.2  # of a picture on the sheet
 _LOOKED_AT = 10  # pictures that are decoded for each one that is shown, to find different classes
 
 
-class ContactSheet(Figure):
-    """A figure that a notebook shows, also where nothing of `matplotlib.pyplot` is loaded."""
-
-    def _repr_png_(self) -> bytes:
-        png = io.BytesIO()
-        self.savefig(png, format="png")
-        return png.getvalue()
-
-
 def contact_sheet(
     data: str, augment: Sequence[str], samples: int, draws: int, seed: int, observer: Observer
-) -> ContactSheet:
+) -> ShownFigure:
     """A row for each of some training pictures, of different classes first: as it is, then as it is in each epoch.
 
     Args:
@@ -54,7 +44,7 @@ def contact_sheet(
 
 def _contact_sheet(
     data: str, augment: Sequence[str], samples: int, draws: int, seed: int, observer: Observer
-) -> ContactSheet:
+) -> ShownFigure:
     dataset = open_dataset(data, observer)
     observer.message(dataset.description)
     labels = known_labels(dataset, "train")
@@ -93,13 +83,13 @@ def _of_different_classes(dataset: Dataset, samples: int, seed: int) -> list[int
     return [looked_at[place] for place in order[:samples]]
 
 
-def _draw(columns: Sequence[_Column], class_names: Sequence[str], task: TaskName, title: str) -> ContactSheet:
+def _draw(columns: Sequence[_Column], class_names: Sequence[str], task: TaskName, title: str) -> ShownFigure:
     rows, height, width, _ = columns[0].pictures.shape
     one_class = task == "classify"
     # A class is named once, beside its row; all else is below each picture.
     below = not one_class or any((column.shares.max(axis=1) < 1).any() for column in columns)
     size = (_INCHES * len(columns) + 0.9, (_INCHES * height / width + (0.2 if below else 0)) * rows + 0.8)
-    figure = ContactSheet(figsize=size, layout="constrained")
+    figure = ShownFigure(figsize=size, layout="constrained")
     lines = "\n".join(map(drawable, textwrap.wrap(title, int(12 * size[0]))))
     figure.suptitle(lines, fontsize="medium", **style_of(lines))
     labels, short = drawable_labels(class_names, 18), drawable_labels(class_names, 8)

@@ -12,6 +12,7 @@ from keras_azure.cli import (
     compare,
     doctor,
     evaluate,
+    explain,
     init,
     jobs,
     new,
@@ -46,6 +47,7 @@ preview.register(app)
 predict.register(app)
 evaluate.register(app)
 report.register(app)
+explain.register(app)
 cache.register(app)
 sizes.register(app)
 plan.register(app)

@@ -36,8 +36,8 @@ def predict(
 
     Files are known by their content. Those that cannot be read are named on stderr, and the exit code is 1 then.
     """
-    observer = _Told()
-    paths = [path for picture in pictures for path in _expanded(picture, observer)]
+    observer = Told()
+    paths = [path for picture in pictures for path in expanded(picture, observer)]
     predictor: Predictor = lazy("keras_azure.api.runs:load")(run)
     outcomes = [*predictor.predict_each(paths, observer)]
     failures = [outcome for outcome in outcomes if isinstance(outcome, UnreadableFile)]
@@ -47,7 +47,7 @@ def predict(
     else:
         _print_lines(predictions, top)
     if failures:
-        raise _all_in_one(failures)
+        raise all_in_one(failures)
 
 
 def _print_lines(predictions: Sequence["Said"], top: int) -> None:
@@ -59,20 +59,20 @@ def _print_lines(predictions: Sequence["Said"], top: int) -> None:
         print_text("  ".join([name.ljust(width), *said]))
 
 
-class _Told(Observer):
+class Told(Observer):
     """Says on stderr what is told: stdout is for results."""
 
     def message(self, text: str) -> None:
         print_text(text, err=True)
 
 
-def _all_in_one(failures: Sequence[UnreadableFile]) -> UnreadableFile:
+def all_in_one(failures: Sequence[UnreadableFile]) -> UnreadableFile:
     """One error that names all files."""
     hints = "; ".join(dict.fromkeys(failure.hint for failure in failures))
     return UnreadableFile("\n".join(each.problem for each in failures), expected=failures[0].expected, hint=hints)
 
 
-def _expanded(path: Path, observer: Observer) -> Sequence[Path]:
+def expanded(path: Path, observer: Observer) -> Sequence[Path]:
     """The path of a picture, or of all files directly in a folder but hidden ones and what systems leave behind.
 
     The observer hears of what else is in the folder.

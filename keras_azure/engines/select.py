@@ -1,10 +1,11 @@
-"""Which engine makes the steps: a table, whose modules are imported when theirs is the engine in use."""
+"""Which engine makes steps and gradients: tables, whose modules are imported when theirs is the engine in use."""
 
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Mapping
+from typing import Any, Literal
 
 import keras
 
+from keras_azure.engines.gradients import Forward, Gradients
 from keras_azure.engines.steps import Steps
 from keras_azure.errors import UsageError
 from keras_azure.lazy import lazy
@@ -12,6 +13,10 @@ from keras_azure.lazy import lazy
 _STEPS = {
     "tensorflow": "keras_azure.engines.tensorflow:TensorFlowSteps",
     "jax": "keras_azure.engines.jax:JaxSteps",
+}
+_GRADIENTS = {
+    "tensorflow": "keras_azure.engines.tensorflow_gradients:TensorFlowGradients",
+    "jax": "keras_azure.engines.jax_gradients:JaxGradients",
 }
 
 
@@ -24,11 +29,25 @@ def steps_of(model: keras.Model, kind: Literal["train", "test"] = "train") -> St
     Raises:
         UsageError: the Keras engine is another one.
     """
+    steps: Steps = _of_engine(_STEPS, "trained")(model, kind)
+    return steps
+
+
+def gradients_of(model: keras.Model, forward: Forward) -> Gradients:
+    """Passes forward and backward through a model, by a function that computes with it.
+
+    Raises:
+        UsageError: the Keras engine is another one.
+    """
+    gradients: Gradients = _of_engine(_GRADIENTS, "explained")(model, forward)
+    return gradients
+
+
+def _of_engine(table: Mapping[str, str], done: str) -> Any:
     engine = keras.backend.backend()
-    if engine not in _STEPS:
+    if engine not in table:
         raise UsageError(
-            f"Keras runs on {engine}, on which nothing can be trained here.",
-            expected=f"the engine {' or '.join(_STEPS)}",
+            f"Keras runs on {engine}, on which nothing can be {done} here.",
+            expected=f"the engine {' or '.join(table)}",
         )
-    make: Callable[..., Steps] = lazy(_STEPS[engine])
-    return make(model, kind)
+    return lazy(table[engine])

@@ -12,6 +12,7 @@ from keras_azure.errors import UsageError
 from keras_azure.evaluation.calibrating import calibrate, keep
 from keras_azure.evaluation.result import EvaluationResult
 from keras_azure.evaluation.subject import subject_of, test
+from keras_azure.lazy import lazy
 from keras_azure.models.trained import Trained, open_trained
 from keras_azure.registry.specs import Spec
 
@@ -44,6 +45,8 @@ def evaluate(
                 subject = calibrate(subject, validation, observer)
             result = test(subject, observer, by=by)
             keep(subject, result, observer)
+            if trained.run_dir is not None:
+                lazy("keras_azure.reporting.again:refresh")(trained.run_dir, observer)
             return result
 
 

@@ -1,4 +1,4 @@
-"""The end of a network: the layer whose weights make the logits that probabilities are made of."""
+"""The end of a network: what makes its output, and the layer whose weights make the logits of probabilities."""
 
 from collections.abc import Sequence
 
@@ -33,6 +33,14 @@ def last_dense(model: keras.Model) -> keras.layers.Dense:
         if len(layers) > 1 and isinstance(layers[1], keras.layers.Dense) and _activation(layers[1]) == "linear":
             return layers[1]
     raise ValueError("it does not end in a dense layer and a softmax or a sigmoid")
+
+
+def last_operation(model: keras.Model) -> keras.Operation:
+    """The layer, or operation of `keras.ops`, that makes the one output of a network, within a network in it where
+    that is the last."""
+    operation = model.outputs[0]._keras_history.operation
+    is_network = isinstance(operation, keras.Model) and getattr(operation, "outputs", None)
+    return last_operation(operation) if is_network else operation
 
 
 def _from_the_end(model: keras.Model) -> list[keras.Layer]:

@@ -185,17 +185,18 @@ class Predictor:
         return found
 
     def _predict_files(self, paths: Sequence[Path], headers: Headers) -> Iterator[Said | UnreadableFile]:
-        read = [self._read(path, headers) for path in paths]
+        read = [self.read(path, headers) for path in paths]
         pixels = [found for found in read if not isinstance(found, UnreadableFile)]
         rows = iter(self.predict_pixels(np.stack(pixels)).tolist() if pixels else ())
         for path, found in zip(paths, read, strict=True):
             if isinstance(found, UnreadableFile):
                 yield found
                 continue
-            yield self._said(path, dict(zip(self.class_names, next(rows), strict=True)))
+            yield self.said(path, next(rows))
 
-    def _said(self, path: Path, given: Mapping[str, float]) -> Said:
-        """What is said of a picture, of what the model gives for each name."""
+    def said(self, path: Path, row: Sequence[float]) -> Said:
+        """What is said of an image, by what the model gives for it, in the order of `class_names`."""
+        given = dict(zip(self.class_names, row, strict=True))
         if self.task == "regress":
             return NumbersPrediction(path, given)
         likely = sorted(given, key=lambda name: -given[name])
@@ -204,7 +205,9 @@ class Predictor:
             return LabelsPrediction(path, over, given, self.thresholds)
         return Prediction(path, likely[0], given[likely[0]], given)
 
-    def _read(self, path: Path, headers: Headers) -> np.ndarray | UnreadableFile:
+    def read(self, path: Path, headers: Headers) -> np.ndarray | UnreadableFile:
+        """An image file as the model takes it, uint8 (height, width, channels), or the error of one that cannot be
+        read; `headers` keep what it was."""
         height, width, channels = self.image_shape
         name, hint = f"The picture {path}", "leave it out"
         try:

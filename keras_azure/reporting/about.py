@@ -25,6 +25,7 @@ _IN_WORDS = {"train": "Training", "validation": "Validation", "test": "Test"}
 def result(run: FinishedRun) -> Section:
     scores = [(title_of(name), number(value)) for name, value in run.scores.items()]
     kept = run.facts.get("kept_epoch")
+    temperature = run.facts.get("temperature")
     epochs = f"{run.facts['epochs']}, of which the weights of epoch {kept} are kept" if kept else run.facts["epochs"]
     return Section(
         "Result",
@@ -35,7 +36,8 @@ def result(run: FinishedRun) -> Section:
                 [
                     ("Model", run.config.model),
                     ("Data", run.config.data),
-                    *((f"Test {name[0].lower()}{name[1:]}", value) for name, value in scores),
+                    *((f"Test, {name}", value) for name, value in scores),
+                    *([("Calibrated with the temperature", temperature)] if temperature else []),
                     ("Epochs", epochs),
                     ("Parameters", run.facts["parameters"]),
                     ("Time", duration(run.facts["seconds"])),

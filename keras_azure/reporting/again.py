@@ -55,6 +55,14 @@ def report_again(run_dir: Path, observer: Observer) -> Path:
     return path
 
 
+def refresh(run_dir: Path, observer: Observer) -> None:
+    """Makes the report of a run again, of which a file has changed; the observer hears where that is not possible."""
+    try:
+        report_again(run_dir, observer)
+    except KerasAzureError as error:
+        observer.message(f"The report of the run is as it was: {error.problem}")
+
+
 def _model(run_dir: Path) -> tuple[Model | None, str]:
     """The run's model, or why there is none."""
     for kind in KINDS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from keras_azure.reporting.album import Album
-from keras_azure.reporting.classes import to_images
+from keras_azure.reporting.galleries import to_images
 from keras_azure.reporting.parts import Figure, Gallery, Section, Text
 from keras_azure.reporting.pictures import Pictures
 

@@ -10,8 +10,9 @@ from keras_azure.evaluation.figures import ClassFigures
 from keras_azure.evaluation.intervals import Share
 from keras_azure.reporting.album import Album
 from keras_azure.reporting.charts import Line, line_chart
+from keras_azure.reporting.galleries import mistakes, to_images
 from keras_azure.reporting.limits import Limits
-from keras_azure.reporting.maps import Explain, overlaid
+from keras_azure.reporting.maps import Explain
 from keras_azure.reporting.parts import (
     Figure,
     Gallery,
@@ -151,42 +152,25 @@ def _worst(answers: Answers, images: TestedImages, album: Album, explain: Explai
     if not len(worst):
         yield Text("The model made no mistake on the test images.")
         return
-    mistakes = int((~answers.right).sum())
+    wrong = int((~answers.right).sum())
     yield Text(
-        f"{mistakes:,} mistakes in {len(answers):,} test images; first those to whose true class the model gave least."
+        f"{wrong:,} mistakes in {len(answers):,} test images; first those to whose true class the model gave least."
     )
-    read = images.read(worst.tolist())
-    found = {place: pixels for place, pixels in enumerate(read) if pixels is not None}
-    known = [*found]
     predicted = answers.predicted[worst]
-    maps = explain([*found.values()], predicted[known])
-    if maps.note:
-        yield Text(maps.note)
-    of_place = dict(zip(known, maps.heat, strict=False))
-    figures: list[Figure] = []
     rows: list[tuple[Value, ...]] = []
-    for place, (index, pixels) in enumerate(zip(worst.tolist(), read, strict=True)):
-        truth, said = (answers.names[label] for label in (answers.truth[index], predicted[place]))
-        sure, true = (percent(share) for share in (answers.given[index, predicted[place]], to_truth[index]))
-        rows.append((int(answers.samples[index]), named(truth), named(said), sure, true))
-        if pixels is None:
-            continue
-        alts = [f"Test image {answers.samples[index]}: {truth}, taken for {said}"]
-        given: list[np.ndarray | None] = [pixels]
-        if place in of_place:
-            given.append(overlaid(pixels, of_place[place]))
-            alts.append(f"The same, with where the model sees {said} the brighter")
-        if shown := to_images(given, alts, album):
-            figures.append(
-                Figure(
-                    shown,
-                    sentence("{} taken for {} ({}; {} for the true class)", named(truth), named(said), sure, true),
-                )
-            )
-    if figures:
-        yield Gallery(figures)
+    captions, alts = [], []
+    for index, said in zip(worst.tolist(), predicted.tolist(), strict=True):
+        true, taken = answers.names[answers.truth[index]], answers.names[said]
+        sure, least = percent(answers.given[index, said]), percent(to_truth[index])
+        rows.append((int(answers.samples[index]), named(true), named(taken), sure, least))
+        alts.append(f"Test image {answers.samples[index]}: {true}, taken for {taken}")
+        captions.append(
+            sentence("{} taken for {} ({}; {} for the true class)", *map(named, (true, taken)), sure, least)
+        )
+    shown = [*mistakes(worst.tolist(), predicted, answers.names, alts, captions, images, album, explain)]
+    yield from shown
     headings = ("Test image", "True class", "Taken for", "Probability of that", "Of the true class")
-    yield Table(f"The {len(rows)} worst mistakes", headings, rows, folded=bool(figures))
+    yield Table(f"The {len(rows)} worst mistakes", headings, rows, folded=bool(shown))
 
 
 def _calibrated(figures: ClassFigures) -> Iterator[Part]:
@@ -230,12 +214,6 @@ def reliability(known: Calibration, what: str, said: str, beside: str = "") -> I
         [(percent(each.confidence), percent(each.accuracy), each.images) for each in known.bins],
         folded=True,
     )
-
-
-def to_images(read: list[np.ndarray | None], alts: list[str], album: Album) -> list[Image]:
-    """Those that are there, and that the album has room for."""
-    pairs = ((pixels, alt) for pixels, alt in zip(read, alts, strict=True) if pixels is not None)
-    return [Image(uri, alt) for pixels, alt in pairs if (uri := album.add(pixels))]
 
 
 def _picture(shares: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from keras_azure.reporting.charts import Line, line_chart
 from keras_azure.reporting.text import number
 
-_TITLES = {"macro_f1": "Macro F1", "micro_f1": "Micro F1", "mae": "Mean absolute error"}
+_TITLES = {"macro_f1": "Macro F1", "micro_f1": "Micro F1", "mae": "Mean absolute error", "rmse": "RMSE", "r2": "R²"}
 
 
 def history_charts(history: Sequence[Mapping[str, float]], scores: Sequence[str]) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Any
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION, RESULTS, read_description
-from keras_azure.errors import ConfigError, RunFailed, UsageError
+from keras_azure.errors import RunFailed, UsageError
 from keras_azure.evaluation.answers import Answers
 from keras_azure.evaluation.figures import Figures, figures_of
 
@@ -85,7 +85,10 @@ def read_finished(run_dir: Path, facts: Mapping[str, Any], answers: Answers | No
     """
     try:
         config = read_description(run_dir)
-    except ConfigError as error:
+        assert config.specs  # which raises of names that are none
+    except UsageError as error:
+        if not (run_dir / DESCRIPTION).exists():
+            raise
         raise RunFailed(f"{run_dir / DESCRIPTION} is damaged: {error.problem}") from None
     path = run_dir / _HISTORY
     try:

@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 
 import numpy as np
+from markupsafe import Markup
 
 from keras_azure.evaluation.answers import Answers
 from keras_azure.evaluation.figures import LabelFigures
 from keras_azure.reporting.album import Album
 from keras_azure.reporting.charts import Line, line_chart
-from keras_azure.reporting.classes import interval, reliability, to_images
+from keras_azure.reporting.classes import interval, reliability
 from keras_azure.reporting.curves import title_of
+from keras_azure.reporting.galleries import mistakes
 from keras_azure.reporting.limits import Limits
-from keras_azure.reporting.parts import Figure, Gallery, Part, Section, Table, Text, charts, named, sentence
+from keras_azure.reporting.maps import Explain
+from keras_azure.reporting.parts import Part, Section, Table, Text, charts, named, sentence
 from keras_azure.reporting.tested_images import TestedImages
 from keras_azure.reporting.text import number
 
@@ -21,10 +24,10 @@ _WORST = 24
 
 
 def sections(
-    answers: Answers, figures: LabelFigures, images: TestedImages, album: Album, limits: Limits
+    answers: Answers, figures: LabelFigures, images: TestedImages, album: Album, explain: Explain, limits: Limits
 ) -> Iterator[Section]:
     yield Section("Test", [*_scores(figures), *_labels(answers, figures, limits), *_curves(answers, figures)])
-    yield Section("Worst mistakes", [*_worst(answers, images, album)])
+    yield Section("Worst mistakes", [*_worst(answers, images, album, explain)])
     yield Section("Calibration", [*reliability(figures.calibration, "labels of images", "a label")])
 
 
@@ -42,7 +45,6 @@ def _scores(figures: LabelFigures) -> Iterator[Part]:
 
 def _labels(answers: Answers, figures: LabelFigures, limits: Limits) -> Iterator[Part]:
     each = list(figures.each.items())
-    support = dict(zip(answers.names, answers.truth.sum(axis=0).tolist(), strict=True))
     thresholds = dict(zip(answers.names, answers.thresholds, strict=True))
     if len(each) > limits.rows:
         yield Text(f"Of {len(each)} labels the first {limits.rows} follow: the page has no room for more.")
@@ -50,11 +52,8 @@ def _labels(answers: Answers, figures: LabelFigures, limits: Limits) -> Iterator
     columns = list(dict.fromkeys(name for _, scores in each for name in scores if name != "threshold"))
     yield Table(
         f"{len(each)} labels",
-        ("Label", "Images", "Threshold", *map(title_of, columns)),
-        [
-            (named(name), support[name], thresholds[name], *(scores.get(column) for column in columns))
-            for name, scores in each
-        ],
+        ("Label", "Threshold", *map(title_of, columns)),
+        [(named(name), thresholds[name], *(scores.get(column) for column in columns)) for name, scores in each],
         folded=len(each) > limits.unfolded,
     )
 
@@ -84,27 +83,28 @@ def _curves(answers: Answers, figures: LabelFigures) -> Iterator[Part]:
     yield from charts(drawn)
 
 
-def _worst(answers: Answers, images: TestedImages, album: Album) -> Iterator[Part]:
+def _worst(answers: Answers, images: TestedImages, album: Album, explain: Explain) -> Iterator[Part]:
     truth, said = answers.truth.astype(bool), answers.predicted.astype(bool)
     wrong = (truth != said).sum(axis=1)
-    lost = -np.log(np.clip(np.where(truth, answers.given, 1 - answers.given), 1e-7, 1)).sum(axis=1)
-    worst = np.lexsort((-lost, wrong == 0))[: min(_WORST, int((wrong > 0).sum()))].tolist()
+    each = -np.log(np.clip(np.where(truth, answers.given, 1 - answers.given), 1e-7, 1))
+    worst = np.lexsort((-each.sum(axis=1), wrong == 0))[: min(_WORST, int((wrong > 0).sum()))].tolist()
     if not worst:
         yield Text("All labels of all test images are right.")
         return
     yield Text(f"{int((wrong > 0).sum()):,} of {len(wrong):,} test images have a wrong label; the least likely first.")
-    figures, rows = [], []
-    for place, pixels in zip(worst, images.read(worst), strict=True):
+    rows, alts, captions = [], [], []
+    for place in worst:
         missed = [answers.names[label] for label in np.flatnonzero(truth[place] & ~said[place])]
         added = [answers.names[label] for label in np.flatnonzero(~truth[place] & said[place])]
-        parts = [("missed", missed), ("wrongly said", added)]
-        caption = sentence("; ").join(
-            sentence("{}: {}", what, sentence(", ").join(map(named, names))) for what, names in parts if names
+        parts = [(what, names) for what, names in (("missed", missed), ("wrongly said", added)) if names]
+        alts.append(
+            f"Test image {answers.samples[place]}: " + "; ".join(f"{what}: {', '.join(names)}" for what, names in parts)
         )
-        rows.append((int(answers.samples[place]), caption))
-        alt = "; ".join(f"{what}: {', '.join(names)}" for what, names in parts if names)
-        if shown := to_images([pixels], [f"Test image {answers.samples[place]}: {alt}"], album):
-            figures.append(Figure(shown, caption))
-    if figures:
-        yield Gallery(figures)
-    yield Table(f"The {len(rows)} worst mistakes", ("Test image", "Labels"), rows, folded=bool(figures))
+        captions.append(
+            Markup("; ").join(sentence("{}: {}", what, Markup(", ").join(map(named, names))) for what, names in parts)
+        )
+        rows.append((int(answers.samples[place]), captions[-1]))
+    explained = np.where(truth != said, each, -1)[worst].argmax(axis=1)
+    shown = [*mistakes(worst, explained, answers.names, alts, captions, images, album, explain)]
+    yield from shown
+    yield Table(f"The {len(rows)} worst mistakes", ("Test image", "Labels"), rows, folded=bool(shown))

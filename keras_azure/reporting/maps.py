@@ -5,14 +5,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_azure.models.kinds import Model
+from keras_azure.errors import KerasAzureError
+from keras_azure.explaining import grad_cam
+from keras_azure.models.kinds import NETWORK, Model, kind_of
+from keras_azure.models.saving import reason
+
+# Of all images that are explained, and how many are however large they are: what takes long on a processor.
+_PIXELS, _FEWEST = 1 << 19, 4
 
 
 @dataclass(frozen=True)
 class Maps:
     """
     Attributes:
-        heat: for each image float32 (height, width), 0..1; nothing where there are none.
+        heat: of the first images, or of all, float32 (height, width), 0..1; nothing where there are none.
         note: what they show, or why there are none.
     """
 
@@ -30,8 +36,22 @@ def no_maps(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
 
 
 def explanation_of(model: Model) -> Explain:
-    """What shows where a model looks."""
-    return no_maps
+    """What shows where a model looks: Grad-CAM, of a network with feature maps."""
+
+    def explain(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
+        if kind_of(model) is not NETWORK:
+            return Maps(note="There are no maps of where the model looks: it is a classifier on features.")
+        first = max(_FEWEST, _PIXELS // images[0][..., 0].size)
+        try:
+            heat = grad_cam(model, np.stack(images[:first]), classes[:first])
+        except Exception as error:  # networks are anybody's, and a report is more than its maps
+            said = error.problem if isinstance(error, KerasAzureError) else f"{type(error).__name__}: {reason(error)}."
+            return Maps(note=f"There are no maps of where the model looks: {said}")
+        which = "each image" if first >= len(images) else f"each of the first {first} images"
+        note = f"Beside {which} is a map of what in it speaks for what was said (Grad-CAM): the brighter, the more."
+        return Maps([*heat], note)
+
+    return explain
 
 
 def overlaid(image: np.ndarray, heat: np.ndarray) -> np.ndarray:

@@ -8,10 +8,11 @@ from keras_azure.evaluation.answers import Answers
 from keras_azure.evaluation.figures import NumberFigures
 from keras_azure.reporting.album import Album
 from keras_azure.reporting.charts import scatter_chart
-from keras_azure.reporting.classes import to_images
 from keras_azure.reporting.curves import title_of
+from keras_azure.reporting.galleries import mistakes
 from keras_azure.reporting.limits import Limits
-from keras_azure.reporting.parts import Figure, Gallery, Part, Section, Table, Text, charts, named, sentence
+from keras_azure.reporting.maps import Explain
+from keras_azure.reporting.parts import Part, Section, Table, Text, charts, named, sentence
 from keras_azure.reporting.tested_images import TestedImages
 from keras_azure.reporting.text import number
 
@@ -21,10 +22,10 @@ _WORST = 24
 
 
 def sections(
-    answers: Answers, figures: NumberFigures, images: TestedImages, album: Album, limits: Limits
+    answers: Answers, figures: NumberFigures, images: TestedImages, album: Album, explain: Explain, limits: Limits
 ) -> Iterator[Section]:
     yield Section("Test", [*_scores(figures, limits), *_charts(answers)])
-    yield Section("Worst mistakes", [*_worst(answers, images, album)])
+    yield Section("Worst mistakes", [*_worst(answers, images, album, explain)])
 
 
 def _scores(figures: NumberFigures, limits: Limits) -> Iterator[Part]:
@@ -61,22 +62,21 @@ def _charts(answers: Answers) -> Iterator[Part]:
     )
 
 
-def _worst(answers: Answers, images: TestedImages, album: Album) -> Iterator[Part]:
+def _worst(answers: Answers, images: TestedImages, album: Album, explain: Explain) -> Iterator[Part]:
     """By how far numbers are off, each in units of how much it varies."""
     off = answers.given - answers.truth
     deviation = answers.truth.std(axis=0)
-    far = np.abs(off / np.where(deviation > 0, deviation, 1)).max(axis=1)
-    worst = np.argsort(-far, kind="stable")[:_WORST].tolist()
+    far = np.abs(off / np.where(deviation > 0, deviation, 1))
+    worst = np.argsort(-far.max(axis=1), kind="stable")[:_WORST].tolist()
     yield Text("The images with the number that is furthest off, in units of how much it varies.")
-    figures, rows = [], []
-    for place, pixels in zip(worst, images.read(worst), strict=True):
-        which = int(np.abs(off[place] / np.where(deviation > 0, deviation, 1)).argmax())
+    explained = far[worst].argmax(axis=1)
+    rows, alts, captions = [], [], []
+    for place, which in zip(worst, explained.tolist(), strict=True):
         name, truth, said = answers.names[which], answers.truth[place, which], answers.given[place, which]
         rows.append((int(answers.samples[place]), named(name), float(truth), float(said)))
-        alt = f"Test image {answers.samples[place]}: {name} {number(truth)}, predicted {number(said)}"
-        if shown := to_images([pixels], [alt], album):
-            figures.append(Figure(shown, sentence("{}: {}, predicted {}", named(name), number(truth), number(said))))
-    if figures:
-        yield Gallery(figures)
+        alts.append(f"Test image {answers.samples[place]}: {name} {number(truth)}, predicted {number(said)}")
+        captions.append(sentence("{}: {}, predicted {}", named(name), number(truth), number(said)))
+    shown = [*mistakes(worst, explained, answers.names, alts, captions, images, album, explain)]
+    yield from shown
     headings = ("Test image", "Number", "True", "Predicted")
-    yield Table(f"The {len(rows)} worst mistakes", headings, rows, folded=bool(figures))
+    yield Table(f"The {len(rows)} worst mistakes", headings, rows, folded=bool(shown))

@@ -52,6 +52,6 @@ def _tested(run: FinishedRun, pictures: Pictures, album: Album, limits: Limits) 
     elif isinstance(figures, ClassFigures):
         yield from classes.sections(answers, figures, images, album, pictures.explain, limits)
     elif isinstance(figures, LabelFigures):
-        yield from labels.sections(answers, figures, images, album, limits)
+        yield from labels.sections(answers, figures, images, album, pictures.explain, limits)
     elif isinstance(figures, NumberFigures):
-        yield from numbers.sections(answers, figures, images, album, limits)
+        yield from numbers.sections(answers, figures, images, album, pictures.explain, limits)

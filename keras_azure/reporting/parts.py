@@ -10,6 +10,8 @@ from keras_azure.reporting.text import escaped
 
 Value = str | Markup | int | float | None
 
+_SHORT_NAME = 4  # characters, which stand over a column
+
 
 class Part:
     """What a section has, one below the other."""
@@ -66,6 +68,11 @@ class Matrix(Part):
     caption: str
     names: Sequence[str]
     cells: Sequence[Sequence[tuple[int, float]]]
+
+    @property
+    def turned(self) -> bool:
+        """Whether the names of the columns have room only from top to bottom."""
+        return max(map(len, self.names)) > _SHORT_NAME
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,16 @@ def test_an_autoencoder_gives_no_classes(runs, images):
 
 
 @pytest.mark.parametrize("name", FINISHED)
+def test_a_report_is_made_of_it(runs, name):
+    report = keras_azure.report(runs / name).read_text(encoding="utf-8")
+    accuracy = json.loads((runs / name / "metrics.json").read_text())["test_accuracy"]
+    if accuracy is not None:  # as it was tested again: old runs have no predictions
+        assert f'<td class="short">{100 * accuracy:.1f} % (' in report
+    assert report.count("<img ") > 5
+    assert not (runs / name / "predictions.npz").exists()
+
+
+@pytest.mark.parametrize("name", FINISHED)
 def test_it_can_be_repeated(runs, tmp_path, name):
     again = keras_azure.run(config=runs / name / "run.json", output=tmp_path / "again")
     before = json.loads((runs / name / "metrics.json").read_text())

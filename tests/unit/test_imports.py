@@ -26,9 +26,9 @@ LAYERS = {
     "heavy": "data.archive data.array_like data.arrays data.decoding data.digits data.encoded data.figure_text "
     "data.folder data.given_arrays data.hashes data.headers data.idx data.images data.label_forms data.labelled "
     "data.labels data.memory data.npz data.orientation data.overview data.parquet data.parquet_table data.resizing "
-    "data.row_groups data.shard_index data.sizes data.source data.splits data.store data.streams data.table "
-    "data.table_cells data.table_labels data.tfds data.threads data.webdataset augmentations pipeline "
-    "models engines planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
+    "data.row_groups data.shard_index data.shown_figure data.sizes data.source data.splits data.store data.streams "
+    "data.table data.table_cells data.table_labels data.tfds data.threads data.webdataset augmentations pipeline "
+    "models engines explaining planning.operations planning.graph planning.memory throughput.ceiling throughput.step",
     "tracking": "listeners.tracking",
     "training": "training evaluation comparing testing planning throughput reporting",
     "local backend": "backends.local",

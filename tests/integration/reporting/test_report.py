@@ -18,8 +18,10 @@ from keras_azure.errors import RunFailed, UsageError
 from keras_azure.evaluation.answers import Answers
 from keras_azure.reporting.finished import FinishedRun, read_facts
 from keras_azure.reporting.limits import LARGEST_PAGE
+from keras_azure.reporting.maps import explanation_of
 from keras_azure.reporting.page import page
 from keras_azure.reporting.pictures import Pictures, pictures_of
+from keras_azure.reporting.text import number
 
 
 class Heard(Observer):
@@ -95,6 +97,36 @@ def test_each_task_has_its_sections(finished, task, sections):
     assert len(read.all("img")) >= 4
 
 
+@pytest.mark.parametrize("task", ["classify", "multilabel", "regress"])
+def test_maps_show_where_the_model_looks(finished, task):
+    read = read_page(finished(task))
+    alts = [attributes["alt"] for attributes in read.all("img")]
+    maps = [alt for alt in alts if alt.startswith("The same, the brighter the more speaks for ")]
+    assert 0 < len(maps) <= 24
+    names = read_facts(finished(task))["class_names"]
+    assert {alt.rpartition(" speaks for ")[2] for alt in maps} <= {*names}
+    assert "Grad-CAM" in read.text
+
+
+def test_it_is_said_why_there_are_no_maps(finished, tmp_path, monkeypatch):
+    assert "no maps of where the model looks: it is a classifier on features" in read_page(finished("features")).text
+    monkeypatch.setattr("keras_azure.reporting.maps.grad_cam", lambda *_: 1 / 0)
+    run_dir = shutil.copytree(finished("classify"), tmp_path / "run")
+    keras_azure.report(run_dir, observer=Observer())
+    assert "no maps of where the model looks: ZeroDivisionError: division by zero." in read_page(run_dir).text
+
+
+def test_few_large_images_are_explained(finished, monkeypatch):
+    monkeypatch.setattr(
+        "keras_azure.reporting.maps.grad_cam", lambda model, images, classes: np.zeros(images.shape[:3])
+    )
+    explain = explanation_of(keras_azure.read_result(finished("classify")).model)
+    for side, count in ((28, 24), (224, 10), (1000, 4)):
+        maps = explain([np.zeros((side, side, 3), np.uint8)] * 24, np.zeros(24, int))
+        assert len(maps.heat) == count
+        assert ("each of the first" in maps.note) == (count < 24)
+
+
 def test_figures_are_those_of_the_run(finished):
     run_dir = finished("classify")
     facts, answers = read_facts(run_dir), Answers.load(run_dir / "predictions.npz")
@@ -138,8 +170,8 @@ def test_the_card_has_numbers_of_metrics_json_alone(run_dir):
     text = card.replace(run_dir.name, "")
     numbers = re.findall(r"(?<![\w.])-?\d[\d.]*(?:e[-+]?\d+)?", text)
     assert len(numbers) > 10
-    for number in numbers:
-        assert number.rstrip(".") in known, number
+    for each in numbers:
+        assert each.rstrip(".") in known, each
 
 
 def test_the_card_is_as_the_hub_reads_it(run_dir):
@@ -289,3 +321,13 @@ def test_there_must_be_a_finished_run(tmp_path, finished, kaz):
     code, _, err = kaz("report", str(tmp_path))
     assert code == 2
     assert err.startswith("Error: The run in")
+
+
+def test_it_is_made_again_when_the_model_is_calibrated(tmp_path):
+    keras_azure.run("cnn(filters=(8,8),dense=32)", data="digits", output=tmp_path / "run", **SETTINGS | {"epochs": 3})
+    before = read_page(tmp_path / "run").text
+    keras_azure.evaluate(tmp_path / "run", calibrate=True, observer=Observer())
+    temperature = read_facts(tmp_path / "run")["temperature"]
+    assert "Calibrated with the temperature" not in before
+    after = read_page(tmp_path / "run").text
+    assert f"Calibrated with the temperature {number(temperature)}" in after

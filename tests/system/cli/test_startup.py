@@ -38,6 +38,7 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["new", "--help"],
         ["preview", "--help"],
         ["predict", "--help"],
+        ["explain", "--help"],
         ["cache", "--help"],
         ["list", "augmentations"],
         ["sizes"],
