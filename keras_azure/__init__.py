@@ -24,6 +24,8 @@ _HOME = {
     "load": "keras_azure.api.runs",
     "report": "keras_azure.api.reports",
     "explain": "keras_azure.api.explanations",
+    "runs": "keras_azure.api.compare",
+    "compare": "keras_azure.api.compare",
     "RunConfig": "keras_azure.description.config",
     "RunResult": "keras_azure.description.result",
     "Spec": "keras_azure.registry.specs",

@@ -1,6 +1,8 @@
 """What `keras_azure/__init__.py` imports when it is first used, for editors and type checkers."""
 
 from keras_azure.api.check import check_data as check_data
+from keras_azure.api.compare import compare as compare
+from keras_azure.api.compare import runs as runs
 from keras_azure.api.evaluation import evaluate as evaluate
 from keras_azure.api.explanations import explain as explain
 from keras_azure.api.plans import plan as plan

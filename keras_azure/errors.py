@@ -20,6 +20,7 @@
     ├── RunFailed                      1   training itself went wrong
     ├── WorseThanAsked                 1   a model's score is lower than it was to be at least
     ├── DamagedCheckpoint              1   a checkpoint that is not as it was written
+    ├── DamagedRun                     1   another file of a run folder that is not
     ├── CloudError                     1   Azure refused, failed or did not answer
     │   ├── NotSignedIn                1   nobody is signed in who may do it
     │   ├── NotAvailable               1   a machine size that is not offered there, or without quota
@@ -138,6 +139,10 @@ class WorseThanAsked(KerasAzureError):
 
 
 class DamagedCheckpoint(KerasAzureError):
+    pass
+
+
+class DamagedRun(KerasAzureError):
     pass
 
 

@@ -9,6 +9,7 @@ import typer
 from keras_azure.cli import (
     bench,
     cache,
+    compare,
     data,
     doctor,
     evaluate,
@@ -22,6 +23,7 @@ from keras_azure.cli import (
     preview,
     report,
     run,
+    runs,
     sizes,
 )
 from keras_azure.cli.options import sizes_as_one_word
@@ -37,6 +39,8 @@ app = typer.Typer(
     rich_markup_mode=None,  # rich takes as long to load as all the rest of `kaz --help`
 )
 run.register(app)
+runs.register(app)
+compare.register(app)
 bench.register(app)
 plugins.register(app)
 new.register(app)

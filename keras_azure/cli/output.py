@@ -1,10 +1,11 @@
 """Results go to stdout, messages to stderr; JSON where a script reads; NO_COLOR is honoured."""
 
 import contextlib
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def print_json(value: object) -> None:
     """One JSON value on stdout, without secrets, on one line where a program reads it and indented for a person."""
     # Text by text, because what is hidden in the whole could leave no JSON.
-    sys.stdout.write(json.dumps(_all_redacted(value), indent=2 if sys.stdout.isatty() else None) + "\n")
+    hide = functools.cache(redacted)  # of a list of many, most texts are the same
+    sys.stdout.write(json.dumps(_all_redacted(value, hide), indent=2 if sys.stdout.isatty() else None) + "\n")
 
 
 def print_text(text: str = "", *, bold: bool = False, err: bool = False) -> None:
@@ -94,12 +96,12 @@ class _Redacting:
         return getattr(self._stream, name)
 
 
-def _all_redacted(value: object) -> object:
+def _all_redacted(value: object, hide: Callable[[str], str]) -> object:
     match value:
         case str():
-            return redacted(value)
+            return hide(value)
         case dict():
-            return {_all_redacted(key): _all_redacted(each) for key, each in value.items()}
+            return {_all_redacted(key, hide): _all_redacted(each, hide) for key, each in value.items()}
         case list() | tuple():
-            return [_all_redacted(each) for each in value]
+            return [_all_redacted(each, hide) for each in value]
     return value

@@ -20,6 +20,8 @@ from keras_azure.registry.specs import Spec, is_object
 
 DESCRIPTION = "run.json"
 RESULTS = "metrics.json"  # written last
+HISTORY = "history.csv"
+JOB = "job.json"  # of a run that was submitted, from before the submission on
 PREDICTIONS = "predictions.npz"  # of the test split; an autoencoder has none
 
 
@@ -105,7 +107,7 @@ def read_result(run_dir: Path, tracking: Mapping[str, str] | None = None) -> Run
     fields = {setting.name for setting in dataclasses.fields(RunResult)}
     try:
         facts = json.loads((run_dir / RESULTS).read_text(encoding="utf-8"))
-        with (run_dir / "history.csv").open(encoding="utf-8", newline="") as file:
+        with (run_dir / HISTORY).open(encoding="utf-8", newline="") as file:
             rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
         history = tuple({**row, "epoch": int(row["epoch"])} for row in rows)
         known = {name: value for name, value in facts.items() if name in fields}

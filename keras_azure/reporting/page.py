@@ -1,10 +1,6 @@
 """The page of a run: one file of HTML, which needs nothing else."""
 
-import functools
 from collections.abc import Iterator
-
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
 
 from keras_azure.errors import RunFailed
 from keras_azure.evaluation.figures import ClassFigures, LabelFigures, NumberFigures
@@ -12,11 +8,9 @@ from keras_azure.reporting import about, autoencoder, classes, labels, numbers
 from keras_azure.reporting.album import Album
 from keras_azure.reporting.finished import FinishedRun
 from keras_azure.reporting.limits import LARGEST_PAGE, LIMITS, Limits
-from keras_azure.reporting.parts import Section, Text, Value
+from keras_azure.reporting.parts import Section, Text
 from keras_azure.reporting.pictures import Pictures
-from keras_azure.reporting.text import fit, number
-
-_SHORT, _SHORT_NAME = 24, 20  # characters
+from keras_azure.reporting.template import rendered
 
 
 def page(run: FinishedRun, pictures: Pictures) -> str:
@@ -26,7 +20,7 @@ def page(run: FinishedRun, pictures: Pictures) -> str:
         RunFailed: the model gave something that is no number.
     """
     for limits in LIMITS:
-        html = _template().render(title=run.run_dir.name, sections=[*_sections(run, pictures, limits)])
+        html = rendered(run.run_dir.name, [*_sections(run, pictures, limits)])
         if len(html.encode()) <= LARGEST_PAGE:
             return html
     raise RunFailed(f"The report of the run in {run.run_dir} would be larger than {LARGEST_PAGE} bytes.")
@@ -61,37 +55,3 @@ def _tested(run: FinishedRun, pictures: Pictures, album: Album, limits: Limits) 
         yield from labels.sections(answers, figures, images, album, pictures.explain, limits)
     elif isinstance(figures, NumberFigures):
         yield from numbers.sections(answers, figures, images, album, pictures.explain, limits)
-
-
-@functools.cache
-def _template() -> Template:
-    environment = Environment(
-        loader=PackageLoader("keras_azure.reporting"),
-        autoescape=True,
-        finalize=_shown,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.tests |= {"short": _is_short, "short_name": _is_short_name}
-    return environment.get_template("report.html")
-
-
-def _is_short(value: Value) -> bool:
-    """Whether a value stands on one line: numbers do, and shares with their intervals."""
-    return not isinstance(value, Markup) and len(str(value)) <= _SHORT
-
-
-def _is_short_name(value: Value) -> bool:
-    """Whether the name of a row stands on one line."""
-    return len(value.striptags() if isinstance(value, Markup) else str(value)) <= _SHORT_NAME
-
-
-def _shown(value: Value) -> Value:
-    """Whatever the template puts into the page: numbers as people read them, texts without secrets."""
-    if value is None:
-        return ""
-    if isinstance(value, Markup):
-        return value
-    return number(value) if isinstance(value, int | float) else fit(value)

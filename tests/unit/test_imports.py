@@ -32,7 +32,7 @@ LAYERS = {
     "models engines explaining planning.operations planning.graph planning.memory throughput.ceiling "
     "throughput.step",
     "tracking": "listeners.tracking",
-    "training": "training evaluation testing planning throughput reporting checking",
+    "training": "training evaluation testing planning throughput reporting checking comparing",
     "local backend": "backends.local",
     "azure backend": "backends.azure",
 }

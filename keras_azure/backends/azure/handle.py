@@ -18,13 +18,12 @@ from keras_azure.backends.azure.sizes import find_size
 from keras_azure.backends.azure.workspace import Workspace
 from keras_azure.description.commands import command
 from keras_azure.description.events import Observer
-from keras_azure.description.folder import DESCRIPTION, read_result
+from keras_azure.description.folder import DESCRIPTION, JOB, read_result
 from keras_azure.description.result import RunResult
 from keras_azure.errors import ConfigError, JobFailed, OutputExists, RunInterrupted, UsageError
 from keras_azure.files import write_json
 
 BACKEND = "azure"  # which opens a job again, in whatever workspace it is
-FILE = "job.json"  # in the run folder, from before the submission on
 
 
 @dataclass(frozen=True)
@@ -120,8 +119,8 @@ class Job:
         try:
             names = fetch(self._service, self.name, folder, observer, list(patterns), keep=keep)
         except BaseException:
-            if [path.name for path in folder.iterdir()] == [FILE] and not is_ours:
-                (folder / FILE).unlink()
+            if [path.name for path in folder.iterdir()] == [JOB] and not is_ours:
+                (folder / JOB).unlink()
                 folder.rmdir()
             raise
         return {"name": self.name, "folder": str(folder), "files": names}
@@ -190,12 +189,12 @@ class Job:
             raise ConfigError(f"This describes no job: {error}.", expected="what a job's to_json() gives") from None
 
     def save(self) -> None:
-        write_json(self.run_dir / FILE, self.to_json())
+        write_json(self.run_dir / JOB, self.to_json())
 
     @classmethod
     def load(cls, run_dir: Path, service: Service | None = None) -> "Job | None":
         """The job of a run folder, if it has one."""
-        path = run_dir / FILE
+        path = run_dir / JOB
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -23,6 +23,7 @@ keras_azure.run(small, loss=soft, metrics=[soft, "auc"], set=["units=3"], backen
 keras_azure.plan("cnn", backend=["local"], pictures=100, image_size=(8, 8))
 keras_azure.submit("cnn", backend="azure", spot=True).cancel()
 MODELS.find("cnn").package.upper()
+keras_azure.runs(sort="score")[0].name.upper()
 
 keras_azure.run(epoch=3)  # error: Unexpected keyword argument "epoch" for "run"; did you mean "epochs"?
 keras_azure.run("cnn", epochs="3")  # error: has incompatible type "str"; expected "int | None"
@@ -30,7 +31,7 @@ keras_azure.run("cnn", keep="first")  # error: has incompatible type
 keras_azure.run("cnn", loss=3)  # error: has incompatible type "int"
 keras_azure.plan("cnn", batchsize=3)  # error: Unexpected keyword argument "batchsize"
 keras_azure.resume()  # error: Missing positional argument "run_dir"
-keras_azure.runs()  # error: Module has no attribute "runs"
+keras_azure.rans()  # error: Module has no attribute "rans"
 result.test_los  # error: "RunResult" has no attribute "test_los"
 """
 

@@ -3,9 +3,11 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
+OLD_RUNS = Path(__file__).parents[2] / "integration" / "old_runs"
 HEAVY = {"tensorflow", "keras", "mlflow", "azure", "sklearn", "matplotlib", "jax", "numpy", "numba", "scipy"}
 
 RUN = """
@@ -47,6 +49,9 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})), file
         ["doctor", "--help"],
         ["init", "--help"],
         ["bench", "--help"],
+        ["runs", "--help"],
+        ["compare", "--help"],
+        ["runs", str(OLD_RUNS)],
     ],
     ids=lambda arguments: "import" if arguments is None else " ".join(arguments),
 )
