@@ -52,6 +52,15 @@ def test_text_names_classes_sizes_and_findings():
     assert lines[-1] == "Labels: judged by a friend."
 
 
+def test_a_short_form_names_what_was_found():
+    check = checked(dataset(), wrong_labels=[WrongLabel(3, 1, 0, 0.97)])
+    assert repr(check) == (
+        "<DataCheck of 12 images: {'exact duplicates': 2, 'leakage': 2, 'in two classes': 2, 'wrong labels': 1}>"
+    )
+    nothing = DataCheck(check.looked, [], [], [], [], {})
+    assert repr(nothing) == "<DataCheck of 12 images: nothing was found>"
+
+
 def test_of_many_classes_the_largest_and_the_smallest_are_named():
     lines = str(checked(dataset(classes=45, size=120))).splitlines()
     assert "and 25 classes between these" in lines

@@ -51,6 +51,14 @@ def test_what_is_out_of_focus_is_blurry(seed, radius):
     assert kinds(blurred(photograph(seed, (300, 400)), radius)) == [{"blurry"}]
 
 
+@given(SEEDS, st.integers(8, 63))
+@settings(max_examples=10)
+def test_small_images_are_not_called_blurry(seed, size):
+    """A blur that people see in them is less than a pixel, and many sets of them were enlarged."""
+    small = photograph(seed).resize((8, 8)).resize((size, size), Image.Resampling.BICUBIC)
+    assert "blurry" not in kinds(small)[0]
+
+
 @given(SEEDS, st.floats(0, 0.05))
 @settings(max_examples=20)
 def test_what_has_hardly_any_contrast_is_flat(seed, factor):
