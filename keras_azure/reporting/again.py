@@ -42,7 +42,7 @@ def report_again(run_dir: Path, observer: Observer) -> Path:
         if problem:
             observer.message(problem)
         try:
-            pictures = pictures_of(run, dataset, model, problem)
+            pictures = pictures_of(run, dataset, model, problem, observer)
             path = write_report(run, pictures)
         except KerasAzureError:
             raise

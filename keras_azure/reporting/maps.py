@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from keras_azure.description.events import Observer
 from keras_azure.errors import KerasAzureError
 from keras_azure.explaining import grad_cam
 from keras_azure.models.kinds import NETWORK, Model, kind_of
@@ -35,15 +36,19 @@ def no_maps(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
     return Maps()
 
 
-def explanation_of(model: Model) -> Explain:
-    """What shows where a model looks: Grad-CAM, of a network with feature maps."""
+def explanation_of(model: Model, observer: Observer | None = None) -> Explain:
+    """What shows where a model looks: Grad-CAM, of a network with feature maps.
+
+    Args:
+        observer: hears how far it is.
+    """
 
     def explain(images: Sequence[np.ndarray], classes: np.ndarray) -> Maps:
         if kind_of(model) is not NETWORK:
             return Maps(note="There are no maps of where the model looks: it is a classifier on features.")
         first = max(_FEWEST, _PIXELS // images[0][..., 0].size)
         try:
-            heat = grad_cam(model, np.stack(images[:first]), classes[:first])
+            heat = grad_cam(model, np.stack(images[:first]), classes[:first], observer=observer)
         except Exception as error:  # networks are anybody's, and a report is more than its maps
             said = error.problem if isinstance(error, KerasAzureError) else f"{type(error).__name__}: {reason(error)}."
             return Maps(note=f"There are no maps of where the model looks: {said}")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_azure.data import Dataset
+from keras_azure.description.events import Observer
 from keras_azure.errors import KerasAzureError
 from keras_azure.models.kinds import Model, kind_of
 from keras_azure.reporting.finished import FinishedRun
@@ -37,15 +38,22 @@ class Pictures:
         return self.images.problem if self.images else self.missing
 
 
-def pictures_of(run: FinishedRun, dataset: Dataset | None, model: Model | None, problem: str = "") -> Pictures:
+def pictures_of(
+    run: FinishedRun,
+    dataset: Dataset | None,
+    model: Model | None,
+    problem: str = "",
+    observer: Observer | None = None,
+) -> Pictures:
     """
     Args:
         dataset: which the run was tested on, or None.
         model: of the run, or None.
         problem: why one of them is not there, in a sentence.
+        observer: hears how far explanations are.
     """
     if run.answers is not None:
-        explain = no_maps if model is None else explanation_of(model)
+        explain = no_maps if model is None else explanation_of(model, observer)
         return Pictures(TestedImages(dataset, run.answers, problem), explain)
     if dataset is None or model is None:
         return Pictures(missing=problem)

@@ -110,7 +110,7 @@ def test_maps_show_where_the_model_looks(finished, task):
 
 def test_it_is_said_why_there_are_no_maps(finished, tmp_path, monkeypatch):
     assert "no maps of where the model looks: it is a classifier on features" in read_page(finished("features")).text
-    monkeypatch.setattr("keras_azure.reporting.maps.grad_cam", lambda *_: 1 / 0)
+    monkeypatch.setattr("keras_azure.reporting.maps.grad_cam", lambda *_, **__: 1 / 0)
     run_dir = shutil.copytree(finished("classify"), tmp_path / "run")
     keras_azure.report(run_dir, observer=Observer())
     assert "no maps of where the model looks: ZeroDivisionError: division by zero." in read_page(run_dir).text
@@ -118,7 +118,7 @@ def test_it_is_said_why_there_are_no_maps(finished, tmp_path, monkeypatch):
 
 def test_few_large_images_are_explained(finished, monkeypatch):
     monkeypatch.setattr(
-        "keras_azure.reporting.maps.grad_cam", lambda model, images, classes: np.zeros(images.shape[:3])
+        "keras_azure.reporting.maps.grad_cam", lambda model, images, classes, **_: np.zeros(images.shape[:3])
     )
     explain = explanation_of(keras_azure.read_result(finished("classify")).model)
     for side, count in ((28, 24), (224, 10), (1000, 4)):

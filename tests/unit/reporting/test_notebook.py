@@ -9,7 +9,7 @@ import pytest
 from keras_azure.description.result import RunResult
 from keras_azure.reporting.charts import Line, line_chart, scatter_chart
 from keras_azure.reporting.notebook import table_html
-from keras_azure.reporting.text import number
+from keras_azure.reporting.text import fit, number
 
 HOSTILE = "<script>alert('x')</script>\x1b[31m\"&"
 
@@ -144,3 +144,14 @@ def test_nothing_is_drawn_of_nothing():
 )
 def test_numbers(value, shown):
     assert number(value) == shown
+
+
+def test_joined_letters_and_emoji_stay_joined():
+    family, persian = "👩\u200d👧", "می\u200cرود"
+    assert fit(family) == family
+    assert fit(persian) == persian
+    assert fit("a\u202eb") == "a\\u202eb"  # which would turn what follows around
+
+
+def test_of_a_very_long_text_there_is_the_beginning():
+    assert len(fit("x" * 5000)) == 1001
