@@ -14,7 +14,7 @@ from keras_azure.evaluation.result import EvaluationResult
 from keras_azure.evaluation.subject import subject_of, test
 from keras_azure.lazy import lazy
 from keras_azure.models.trained import Trained, open_trained
-from keras_azure.registry.specs import Spec
+from keras_azure.registry.specs import Spec, is_object
 
 
 def evaluate(
@@ -63,4 +63,10 @@ def _config(trained: Trained, data: Spec | None, batch_size: int | None) -> RunC
         raise UsageError(f"The run in {trained.run_dir} is not finished.", hint="kaz resume, which ends it")
     else:
         config = read_description(trained.run_dir)
+        if data is None and is_object(config.data):
+            raise UsageError(
+                f"The data of the run in {trained.run_dir} was in the memory of a Python program.",
+                expected="the same again, or other data",
+                hint=f"keras_azure.evaluate({str(trained.run_dir)!r}, data), or --data",
+            )
     return config if batch_size is None else dataclasses.replace(config, batch_size=batch_size)

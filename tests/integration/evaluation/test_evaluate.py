@@ -127,6 +127,16 @@ def test_what_does_not_fit_is_refused(runs, tables):
         evaluate(tables)
 
 
+def test_a_run_on_data_of_a_program_is_evaluated_on_it_given_again(tmp_path):
+    images = np.random.default_rng(0).integers(0, 256, (30, 8, 8, 1), np.uint8)
+    data = images, np.arange(30) % 3
+    settings = {"epochs": 1, "batch_size": 8, "tracking": False, "observer": Observer(), "output": tmp_path / "run"}
+    run = keras_azure.run("cnn(filters=(2,), dense=(4,))", data=data, **settings)
+    assert evaluate(run.run_dir, data).scores["loss"] == run.test_loss
+    with pytest.raises(UsageError, match="was in the memory of a Python program"):
+        evaluate(run.run_dir)
+
+
 def test_results_are_written_whole_and_over_nothing(runs, tmp_path):
     found = evaluate(runs["classify"].run_dir)
     found.save(tmp_path / "out")
