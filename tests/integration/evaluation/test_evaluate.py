@@ -162,6 +162,7 @@ def test_an_evaluation_shows_itself(runs, kind):
     assert "<script" not in page
 
 
+@pytest.mark.slow
 def test_damaged_models_and_runs_are_refused_in_one_sentence(runs, tmp_path):
     """Each file of a run, damaged in many ways: a result, or one sentence."""
     random = np.random.default_rng(5)
