@@ -58,7 +58,7 @@ def test_by_default_the_predicted_class_is_explained():
 @pytest.mark.parametrize(
     "end",
     ["sigmoid", "linear", layers.Activation("softmax"), layers.Softmax(), keras.ops.softmax, keras.ops.sigmoid],
-    ids=str,
+    ids=["sigmoid", "linear", "an activation layer", "a softmax layer", "softmax", "sigmoid of keras.ops"],
 )
 def test_the_score_is_the_logit_however_the_model_ends(end):
     model = small(end if isinstance(end, str) else "linear")
