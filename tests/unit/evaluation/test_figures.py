@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest
+from sklearn.calibration import calibration_curve
 from sklearn.metrics import (
     average_precision_score,
     classification_report,
@@ -100,6 +101,19 @@ def test_bins_without_equal_probabilities_have_equal_mass():
     random = np.random.default_rng(0)
     found = calibration(random.permutation(3000) / 3000, random.random(3000) < 0.5)
     assert [each.images for each in found.bins] == [200] * 15
+
+
+@given(seed=st.integers(0, 2**32), each=st.integers(2, 40))
+@settings(deadline=None)
+def test_the_reliability_curve_is_scikit_learns(seed, each):
+    random = np.random.default_rng(seed)
+    confidence = random.permutation(15 * each) / (15 * each)
+    right = random.random(15 * each) < confidence
+    accuracies, confidences = calibration_curve(right, confidence, n_bins=15, strategy="quantile")
+    found = calibration(confidence, right)
+    assert [each.confidence for each in found.bins] == pytest.approx(confidences)
+    assert [each.accuracy for each in found.bins] == pytest.approx(accuracies)
+    assert found.ece == pytest.approx(np.abs(accuracies - confidences).mean())
 
 
 def test_the_surest_images_are_answered_first():
