@@ -8,7 +8,7 @@ from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import PREDICTIONS
 from keras_azure.engines.keras_settings import keras_settings
-from keras_azure.errors import KerasAzureError, RunFailed, UsageError
+from keras_azure.errors import KerasAzureError, RunFailed
 from keras_azure.evaluation.answers import Answers
 from keras_azure.lazy import lazy
 from keras_azure.models.kinds import KINDS, Model
@@ -82,10 +82,7 @@ def _answers(run_dir: Path, model: Model | None, no_model: str, observer: Observ
     """
     path = run_dir / PREDICTIONS
     if path.exists():
-        try:
-            return Answers.load(path)
-        except UsageError as error:
-            raise RunFailed(error.problem) from None
+        return Answers.load(path)
     if model is None:
         raise RunFailed(f"There is no {PREDICTIONS} in {run_dir}, and no model to test again. {no_model}")
     if task_of(model) is GIVE_BACK:
@@ -95,6 +92,7 @@ def _answers(run_dir: Path, model: Model | None, no_model: str, observer: Observ
     settings = {"data": None, "split": "test", "class_names": None, "batch_size": None}
     tested = evaluate(run_dir, **settings, tta=False, by=None, calibrated=False, observer=observer)
     answers: Answers = tested.answers
+    answers.save(path)  # for the next report, and for comparisons
     return answers
 
 

@@ -1,22 +1,21 @@
 """A finished run, as its folder has it: all that a report says, but for the images."""
 
-import csv
+import contextlib
 import functools
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
-from keras_azure.description.folder import DESCRIPTION, RESULTS, read_description
-from keras_azure.errors import RunFailed, UsageError
+from keras_azure.description.folder import DESCRIPTION, HISTORY, PREDICTIONS, RESULTS
+from keras_azure.description.reading import history_of, json_object, told_of
+from keras_azure.errors import DamagedRun, UsageError
 from keras_azure.evaluation.answers import Answers
 from keras_azure.evaluation.figures import Figures, figures_of
 
 Row = Mapping[str, float]
-_HISTORY = "history.csv"
 
 
 @dataclass(frozen=True)
@@ -60,20 +59,19 @@ def read_facts(run_dir: Path) -> dict[str, Any]:
 
     Raises:
         UsageError: there is no run, or it is not finished.
-        RunFailed: the file is damaged.
+        DamagedRun: the file is not as a run wrote it.
     """
-    path = run_dir / RESULTS
-    if not path.is_file():
-        if (run_dir / DESCRIPTION).is_file():
+    with _of_run(run_dir):
+        facts = json_object(run_dir / RESULTS)
+        if facts is None and (run_dir / DESCRIPTION).is_file():
             raise UsageError(f"The run in {run_dir} is not finished.", hint=command("kaz", "resume", run_dir))
-        raise UsageError(f"There is no run in {run_dir}: it has no {RESULTS}.", hint="the folder that kaz run printed")
-    try:
-        facts = json.loads(path.read_text(encoding="utf-8"))
-        _check_facts(facts)
-    except (OSError, ValueError, RecursionError) as error:
-        raise _damaged(path, error) from None
-    found: dict[str, Any] = facts
-    return found
+        if facts is None:
+            raise UsageError(
+                f"There is no run in {run_dir}: it has no {RESULTS}.", hint="the folder that kaz run printed"
+            )
+        with told_of(RESULTS):
+            _check_facts(facts)
+        return facts
 
 
 def read_finished(run_dir: Path, facts: Mapping[str, Any], answers: Answers | None) -> FinishedRun:
@@ -81,35 +79,36 @@ def read_finished(run_dir: Path, facts: Mapping[str, Any], answers: Answers | No
 
     Raises:
         UsageError: there is no run.
-        RunFailed: a file is damaged, or does not belong to the others.
+        DamagedRun: a file is not as a run wrote it, or does not belong to the others.
     """
-    try:
-        config = read_description(run_dir)
-        assert config.specs  # which raises of names that are none
-    except UsageError as error:
-        if not (run_dir / DESCRIPTION).exists():
-            raise
-        raise RunFailed(f"{run_dir / DESCRIPTION} is damaged: {error.problem}") from None
-    path = run_dir / _HISTORY
-    try:
-        with path.open(encoding="utf-8", newline="") as file:
-            rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file, strict=True)]
-        if not all("epoch" in row for row in rows):
-            raise ValueError("it has no epochs")
-    except (OSError, ValueError, TypeError, AttributeError, csv.Error) as error:
-        raise _damaged(path, error) from None
-    if answers is not None and list(answers.names) != facts["class_names"]:
-        raise RunFailed(f"The predictions in {run_dir} are of other classes than its {RESULTS} names.")
-    return FinishedRun(run_dir, config, facts, rows, answers)
+    with _of_run(run_dir):
+        description = json_object(run_dir / DESCRIPTION)
+        if description is None:
+            raise DamagedRun(f"{DESCRIPTION} is missing")
+        with told_of(DESCRIPTION):
+            config = RunConfig.from_dict(description)
+        if not (run_dir / HISTORY).exists():
+            raise DamagedRun(f"{HISTORY} is missing")
+        history = history_of(run_dir / HISTORY)
+        if answers is not None and list(answers.names) != facts["class_names"]:
+            raise DamagedRun(f"{PREDICTIONS} is of other classes than {RESULTS} names")
+    return FinishedRun(run_dir, config, facts, history, answers)
 
 
-def _check_facts(facts: Any) -> None:
+@contextlib.contextmanager
+def _of_run(run_dir: Path) -> Iterator[None]:
+    """Says of which run a damaged file is."""
+    try:
+        yield
+    except DamagedRun as damage:
+        raise DamagedRun(f"The run in {run_dir} is damaged: {damage.problem}.") from None
+
+
+def _check_facts(facts: Mapping[str, Any]) -> None:
     """
     Raises:
         ValueError: they are not those of a run.
     """
-    if not isinstance(facts, dict):
-        raise ValueError("it is no JSON object")
     wanted: dict[str, type | tuple[type, ...]] = {
         "test_metrics": dict,
         "class_names": list,
@@ -128,8 +127,3 @@ def _check_facts(facts: Any) -> None:
         raise ValueError("a name is no text")
     if not all(isinstance(value, int | float) for value in facts["test_metrics"].values()):
         raise ValueError("a score is no number")
-
-
-def _damaged(path: Path, error: Exception) -> RunFailed:
-    said = str(error).strip().splitlines() or [type(error).__name__]
-    return RunFailed(f"{path} is missing or damaged: {said[0].rstrip('.')}.")
