@@ -12,6 +12,8 @@ from keras_azure.registry.options import missing_options, option_parameters
 from keras_azure.registry.registry import BACKENDS, as_spec
 from keras_azure.registry.specs import Spec
 
+NODE_OF = "KAZ_NODE_OF"  # the variable with which a backend may tell its nodes what `--backend` was
+
 
 def machine_of(
     backend: str | Spec, observer: Observer | None = None, *, prices: bool = False, region: str | None = None

@@ -17,7 +17,7 @@ from keras_azure.description.scores import scores_of, task_of
 from keras_azure.description.text_table import shortened
 from keras_azure.errors import DamagedRun, KerasAzureError, UsageError
 from keras_azure.evaluation.answers import Answers
-from keras_azure.planning.cost import machine_cost
+from keras_azure.planning.cost import Paid
 
 _LONGEST = 300  # characters of a sentence on what is wrong with predictions
 
@@ -117,8 +117,8 @@ def _usd(config: RunConfig, seconds: float) -> float | None:
         machine = machine_of(config.backend_spec)
     except KerasAzureError:  # a backend that is not installed here, or whose machine is no more
         return None
-    price = next((each.price for each in (machine, machine.instead_of) if each and each.price), None)
-    return None if price is None else machine_cost(seconds / 3600, machine.nodes, price.usd_per_hour)
+    paid = Paid.of(machine, seconds)
+    return None if paid is None else paid.usd
 
 
 def _answers(folder: Path, task: str) -> Answers | str:

@@ -1,15 +1,16 @@
 """What a report says of any run, whatever its task: settings, data, curves, speed, cost, versions."""
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_azure.backends.asked import machine_of
+from keras_azure.backends.asked import NODE_OF, machine_of
 from keras_azure.description.commands import command
 from keras_azure.description.config import RunConfig
 from keras_azure.description.folder import DESCRIPTION
 from keras_azure.errors import KerasAzureError
-from keras_azure.planning.cost import machine_cost
+from keras_azure.planning.cost import Paid
 from keras_azure.reporting.charts import Line, line_chart
 from keras_azure.reporting.curves import history_charts, title_of
 from keras_azure.reporting.finished import FinishedRun
@@ -144,23 +145,24 @@ def speed(run: FinishedRun) -> Section:
 
 
 def cost(run: FinishedRun) -> Section:
-    """What the machines of the run's backend cost, where it tells."""
+    """What the machines of the run's backend cost, where it tells. On one of its nodes run.json says that the run is on
+    the machine itself, and what was asked for is in the environment."""
+    backend = os.environ.get(NODE_OF) or run.config.backend
     try:
-        machine = machine_of(run.config.backend)
+        machine = machine_of(backend)
     except KerasAzureError as error:
         return Section("Cost", [Text(f"What the run cost is not known: {error.problem}")])
     if machine.here:
         return Section("Cost", [Text("The run was on a machine of one's own, which has no price.")])
-    if machine.price is None:
+    paid = Paid.of(machine, run.facts["seconds"])
+    if paid is None:
         return Section("Cost", [Text("What the run cost is not known: its backend names no price.")])
-    hours = run.facts["seconds"] / 3600
-    usd = machine_cost(hours, machine.nodes, machine.price.usd_per_hour)
     return Section(
         "Cost",
         [
             Text(
-                f"About {usd:.2f} USD: {hours:.2f} hours of {machine.nodes} x {machine.name} at "
-                f"{machine.price.usd_per_hour:.3f} USD an hour ({machine.price.date}); starting and idling come on top."
+                f"About {paid.usd:.2f} USD: {paid.hours:.2f} hours of {machine.nodes} x {machine.name} at "
+                f"{paid.price.usd_per_hour:.3f} USD an hour ({paid.price.date}); starting and idling come on top."
             )
         ],
     )

@@ -34,6 +34,7 @@ from keras_azure.errors import CloudError, RunInterrupted, UsageError
 from keras_azure.files import write_text
 from keras_azure.keras_engine import asked_engine
 from keras_azure.registry.registry import as_spec
+from keras_azure.registry.specs import Spec
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import CommandJob
@@ -178,12 +179,15 @@ class AzureBackend:
         return examine(self.workspace, self.compute, self.note)
 
     def _job(self, staged: Staged, config: RunConfig, name: str, display_name: str, address: str) -> "CommandJob":
+        asked = config.backend_spec
+        options = {option: value for option, value in asked.options.items() if option != "workspace"}  # a path of ours
         return build_job(
             staged,
             self.compute,
             self.settings,
             name=name,
             display_name=display_name,
+            backend=str(Spec(asked.name, options)),
             epochs=config.total_epochs,
             output=address,
         )

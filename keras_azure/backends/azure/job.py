@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from keras_azure.backends.asked import NODE_OF
 from keras_azure.backends.azure.cluster import Compute
 from keras_azure.backends.azure.service import quiet, silence_sdk
 from keras_azure.backends.azure.staging import DATA, OUTPUT, WEIGHTS, Staged, conda_file
@@ -45,7 +46,15 @@ class Settings:
 
 
 def build_job(
-    staged: Staged, compute: Compute, settings: Settings, *, name: str, display_name: str, epochs: int, output: str
+    staged: Staged,
+    compute: Compute,
+    settings: Settings,
+    *,
+    name: str,
+    display_name: str,
+    backend: str,
+    epochs: int,
+    output: str,
 ) -> "CommandJob":
     """The SDK's `CommandJob`.
 
@@ -53,6 +62,7 @@ def build_job(
         staged: the run.
         name: the job's, which is its only one in the workspace.
         display_name: what Azure's pages call it.
+        backend: what a report on a node calls the backend, whose price it looks up.
         epochs: of the run, all stages together.
         output: the address of the folder that the job writes its run folder to.
     """
@@ -86,7 +96,7 @@ def build_job(
             code=str(staged.code),
             command=command_of(staged, settings.max_restarts),
             environment=Environment(image=IMAGE, conda_file=conda_file(staged.requirements)),
-            environment_variables=dict(_VARIABLES),
+            environment_variables={**_VARIABLES, NODE_OF: backend},
             compute=None if compute.serverless else compute.name,
             inputs=inputs,
             outputs={OUTPUT: Output(type="uri_folder", path=output, mode="rw_mount")},

@@ -46,6 +46,8 @@ def test_a_run_is_the_one_of_this_machine_and_its_second_submission_sends_nothin
     assert json.loads((tmp_path / "there" / "run.json").read_text())["backend"].startswith("azure-nc6")
     for name in ("metrics.json", "history.csv", "plots/learning_curves.png"):
         assert (tmp_path / "there" / name).is_file(), name
+    assert "About 0.0" in (report := (tmp_path / "there" / "report.html").read_text(encoding="utf-8"))
+    assert "USD an hour" in report  # as the node was told which backend it is of
 
     import mlflow
 

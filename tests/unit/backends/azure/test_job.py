@@ -69,6 +69,7 @@ def test_the_job_file_says_what_a_node_does(dry_run, idx_folder, tmp_path):
     assert job["experiment_name"] == "keras_azure"
     assert job["limits"]["timeout"] == 7200
     assert job["environment_variables"]["TF_USE_LEGACY_KERAS"] == "0"
+    assert job["environment_variables"]["KAZ_NODE_OF"] == "azure-nc4as-t4-v3(max_hours=2)"
     assert job["outputs"]["run"]["mode"] == "rw_mount"
     assert job["inputs"]["data"]["path"].startswith("azureml:kaz-")
     assert job["tags"]["keras_azure"]
@@ -219,7 +220,7 @@ def test_a_node_goes_on_where_a_lost_one_was(tmp_path, before):
 
 
 def test_a_job_of_several_nodes_is_ready_for_them(tmp_path):
-    settings = {"name": "n", "display_name": "d", "epochs": 1, "output": "azureml://x"}
+    settings = {"name": "n", "display_name": "d", "epochs": 1, "backend": "azure-t4", "output": "azureml://x"}
     job = build_job(staged(tmp_path, data=False), Compute(T4, nodes=2), Settings(), **settings)
     assert job.resources.instance_count == 2
     assert job.distribution.worker_count == 2
