@@ -24,8 +24,8 @@ does not give is left out with a sentence, and never in the way of a run.
 Its options are its flags, with no more said: with `--backend shell` the command line takes `--host NAME`, as
 `keras_azure.run` takes `host=NAME`, and the docstring's "Args:" is their help.
 
-A backend that runs `kaz run` elsewhere sets `KAZ_NODE_OF` there to its own spec, such as "shell(host=a)": the report that
-is written there then names the price of its machine.
+A backend that runs `kaz run` elsewhere sets `KAZ_NODE_OF` there to its own spec, such as "shell(host=a)": the report
+that is written there then names the price of its machine.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
