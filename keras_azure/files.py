@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from keras_azure.errors import RunFailed
+from keras_azure.errors import OutputExists, RunFailed
 
 
 def write_atomically(path: Path, write: Callable[[Path], object], spare: Path | None = None) -> None:
@@ -46,6 +46,15 @@ def write_json(path: Path, value: object) -> None:
 
 def json_text(value: object) -> str:
     return json.dumps(value, indent=2) + "\n"
+
+
+def require_empty(folder: Path) -> None:
+    """
+    Raises:
+        OutputExists: there is something in the folder.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise OutputExists(f"{folder} is there already, and nothing is overwritten.", hint="another --output")
 
 
 def make_folder(folder: Path) -> None:

@@ -7,7 +7,8 @@ import typer
 
 from keras_azure.api.evaluation import Split
 from keras_azure.cli.output import print_json, print_text
-from keras_azure.errors import OutputExists, UnknownName, UsageError, WorseThanAsked
+from keras_azure.errors import UnknownName, UsageError, WorseThanAsked
+from keras_azure.files import require_empty
 from keras_azure.lazy import lazy
 
 if TYPE_CHECKING:
@@ -55,8 +56,8 @@ def evaluate(
 ) -> None:
     """Test a trained model: accuracy, figures of each class with 95 % intervals, confusion and calibration."""
     bounds = dict(map(_bound, at_least or ()))
-    if output is not None and output.exists() and (not output.is_dir() or any(output.iterdir())):
-        raise OutputExists(f"{output} is there already, and nothing is overwritten.", hint="another --output")
+    if output is not None:
+        require_empty(output)
     result: EvaluationResult = lazy("keras_azure.api.evaluation:evaluate")(
         run, data, split=split, classes=classes, batch_size=batch_size, tta=tta, by=by, calibrate=calibrate
     )

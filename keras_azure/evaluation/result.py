@@ -7,11 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from keras_azure.errors import OutputExists
 from keras_azure.evaluation.answers import Answers
 from keras_azure.evaluation.figures import ClassFigures, Figures
 from keras_azure.evaluation.text import as_html, as_text
-from keras_azure.files import json_text, make_folder, write_text
+from keras_azure.files import json_text, make_folder, require_empty, write_text
 
 
 @dataclass(frozen=True)
@@ -97,15 +96,6 @@ class EvaluationResult:
 
     def _repr_html_(self) -> str:
         return as_html(self)
-
-
-def require_empty(folder: Path) -> None:
-    """
-    Raises:
-        OutputExists: there is something in the folder.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputExists(f"{folder} is there already, and nothing is overwritten.", hint="another --output")
 
 
 def confusion_csv(figures: ClassFigures) -> str:
