@@ -1,11 +1,11 @@
 """An evaluation in words: lines for a terminal, tables for a notebook."""
 
-import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from keras_azure.description.text_table import text_table
 from keras_azure.evaluation.figures import ClassFigures, LabelFigures
 from keras_azure.evaluation.intervals import Share
 from keras_azure.redaction import printable
@@ -18,24 +18,23 @@ _MOST_ROWS = 30  # of classes, labels or numbers that a terminal shows
 _MOST_CONFUSED = 5
 _NAME = 28  # characters
 _WORDS = {"ece": "calibration error", "roc_auc": "ROC AUC", "mae": "MAE", "rmse": "RMSE", "r2": "R²"}
+_SCORES = ("score", "value", "95 %")  # the columns of the scores of all images, which say themselves what they are
 _SHARES = ("accuracy", "top_", "precision", "recall", "f1", "ece")  # scores that are shown in percent
-
-Table = tuple[Sequence[str], list[Sequence[str]]]
 
 
 def as_text(result: "EvaluationResult") -> str:
     """The evaluation as lines of at most about 80 characters."""
     lines = [f"{result.model}", f"{result.split}: {result.images} images of {result.data}", ""]
-    lines += [*_laid_out([], [*_scores(result)]), ""]
+    lines += [*_laid_out(_SCORES, [*_scores(result)])[1:], ""]
     if result.temperature is not None:
         lines += [f"Calibrated with the temperature {result.temperature:.4g}", ""]
     headings, rows, left_out = _rows(result, _MOST_ROWS)
     if rows:
-        lines += [*_laid_out([headings], rows), *([left_out] if left_out else []), ""]
+        lines += [*_laid_out(headings, rows), *([left_out] if left_out else []), ""]
     if confused := [*_confused(result)]:
         lines += ["Most often confused:", *(f"  {line}" for line in confused), ""]
     if result.groups:
-        lines += [*_laid_out([_group_headings(result)], _groups(result)), ""]
+        lines += [*_laid_out(_group_headings(result), _groups(result)), ""]
     return "\n".join(lines).rstrip()
 
 
@@ -164,21 +163,6 @@ def _short(name: str) -> str:
     return name if len(name) <= _NAME else f"{name[: _NAME - 1]}…"
 
 
-def _laid_out(headings: Sequence[Sequence[str]], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows in columns, the first at the left and all others at the right, as wide as a terminal shows them."""
-    shown = [row for row in [*headings, *rows] if any(row)]
-    widths = [max(map(_width, column)) for column in zip(*shown, strict=True)]
-    lines = []
-    for row in shown:
-        first, *others = zip(row, widths, strict=True)
-        cells = [first[0] + " " * (first[1] - _width(first[0]))]
-        cells += [" " * (width - _width(text)) + text for text, width in others]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def _width(text: str) -> int:
-    """Columns that a terminal shows a text in: Chinese and emoji take two each, combining signs none."""
-    return sum(
-        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text
-    )
+def _laid_out(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """The first column at the left and all others, which are numbers, at the right."""
+    return text_table(headings, rows, right=headings[1:])
