@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from keras_azure.data import Dataset, has_fingerprint, is_held, open_dataset, task_of_data
-from keras_azure.data.arrays import fingerprint_of
+from keras_azure.data import Dataset, open_dataset, task_of_data
+from keras_azure.data.formats.options import SPLITS
 from keras_azure.data.label_forms import Scaling
 from keras_azure.data.overview import absent_classes, divided, not_in_averages
 from keras_azure.data.source import open_source
@@ -24,12 +24,11 @@ from keras_azure.models.trained import Trained
 from keras_azure.pipeline import labels_of
 from keras_azure.registry.registry import DATASETS
 from keras_azure.registry.specs import Spec
-from keras_azure.training.data import Part, RunData
+from keras_azure.training.data import Part, RunData, digest_of
 from keras_azure.training.evaluation import ImageEvaluation, NumbersEvaluation, Predict, answers_of
 from keras_azure.training.examining import examine
 from keras_azure.training.tasks import Task, task_of
 
-SPLITS = ("train", "validation", "test")
 ALL = "all"
 _MOST_GROUPS = 50
 _ROUNDING = 0.01  # of probabilities, as half precision leaves them
@@ -44,7 +43,7 @@ class Subject:
         split: of its run's data, or of other data.
         data: the images, as the test part of a run.
         samples: the index of each of them in the split.
-        digest: of the split's images and labels; empty without.
+        dataset: which they are of.
         view: what they are a part of, where they are not just the test split of a run.
     """
 
@@ -52,7 +51,7 @@ class Subject:
     split: str
     data: RunData
     samples: np.ndarray
-    digest: str
+    dataset: Dataset
     view: View | None
 
 
@@ -65,10 +64,11 @@ def test(subject: Subject, observer: Observer, *, tta: bool = False, by: str | N
     outcome, used = examine(trained.model, data, about, observer, predict=predict)
     scores = dict(outcome.scores)
     if isinstance(outcome, NumbersEvaluation) and data.task.scaling is None:
-        del scores["loss"]  # of a run of an older version, whose scaling nobody knows any more
+        del scores["loss"]  # an older run has not recorded the scaling of its loss
     if isinstance(outcome, ImageEvaluation):
         return EvaluationResult(trained.file, data.dataset.description, subject.split, len(data.test), scores)
-    answers = answers_of(outcome, data.dataset, subject.samples[used.test.samples], subject.split, subject.digest)
+    digest = _digest(subject.dataset, subject.split, observer)
+    answers = answers_of(outcome, data.dataset, subject.samples[used.test.samples], subject.split, digest)
     _require_probabilities(answers, trained)
     if absent := absent_classes(answers.truth, answers.names):
         observer.message(not_in_averages(absent))
@@ -134,7 +134,7 @@ def _opened(
         source = open_source(view, "test", observer, "none")
         part, samples = Part(source, np.arange(source.size)), view.samples
     data = RunData(config, view or dataset, part, part, part, None, task)
-    return Subject(trained, split, data, samples, _digest(dataset, split, observer), view)
+    return Subject(trained, split, data, samples, dataset, view)
 
 
 def _places(
@@ -201,12 +201,11 @@ def _scaling(trained: Trained) -> Scaling | None:
 
 
 def _digest(dataset: Dataset, split: str, observer: Observer) -> str:
+    """Of the split's images and labels; empty without. What was read before costs nothing more."""
     splits = [each for each in SPLITS if each in dataset.split_sizes] if split == ALL else [split]
     if any(each not in dataset.split_sizes for each in splits):
         return ""  # a part of one that was drawn
-    if is_held(dataset):
-        return " ".join(fingerprint_of(*map(np.asarray, dataset.arrays(each))) for each in splits)
-    return " ".join(dataset.fingerprint(each, observer) for each in splits) if has_fingerprint(dataset) else ""
+    return " ".join(digest_of(dataset, each, observer) or "" for each in splits).strip()
 
 
 def _with_flips(predict: Predict) -> Predict:

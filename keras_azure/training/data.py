@@ -127,11 +127,7 @@ class RunData:
             DataError: the data cannot be read any more.
         """
         dataset = self.dataset
-        contents = None
-        if is_held(dataset):  # what is in memory anyway
-            contents = {split: fingerprint_of(*map(np.asarray, dataset.arrays(split))) for split in dataset.split_sizes}
-        elif has_fingerprint(dataset):
-            contents = {split: dataset.fingerprint(split, observer) for split in dataset.split_sizes}
+        contents = {split: digest_of(dataset, split, observer) for split in dataset.split_sizes}
         return {
             "class_names": list(dataset.class_names),
             "image_shape": list(dataset.image_shape),
@@ -139,7 +135,7 @@ class RunData:
             "steps_per_epoch": self.steps_per_epoch,
             **({} if task_of_data(dataset) == "classify" else {"task": task_of_data(dataset)}),
             **({_DECODING: dataset.decoding} if hasattr(dataset, "decoding") else {}),
-            **({} if contents is None else {CONTENTS: contents}),
+            **({} if None in contents.values() else {CONTENTS: contents}),
         }
 
     def samples_of_step(self, epoch: int, step: int) -> np.ndarray:
@@ -319,6 +315,17 @@ class RunData:
         if may_store and has_fingerprint(dataset) and can_store_features(network, dataset, split):
             return stored_features(network, dataset, split, stream, observer, stop.check)
         return compute_features(network, stream, source.size, source.form, observer, stop.check)
+
+
+def digest_of(dataset: Dataset, split: str, observer: Observer) -> str | None:
+    """What is equal only for the same images and labels in the same order; None where the data set has none.
+
+    Raises:
+        DataError: the data cannot be read any more.
+    """
+    if is_held(dataset):  # what is in memory anyway
+        return fingerprint_of(*map(np.asarray, dataset.arrays(split)))
+    return dataset.fingerprint(split, observer) if has_fingerprint(dataset) else None
 
 
 class _TestView:
