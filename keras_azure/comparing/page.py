@@ -10,9 +10,8 @@ from keras_azure.comparing.comparison import Comparison
 from keras_azure.comparing.images import DifferingImage
 from keras_azure.comparing.settings import Difference
 from keras_azure.comparing.text import COST, how_many_differ, score_headings, score_rows, sentences, speed_rows, verdict
-from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.events import Observer
-from keras_azure.errors import KerasAzureError, RunFailed
+from keras_azure.errors import RunFailed
 from keras_azure.evaluation.answers import Answers
 from keras_azure.files import write_text
 from keras_azure.reporting.album import Album
@@ -34,7 +33,7 @@ from keras_azure.reporting.parts import (
     sentence,
 )
 from keras_azure.reporting.template import rendered
-from keras_azure.reporting.tested_images import TestedImages
+from keras_azure.reporting.tested_images import TestedImages, data_of
 
 MOST_PICTURES = 48
 MOST_CURVES = 4  # on one chart, which are told apart
@@ -134,18 +133,10 @@ def _tested_images(comparison: Comparison, observer: Observer) -> TestedImages |
     first = comparison.runs[0]
     if not isinstance(first.answers, Answers) or not comparison.images:
         return None
-    dataset, problem = _dataset(comparison, observer)
+    dataset, problem = data_of(comparison.runs[0].config, observer)
     if problem:
         observer.message(problem)
     return TestedImages(dataset, first.answers, problem)
-
-
-def _dataset(comparison: Comparison, observer: Observer) -> tuple[Dataset | None, str]:
-    """What the first run read, or why it is not there."""
-    try:
-        return open_dataset(comparison.runs[0].config.data_to_open, observer), ""
-    except KerasAzureError as error:
-        return None, f"There are no images: the data cannot be read any more: {error.problem}"
 
 
 def _images(comparison: Comparison, images: TestedImages | None, limits: Limits) -> Iterator[Part]:

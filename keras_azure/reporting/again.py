@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from keras_azure.data import Dataset, open_dataset
 from keras_azure.description.events import Observer
 from keras_azure.description.folder import PREDICTIONS
 from keras_azure.engines.keras_settings import keras_settings
@@ -13,8 +12,9 @@ from keras_azure.evaluation.answers import Answers
 from keras_azure.lazy import lazy
 from keras_azure.models.kinds import KINDS, Model
 from keras_azure.models.saving import reason
-from keras_azure.reporting.finished import FinishedRun, read_facts, read_finished
+from keras_azure.reporting.finished import read_facts, read_finished
 from keras_azure.reporting.pictures import pictures_of
+from keras_azure.reporting.tested_images import data_of
 from keras_azure.reporting.writing import write_report
 from keras_azure.training.tasks import GIVE_BACK, task_of
 
@@ -37,7 +37,7 @@ def report_again(run_dir: Path, observer: Observer) -> Path:
         model, no_model = _model(run_dir)
         answers = _answers(run_dir, model, no_model, observer)
         run = read_finished(run_dir, facts, answers)
-        dataset, no_data = _dataset(run, observer)
+        dataset, no_data = data_of(run.config, observer)
         problem = " ".join(filter(None, [no_data, no_model]))
         if problem:
             observer.message(problem)
@@ -94,11 +94,3 @@ def _answers(run_dir: Path, model: Model | None, no_model: str, observer: Observ
     answers: Answers = tested.answers
     answers.save(path)  # for the next report, and for comparisons
     return answers
-
-
-def _dataset(run: FinishedRun, observer: Observer) -> tuple[Dataset | None, str]:
-    """The data of a run, or why it is not there."""
-    try:
-        return open_dataset(run.config.data_to_open, observer), ""
-    except KerasAzureError as error:
-        return None, f"There are no images: the data cannot be read any more: {error.problem}"

@@ -5,10 +5,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from keras_azure.data import Dataset
+from keras_azure.data import Dataset, open_dataset
 from keras_azure.data.threads import map_in_threads
+from keras_azure.description.config import RunConfig
+from keras_azure.description.events import Observer
 from keras_azure.errors import KerasAzureError
 from keras_azure.evaluation.answers import Answers
+
+
+def data_of(config: RunConfig, observer: Observer) -> tuple[Dataset | None, str]:
+    """The data of a run, or why it is not there, in a sentence."""
+    try:
+        return open_dataset(config.data_to_open, observer), ""
+    except KerasAzureError as error:
+        return None, f"There are no images: the data cannot be read any more: {error.problem}"
 
 
 class TestedImages:
